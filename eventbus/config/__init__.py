@@ -1,0 +1,1 @@
+"""What users write, checked: YAML in, values out, every problem at once with its place."""

@@ -1,0 +1,1 @@
+"""Decisions without I/O: windows, lanes, waves, backoff, circuits. Standard library, anyio and tenacity only."""

@@ -1,0 +1,1 @@
+"""Events as bytes: envelopes and JSON modes, shared by all sinks."""

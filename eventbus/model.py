@@ -1,0 +1,362 @@
+"""The words of the domain as values: positions, events, batches, messages, outcomes.
+
+Everything here is immutable in meaning and free of I/O. Sources make events, stages replace them, routes
+deliver them. Nothing in this module knows a database, a sink or a configuration file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, TypeAlias
+from zlib import crc32
+
+from eventbus.canonical import canonical_json
+
+__all__ = [
+    "DELIVERED",
+    "Batch",
+    "ClusterTime",
+    "DeadLetter",
+    "Delivered",
+    "Event",
+    "Fault",
+    "Filtered",
+    "Message",
+    "Operation",
+    "Outcome",
+    "Parked",
+    "Position",
+    "PositionKind",
+    "Rejected",
+    "Retry",
+    "Section",
+    "Slot",
+]
+
+Section: TypeAlias = bytes | Mapping[str, Any] | None
+"""One part of a change: raw BSON as the server sent it, or a decoded document, or absent."""
+
+
+class ClusterTime(NamedTuple):
+    """A point of the cluster's logical clock: seconds since 1970 and a counter within the second."""
+
+    seconds: int
+    increment: int
+
+
+class PositionKind(StrEnum):
+    """What a position's token stands for, since it decides how a stream may resume from it."""
+
+    EVENT = "event"
+    IDLE = "idle"
+    INVALIDATE = "invalidate"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a source's order, and how to resume from it.
+
+    Args:
+        token: Text whose byte order is the source's order. For MongoDB it is the resume token's ``_data``.
+        kind: What the token stands for; after an invalidate only ``startAfter`` resumes.
+        cluster_time: The cluster time inside the token, where the source has one.
+        extra: Further parts of the resume token that must be handed back unread, such as ``_typeBits``.
+    """
+
+    token: str
+    kind: PositionKind = PositionKind.EVENT
+    cluster_time: ClusterTime | None = None
+    extra: bytes | None = None
+
+
+class Operation(StrEnum):
+    """The kinds of change that carry a document. Other kinds keep the server's own name."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    READ = "read"
+
+
+class Event:
+    """One change, in the form that every stage and sink sees.
+
+    The parts ``document_key``, ``document``, ``before`` and ``changed`` stay raw BSON until somebody looks
+    into them. ``id``, ``key`` and ``key_hash`` are computed on first use and kept.
+
+    Args:
+        token: The event's place in its source's order (see `Position.token`).
+        operation: ``insert``, ``update``, ``replace``, ``delete``, ``read`` or the server's own name of
+            another kind, for instance ``drop``.
+        database: Name of the database, empty for a change of the whole cluster.
+        collection: Name of the collection, empty for a change of the whole database.
+        cluster_time: When the change was committed, on the cluster's clock.
+        time_ms: Wall-clock time of the change in milliseconds since 1970, as the source recorded it.
+        document_key: The ``_id`` (and shard key) of the document; None for changes without a document.
+        document: The document after the change, as far as the source was told to give it.
+        before: The document before the change, where images are kept.
+        changed: For an update, a map from changed path to new value.
+        removed: For an update, the paths that were removed.
+        size: Bytes of the change as it was read.
+        key: What ordering is promised for; None means namespace and document key.
+        fragment: Index within a split event; part of the identity.
+        kind: The kind of position at this event.
+        attributes: Values that stages have set, by name.
+    """
+
+    __slots__ = (
+        "_encoded",
+        "_id",
+        "_key",
+        "_key_hash",
+        "attributes",
+        "before",
+        "changed",
+        "cluster_time",
+        "collection",
+        "database",
+        "document",
+        "document_key",
+        "fragment",
+        "kind",
+        "operation",
+        "removed",
+        "size",
+        "time_ms",
+        "token",
+    )
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        operation: str,
+        database: str,
+        collection: str,
+        cluster_time: ClusterTime | None = None,
+        time_ms: int = 0,
+        document_key: Section = None,
+        document: Section = None,
+        before: Section = None,
+        changed: Section = None,
+        removed: Sequence[str] = (),
+        size: int = 0,
+        key: bytes | None = None,
+        fragment: int = 0,
+        kind: PositionKind = PositionKind.EVENT,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.token = token
+        self.operation = operation
+        self.database = database
+        self.collection = collection
+        self.cluster_time = cluster_time
+        self.time_ms = time_ms
+        self.document_key = document_key
+        self.document = document
+        self.before = before
+        self.changed = changed
+        self.removed = removed
+        self.size = size
+        self.fragment = fragment
+        self.kind = kind
+        self.attributes = attributes
+        self._id: str | None = None
+        self._key = key
+        self._key_hash: int | None = None
+        self._encoded: tuple[object, bytes] | None = None
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits that are the same for the same change, whoever reads it and however often."""
+        if self._id is None:
+            text = f"{self.token}:{self.fragment}" if self.fragment else self.token
+            self._id = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return self._id
+
+    @property
+    def key(self) -> bytes:
+        """Canonical JSON of what ordering is promised for; by default of namespace and document key."""
+        if self._key is None:
+            namespace = f"{self.database}.{self.collection}".encode()
+            self._key = b'{"ns":%b,"document_key":%b}' % (
+                canonical_json(namespace.decode()),
+                canonical_json(self.document_key),
+            )
+        return self._key
+
+    @property
+    def key_hash(self) -> int:
+        """A number below 2**32 by which lanes are chosen; the same in every process."""
+        if self._key_hash is None:
+            self._key_hash = crc32(self.key)
+        return self._key_hash
+
+    @property
+    def position(self) -> Position:
+        """The position just after this event."""
+        return Position(self.token, self.kind, self.cluster_time)
+
+    @property
+    def is_barrier(self) -> bool:
+        """Whether the change concerns no single document, so that nothing may pass it in either direction."""
+        return self.document_key is None
+
+    def encoded(self, encoder: object) -> bytes | None:
+        """What `encoder` made of this event earlier, so that routes of equal encoding share the work."""
+        if self._encoded is not None and self._encoded[0] is encoder:
+            return self._encoded[1]
+        return None
+
+    def keep_encoded(self, encoder: object, body: bytes) -> None:
+        """Remember what `encoder` made of this event."""
+        self._encoded = (encoder, body)
+
+    def __repr__(self) -> str:
+        return f"<Event {self.operation} {self.database}.{self.collection} {self.token[-12:]}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """A slot of a batch whose event a stage deliberately dropped."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A slot of a batch whose event must become a dead letter on every route, with the reason."""
+
+    event: Event
+    reason: str
+
+    @property
+    def token(self) -> str:
+        """The place of the event in its source's order."""
+        return self.event.token
+
+
+Slot: TypeAlias = Event | Filtered | Parked
+
+
+class Batch:
+    """What one poll returned, in source order, and the position after it.
+
+    Args:
+        slots: One entry for each change that was read; the length never changes on the way to the routes.
+        end: Everything up to here is in this batch or an earlier one. It may lie beyond the last slot, and
+            an idle poll has no slots at all.
+    """
+
+    __slots__ = ("end", "slots", "tokens")
+
+    def __init__(self, slots: Sequence[Slot], end: Position) -> None:
+        self.slots = slots
+        self.end = end
+        self.tokens = [slot.token for slot in slots]
+
+    def after(self, token: str) -> int:
+        """Index of the first slot beyond `token`."""
+        return bisect_right(self.tokens, token)
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+
+class Message:
+    """An event encoded for one sink.
+
+    Args:
+        event: What it was made from.
+        body: The bytes that go over the wire as the message's content.
+        key: Bytes of the message's key, where the sink has one.
+        target: Where in the sink it goes: a topic, a stream, a path.
+        headers: Further pairs for the wire.
+    """
+
+    __slots__ = ("body", "event", "headers", "key", "target")
+
+    def __init__(
+        self,
+        event: Event,
+        body: bytes,
+        *,
+        key: bytes | None = None,
+        target: str = "",
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        self.event = event
+        self.body = body
+        self.key = key
+        self.target = target
+        self.headers = headers
+
+
+class Fault(StrEnum):
+    """Whose fault a failed attempt is. It decides what the failure costs."""
+
+    UNAVAILABLE = "unavailable"
+    """The sink cannot be talked to or asks us to wait: no event's budget is spent, the circuit counts it."""
+    UNAUTHORISED = "unauthorised"
+    """The sink refuses us: the circuit opens at once and says so."""
+    FAILED = "failed"
+    """The sink failed on this attempt: it spends the event's budget while other keys succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The sink has the message durably, by its own word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The sink does not have the message, or did not say so; try again.
+
+    Args:
+        fault: Whose fault it is.
+        reason: One line for people, without secrets and without document content.
+        after_secs: What the sink asked us to wait, if it did.
+    """
+
+    fault: Fault
+    reason: str
+    after_secs: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The sink will never take this message; park it at once."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Delivered | Retry | Rejected
+DELIVERED: Final = Delivered()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event durably set aside with its reason.
+
+    Args:
+        subscription: Name of the subscription.
+        route: Name of the route that could not deliver it.
+        event: The event as it was read.
+        reason: Why, in one line.
+        attempts: How many tries were made; 0 if it could not even be encoded.
+        body: The encoded message, if there was one.
+        errors: The reasons of the attempts, oldest first, bounded.
+    """
+
+    subscription: str
+    route: str
+    event: Event
+    reason: str
+    attempts: int = 0
+    body: bytes | None = None
+    errors: tuple[str, ...] = field(default=())

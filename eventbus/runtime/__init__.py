@@ -1,0 +1,1 @@
+"""A change event's way through the daemon: supervisor, subscription, flow, route, saver."""

@@ -1,0 +1,238 @@
+"""What a sink, a source or a stage is: the interface of the built-in ones and of every plugin.
+
+A plugin package depends on this module alone and registers its class under one of the entry point groups
+``eventbus.sinks``, ``eventbus.sources`` or ``eventbus.stages``; the name of the entry point is the ``type``
+that users write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from eventbus.errors import ConfigurationError, EncodingError, EventbusError, PositionLost, Unreachable
+from eventbus.model import (
+    DELIVERED,
+    Batch,
+    ClusterTime,
+    Delivered,
+    Event,
+    Fault,
+    Filtered,
+    Message,
+    Operation,
+    Outcome,
+    Parked,
+    Position,
+    PositionKind,
+    Rejected,
+    Retry,
+    Slot,
+)
+from eventbus.units import Duration, Size
+
+__all__ = [
+    "DELIVERED",
+    "Batch",
+    "ClusterTime",
+    "ConfigurationError",
+    "Delivered",
+    "Duration",
+    "Encoded",
+    "Encoder",
+    "EncodingError",
+    "Event",
+    "EventbusError",
+    "Fault",
+    "Filtered",
+    "Message",
+    "Operation",
+    "Options",
+    "Outcome",
+    "Parked",
+    "Position",
+    "PositionKind",
+    "PositionLost",
+    "Reader",
+    "Rejected",
+    "Retry",
+    "Sink",
+    "SinkTraits",
+    "Size",
+    "Slot",
+    "Source",
+    "SourceContext",
+    "Stage",
+    "Unreachable",
+]
+
+
+class Options(BaseModel):
+    """Base of the options that users write for a sink, a source or a stage: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+Encoded: TypeAlias = Message | Rejected
+
+
+class Encoder(Protocol):
+    """Turns an event into the bytes of a message; routes of equal encoding share one encoder."""
+
+    content_type: str
+
+    def encode(self, event: Event) -> bytes:
+        """The message's content.
+
+        Raises:
+            EncodingError: This event cannot be written in this form; it is parked.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SinkTraits:
+    """What a route must know of a sink in order to feed it.
+
+    Args:
+        lanes: How many ordered workers a route has unless its configuration says otherwise.
+        max_batch: The most messages that one `Sink.send` takes.
+        max_batch_bytes: The most bytes of content that one `Sink.send` takes; a single larger message is
+            still offered alone.
+        keeps_order: Whether the messages of one `send` take effect in their order, so that one call may
+            hold several messages of one key.
+        concurrency: How many `send` calls may be under way at once, over all routes; None for no bound.
+    """
+
+    lanes: int = 4
+    max_batch: int = 1
+    max_batch_bytes: int = 1 << 20
+    keeps_order: bool = False
+    concurrency: int | None = None
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """A target system. Declared once, used by any number of routes at the same time.
+
+    It is constructed as ``cls(name, options)`` without any I/O.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    """The model of what users write under ``sinks.<name>``, less the key ``type``."""
+
+    name: str
+    traits: SinkTraits
+
+    async def open(self) -> None:
+        """Connect. Called until it succeeds before the first `send`, by one task at a time.
+
+        Raises:
+            Unreachable: Try again later.
+            ConfigurationError: Trying again is of no use.
+        """
+
+    async def close(self) -> None:
+        """Release everything. Bounded in time; nothing is under way any more."""
+
+    def encode(self, event: Event, encoder: Encoder) -> Encoded:
+        """Make the message for this sink, or say why there can be none. No I/O.
+
+        Raises:
+            EncodingError: The same as returning Rejected.
+        """
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """Make one attempt for each message.
+
+        Args:
+            messages: At least one; no key twice unless the sink keeps order.
+
+        Returns:
+            One outcome for each message, in the same order. Delivered only on the target's own word that it
+            has the message. Failures are outcomes, not exceptions; an exception is a bug of the sink and
+            counts as a failed attempt of every message.
+        """
+
+
+class Reader(Protocol):
+    """One cursor reading a source from a position."""
+
+    async def next(self) -> Batch | None:
+        """Wait for changes and return what came; empty batches tell that the position moved.
+
+        It resumes by itself after every fault that can pass, with backoff, for ever.
+
+        Returns:
+            The next batch; None once `close` was called, or when a bounded reader reached its end.
+
+        Raises:
+            PositionLost: The source no longer has what comes next.
+            ConfigurationError: The source refuses the subscription as it is configured.
+        """
+
+    async def close(self) -> None:
+        """Stop soon: a poll that is waiting returns, a cursor at the server is given up. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """What the daemon hands to a source when it makes one.
+
+    Args:
+        subscription: Name of the subscription that it reads for.
+        client: The daemon's `pymongo.AsyncMongoClient` for reading, apart from the one for its own state.
+        own_database: Name of the database on the source cluster that holds the daemon's own collections,
+            which must never be read as changes; None where the state is elsewhere.
+    """
+
+    subscription: str
+    client: Any
+    own_database: str | None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where the changes of one subscription come from.
+
+    It is constructed as ``cls(options, context)`` without any I/O.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    """The model of what users write under ``source``, less the key ``type``."""
+
+    async def check(self) -> None:
+        """Try everything that can be tried without reading: address, rights, the filter's syntax.
+
+        Raises:
+            Unreachable: The source does not answer now.
+            ConfigurationError: It answers, and refuses; the text says what and where.
+        """
+
+    async def now(self) -> Position:
+        """The position of the present moment: a reader from it sees every later change.
+
+        Raises:
+            Unreachable: The source does not answer now.
+        """
+
+    def reader(self, start: Position) -> Reader:
+        """A reader of everything after `start`. No I/O happens here."""
+
+
+class Stage(Protocol):
+    """One step of a pipeline: a batch in, a batch of the same length out."""
+
+    name: str
+
+    async def apply(self, slots: Sequence[Slot]) -> Sequence[Slot]:
+        """Replace, filter or park events.
+
+        Args:
+            slots: In source order. Slots that are Filtered or Parked are to be passed through.
+
+        Returns:
+            As many slots as were given, each with the token it had.
+        """

@@ -1,0 +1,1 @@
+"""Target systems: each sink encodes, sends and classifies what came of it."""

@@ -1,0 +1,1 @@
+"""Leases, positions and dead letters, kept in MongoDB or SQLite."""
