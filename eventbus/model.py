@@ -207,6 +207,11 @@ class Event:
         """Whether the change concerns no single document, so that nothing may pass it in either direction."""
         return self.document_key is None
 
+    @property
+    def event(self) -> Event:
+        """Itself, so that every kind of slot has its event under one name."""
+        return self
+
     def encoded(self, encoder: object) -> bytes | None:
         """What `encoder` made of this event earlier, so that routes of equal encoding share the work."""
         if self._encoded is not None and self._encoded[0] is encoder:
@@ -225,7 +230,7 @@ class Event:
 class Filtered:
     """A slot of a batch whose event a stage deliberately dropped."""
 
-    token: str
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +239,6 @@ class Parked:
 
     event: Event
     reason: str
-
-    @property
-    def token(self) -> str:
-        """The place of the event in its source's order."""
-        return self.event.token
 
 
 Slot: TypeAlias = Event | Filtered | Parked
@@ -258,7 +258,7 @@ class Batch:
     def __init__(self, slots: Sequence[Slot], end: Position) -> None:
         self.slots = slots
         self.end = end
-        self.tokens = [slot.token for slot in slots]
+        self.tokens = [slot.event.token for slot in slots]
 
     def after(self, token: str) -> int:
         """Index of the first slot beyond `token`."""

@@ -1,1 +1,1 @@
-"""Decisions without I/O: windows, lanes, waves, backoff, circuits. Standard library, anyio and tenacity only."""
+"""Decisions without I/O: windows, lanes, backoff, circuits. Standard library, anyio and tenacity only."""

@@ -1,0 +1,133 @@
+"""A route's open tickets: what was admitted, what is settled, and how far everything is settled.
+
+A ticket covers a contiguous slice of a batch and holds one byte for each event, so that a position and the
+number of duplicates after a crash are exact to the event at the price of slices.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from eventbus.model import Event, Parked, Position, Slot
+
+__all__ = ["Ticket", "Window"]
+
+
+class Ticket:
+    """The open entry of a slice of events in a window.
+
+    Args:
+        slots: What is to be settled, in source order; filtered slots of the slice are not among them.
+        end: Everything up to here is covered once the slice is settled. Heartbeats raise it.
+        size: Bytes of the events.
+    """
+
+    __slots__ = ("end", "open", "settled", "size", "slots")
+
+    def __init__(self, slots: Sequence[Event | Parked], end: Position, size: int) -> None:
+        self.slots = slots
+        self.end = end
+        self.size = size
+        self.settled = bytearray(len(slots))
+        self.open = len(slots)
+
+    def position_before(self, index: int) -> Position | None:
+        """The position just before an event of the slice; None if that lies before the slice."""
+        return self.slots[index - 1].event.position if index else None
+
+
+class Window:
+    """Bounds what a route holds open, and knows its watermark.
+
+    What counts against the bounds is everything between the watermark and the last admitted event: so the
+    window also bounds the duplicates after a crash.
+
+    Args:
+        start: The watermark to begin with.
+        events: The most events between the watermark and the last admitted one.
+        size: The most bytes of them; one larger event is still let in alone.
+    """
+
+    def __init__(self, start: Position, *, events: int, size: int) -> None:
+        self._end = start
+        self._tickets: deque[Ticket] = deque()
+        self._max_events = events
+        self._max_size = size
+        self.events = 0
+        self.size = 0
+        self.settled_events = 0
+        """How many events were ever settled; it tells a saver whether a save is worth its while."""
+        self.grain = max(1, events // 8)
+        """The most events that one ticket may cover, so that room comes back in parts."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is open."""
+        return not self._tickets
+
+    @property
+    def is_full(self) -> bool:
+        """Whether not even one more event fits."""
+        return self.events >= self._max_events or self.size >= self._max_size
+
+    def fitting(self, slots: Sequence[Slot], first: int, last: int) -> int:
+        """How many slots from `first`, before `last`, one ticket may cover now; 0 if there is no room."""
+        if self.is_full:
+            return 0
+        room = min(self._max_events - self.events, self.grain, last - first)
+        left = self._max_size - self.size
+        for count in range(room):
+            left -= slots[first + count].event.size
+            if left <= 0:
+                fits_too = left == 0 or (count == 0 and not self._tickets)
+                return count + 1 if fits_too else count
+        return room
+
+    def open(self, slots: Sequence[Event | Parked], end: Position) -> Ticket:
+        """Open a ticket for a slice that was found to fit."""
+        ticket = Ticket(slots, end, sum(slot.event.size for slot in slots))
+        self._tickets.append(ticket)
+        self.events += len(slots)
+        self.size += ticket.size
+        return ticket
+
+    def advance(self, end: Position) -> None:
+        """Cover a stretch without open events: it belongs to the last open ticket, or to the watermark.
+
+        It opens no ticket of its own; otherwise one hanging event would gather them without bound.
+        """
+        if self._tickets:
+            self._tickets[-1].end = end
+        else:
+            self._end = end
+
+    def settle(self, ticket: Ticket, index: int) -> bool:
+        """Mark one event as delivered, parked or filtered.
+
+        Returns:
+            Whether room came back.
+        """
+        if ticket.settled[index]:
+            raise AssertionError(f"settled twice: {ticket.slots[index]!r}")
+        ticket.settled[index] = 1
+        ticket.open -= 1
+        self.settled_events += 1
+        return not ticket.open and self._pop()
+
+    def watermark(self) -> Position:
+        """The end of the longest settled prefix."""
+        if not self._tickets:
+            return self._end
+        front = self._tickets[0]
+        return front.position_before(front.settled.index(0)) or self._end
+
+    def _pop(self) -> bool:
+        popped = False
+        while self._tickets and not self._tickets[0].open:
+            ticket = self._tickets.popleft()
+            self._end = ticket.end
+            self.events -= len(ticket.slots)
+            self.size -= ticket.size
+            popped = True
+        return popped

@@ -1,0 +1,43 @@
+"""What a route was told about patience and size, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from eventbus.core.circuit import CircuitPolicy
+
+__all__ = ["RetryPolicy", "RoutePolicy"]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """An event's budget on one route.
+
+    Args:
+        attempts: Failed tries that cost the event before it becomes a dead letter.
+        initial_delay_secs: Bound of the first wait between two tries; it doubles.
+        max_delay_secs: Bound of every wait.
+    """
+
+    attempts: int = 5
+    initial_delay_secs: float = 0.1
+    max_delay_secs: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePolicy:
+    """How one route behaves.
+
+    Args:
+        retry: The budget of each event.
+        circuit: When the route stops trying a sink that is down.
+        window_events: The most events between the watermark and the last admitted one.
+        window_size: The most bytes of them.
+        lanes: How many ordered workers; None for the sink's own number.
+    """
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
+    window_events: int = 4096
+    window_size: int = 64 << 20
+    lanes: int | None = None

@@ -1,0 +1,172 @@
+"""The only writer of positions: one conditional write for all routes of all subscriptions of the daemon.
+
+It renews the leases with the same write. Where a lease is lost, or could not be renewed for its length, the
+subscription's scope is cancelled and nothing more is written for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+
+from eventbus.errors import LeaseLost, Unreachable
+from eventbus.model import Position
+from eventbus.runtime.route import Route
+from eventbus.state.store import Lease, Save, Store
+from eventbus.telemetry import metrics
+
+__all__ = ["Saver"]
+
+log = structlog.get_logger("eventbus.saver")
+
+_IDLE_SAVE_SECS = 10.0
+"""A save moves the stream's own idle position when the state lies on the same replica set; so positions that
+moved without an event are not worth a write more often."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A subscription whose routes are being saved."""
+
+    lease: Lease
+    routes: Mapping[str, Route]
+    scope: anyio.CancelScope
+    renewed_at: float
+    saved_at: float
+    tokens: dict[str, str] = field(default_factory=dict)
+    settled: int = 0
+    lost: str | None = None
+    ending: bool = False
+
+    def total_settled(self) -> int:
+        return sum(route.settled_events for route in self.routes.values())
+
+    def lose(self, reason: str) -> None:
+        self.lost = reason
+        self.scope.cancel()
+
+
+class Saver:
+    """Keeps positions and leases of all subscriptions that run here.
+
+    Args:
+        store: Where they are kept.
+        lease_secs: How long a lease lasts without renewal; it is renewed every third of that.
+        every_secs: How often positions are saved while events are being settled.
+    """
+
+    def __init__(self, store: Store, *, lease_secs: float = 15.0, every_secs: float = 1.0) -> None:
+        self._store = store
+        self._lease_secs = lease_secs
+        self._every_secs = every_secs
+        self._kept: list[_Kept] = []
+        self._lock = anyio.Lock()
+        self._failing = False
+        self.ticked_at = 0.0
+        """When the last round began, in seconds of the loop's clock: a sign of life."""
+
+    async def run(self) -> None:
+        """Save what moved, until cancelled."""
+        while True:
+            self.ticked_at = anyio.current_time()
+            await self._save([kept for kept in self._kept if self._is_due(kept)])
+            await anyio.sleep(min(self._every_secs, self._lease_secs / 5))
+
+    @asynccontextmanager
+    async def keeping(self, lease: Lease, routes: Mapping[str, Route]) -> AsyncIterator[None]:
+        """Save these routes while the body runs, once more when it ends, then give the lease back.
+
+        The body is cancelled when the lease is lost.
+
+        Raises:
+            LeaseLost: The lease was lost; nothing was written since.
+        """
+        now = anyio.current_time()
+        with anyio.CancelScope() as scope:
+            kept = _Kept(lease, routes, scope, renewed_at=now, saved_at=now)
+            kept.tokens = {name: route.watermark().token for name, route in routes.items()}
+            self._kept.append(kept)
+            metrics.lease_held(lease.subscription, held=True)
+            try:
+                yield
+            finally:
+                # Bounded and shielded: what was delivered must be remembered even when we are cancelled.
+                with anyio.move_on_after(self._lease_secs / 3, shield=True):
+                    await self._end(kept)
+                self._kept.remove(kept)
+                metrics.lease_held(lease.subscription, held=False)
+        if kept.lost is not None:
+            raise LeaseLost(kept.lost)
+
+    async def _end(self, kept: _Kept) -> None:
+        kept.ending = True
+        await self._save([kept])
+        if kept.lost is None:
+            try:
+                await self._store.release(kept.lease)
+            except Unreachable as error:
+                log.warning("lease_not_released", subscription=kept.lease.subscription, reason=str(error))
+
+    def _is_due(self, kept: _Kept) -> bool:
+        renewal_due = anyio.current_time() - kept.renewed_at >= self._lease_secs / 3
+        return kept.lost is None and (renewal_due or kept.total_settled() != kept.settled)
+
+    async def _save(self, due: list[_Kept]) -> None:
+        async with self._lock:
+            due = [kept for kept in due if kept.lost is None]
+            if not due:
+                return
+            begun = anyio.current_time()
+            settled = [kept.total_settled() for kept in due]
+            saves = [Save(kept.lease, self._moved(kept, begun)) for kept in due]
+            held = await self._write(saves)
+            if held is None:
+                self._lose_expired(due)
+                return
+            metrics.state_saved(anyio.current_time() - begun, ok=True)
+            for kept, save, total, still_held in zip(due, saves, settled, held, strict=True):
+                if not still_held:
+                    kept.lose(f"the lease of {kept.lease.subscription} is held by another daemon")
+                    continue
+                kept.renewed_at = begun
+                kept.settled = total
+                if save.positions:
+                    kept.saved_at = begun
+                    kept.tokens.update({name: position.token for name, position in save.positions.items()})
+
+    def _moved(self, kept: _Kept, now: float) -> dict[str, Position]:
+        """Positions worth writing: any after an event was settled, idle ones only now and then."""
+        idle = kept.total_settled() == kept.settled
+        if idle and not kept.ending and now - kept.saved_at < _IDLE_SAVE_SECS:
+            return {}
+        marks = {name: route.watermark() for name, route in kept.routes.items()}
+        return {name: mark for name, mark in marks.items() if mark.token != kept.tokens.get(name)}
+
+    async def _write(self, saves: list[Save]) -> list[bool] | None:
+        """Whether each lease still held; None if the store could not be asked."""
+        problem = "it did not answer in time"
+        with anyio.move_on_after(self._lease_secs / 3):
+            try:
+                held = list(await self._store.save(saves, lease_secs=self._lease_secs))
+            except Unreachable as error:
+                problem = str(error)
+            else:
+                if self._failing:
+                    log.info("state_store_back")
+                self._failing = False
+                return held
+        metrics.state_saved(0.0, ok=False)
+        if not self._failing:
+            log.warning("state_store_away", reason=problem)
+        self._failing = True
+        return None
+
+    def _lose_expired(self, due: list[_Kept]) -> None:
+        now = anyio.current_time()
+        for kept in due:
+            if now - kept.renewed_at >= self._lease_secs:
+                kept.lose(f"the lease of {kept.lease.subscription} could not be renewed in time")

@@ -1,0 +1,75 @@
+"""One declared sink as its routes see it: opened once, bounded in total, and never raising.
+
+A sink's exception is a bug of the sink; here it becomes a failed attempt, so that no sink can stop a route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import anyio
+import structlog
+
+from eventbus.core.backoff import until_reachable
+from eventbus.errors import Unreachable
+from eventbus.model import Fault, Message, Outcome, Retry
+from eventbus.sdk import Sink
+
+__all__ = ["SharedSink"]
+
+log = structlog.get_logger("eventbus.sink")
+
+
+class SharedSink:
+    """A sink that any number of routes use at the same time.
+
+    Args:
+        sink: The sink, not yet open.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.name = sink.name
+        self.traits = sink.traits
+        self.waiting_for: str | None = "not opened yet"
+        """Why it is not open, for people; None once it is."""
+        self._opening = anyio.Lock()
+        self._slots = anyio.Semaphore(sink.traits.concurrency) if sink.traits.concurrency else None
+
+    async def open(self) -> None:
+        """Connect, waiting for the sink for as long as it takes; at once if it is open.
+
+        Raises:
+            ConfigurationError: Waiting is of no use.
+        """
+        async with self._opening:
+            if self.waiting_for is None:
+                return
+            await until_reachable(self.sink.open, on_failure=self._report_waiting)
+            self.waiting_for = None
+            log.debug("sink_opened", sink=self.name)
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """Make one attempt for each message; an exception of the sink becomes an outcome."""
+        async with AsyncExitStack() as stack:
+            if self._slots is not None:
+                await stack.enter_async_context(self._slots)
+            try:
+                outcomes = await self.sink.send(messages)
+            except Exception as error:
+                log.exception("sink_raised", sink=self.name)
+                return [Retry(Fault.FAILED, f"the sink raised {type(error).__name__}")] * len(messages)
+        if len(outcomes) != len(messages):
+            log.error("sink_miscounted", sink=self.name, messages=len(messages), outcomes=len(outcomes))
+            return [Retry(Fault.FAILED, "the sink returned a wrong number of outcomes")] * len(messages)
+        return outcomes
+
+    async def close(self) -> None:
+        """Release what the sink holds."""
+        await self.sink.close()
+
+    def _report_waiting(self, error: Unreachable) -> None:
+        if self.waiting_for != str(error):
+            log.warning("sink_waited_for", sink=self.name, reason=str(error))
+        self.waiting_for = str(error)

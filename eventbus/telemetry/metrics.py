@@ -1,0 +1,139 @@
+"""Every metric, moved by named functions. Labels are bounded by the configuration, never by the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from eventbus.model import Batch, Fault
+
+__all__ = ["REGISTRY", "RouteMetrics", "build_info", "lease_held", "reader_reopened", "state_saved"]
+
+REGISTRY = CollectorRegistry()
+
+_ROUTE = ("subscription", "route")
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+def _counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+    return Counter(f"eventbus_{name}", text, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+    return Gauge(f"eventbus_{name}", text, labels, registry=REGISTRY)
+
+
+def _histogram(name: str, text: str, labels: Sequence[str] = ()) -> Histogram:
+    return Histogram(f"eventbus_{name}", text, labels, registry=REGISTRY, buckets=_SECONDS)
+
+
+_events_read = _counter("events_read", "Changes read from the source", ["subscription"])
+_bytes_read = _counter("bytes_read", "Bytes of the changes read from the source", ["subscription"])
+_reopened = _counter(
+    "reader_reopened", "Streams opened again, by what made it necessary", ["subscription", "reaction"]
+)
+_events_settled = _counter("events_settled", "Events that found their end, by outcome", [*_ROUTE, "outcome"])
+_attempts_failed = _counter(
+    "attempts_failed", "Messages whose attempt failed, by whose fault it is", [*_ROUTE, "fault"]
+)
+_send_seconds = _histogram("send_seconds", "Time of one call to the sink", _ROUTE)
+_window_events = _gauge("window_events", "Events between the watermark and the last admitted one", _ROUTE)
+_window_bytes = _gauge("window_bytes", "Bytes of the events in the window", _ROUTE)
+_watermark = _gauge("watermark_timestamp_seconds", "Cluster time up to which everything is settled", _ROUTE)
+_circuit = _gauge("circuit_state", "0 closed, 1 half open, 2 open", _ROUTE)
+_park_failures = _counter("dead_letter_write_failures", "Tries to store a dead letter that failed", _ROUTE)
+_saves = _counter("checkpoints", "Writes of positions and leases, by result", ["result"])
+_save_seconds = _histogram("checkpoint_seconds", "Time of one write of positions and leases")
+_lease = _gauge("lease_held", "Whether this daemon runs the subscription", ["subscription"])
+_restarts = _counter("subscription_restarts", "Subscriptions started again after a fault", ["subscription"])
+_build = _gauge("build_info", "The version that runs, as a label", ["version"])
+
+
+def build_info(version: str) -> None:
+    """Publish the version."""
+    _build.labels(version).set(1)
+
+
+def events_read(subscription: str, batch: Batch) -> None:
+    """A poll returned changes."""
+    if batch.slots:
+        _events_read.labels(subscription).inc(len(batch))
+        _bytes_read.labels(subscription).inc(sum(slot.event.size for slot in batch.slots))
+
+
+def reader_reopened(subscription: str, reaction: str) -> None:
+    """A stream had to be opened again."""
+    _reopened.labels(subscription, reaction).inc()
+
+
+def state_saved(seconds: float, *, ok: bool) -> None:
+    """A write of positions and leases ended."""
+    _saves.labels("ok" if ok else "failed").inc()
+    if ok:
+        _save_seconds.observe(seconds)
+
+
+def lease_held(subscription: str, *, held: bool) -> None:
+    """A lease was taken, given back or lost."""
+    _lease.labels(subscription).set(held)
+
+
+def subscription_restarted(subscription: str) -> None:
+    """A subscription crashed and is started again."""
+    _restarts.labels(subscription).inc()
+
+
+class RouteMetrics:
+    """The metrics of one route, bound to its labels once."""
+
+    def __init__(self, subscription: str, route: str) -> None:
+        labels = (subscription, route)
+        self._delivered = _events_settled.labels(*labels, "delivered")
+        self._parked = _events_settled.labels(*labels, "parked")
+        self._filtered = _events_settled.labels(*labels, "filtered")
+        self._failed = {fault: _attempts_failed.labels(*labels, fault.value) for fault in Fault}
+        self._send_seconds = _send_seconds.labels(*labels)
+        self._park_failures = _park_failures.labels(*labels)
+        self._watermark = _watermark.labels(*labels)
+        self._window_events = _window_events.labels(*labels)
+        self._window_bytes = _window_bytes.labels(*labels)
+        self._circuit = _circuit.labels(*labels)
+
+    def delivered(self, count: int) -> None:
+        """The sink has these events."""
+        self._delivered.inc(count)
+
+    def parked(self) -> None:
+        """An event became a dead letter."""
+        self._parked.inc()
+
+    def filtered(self, count: int) -> None:
+        """Stages dropped these events."""
+        self._filtered.inc(count)
+
+    def sent(self, seconds: float) -> None:
+        """A call to the sink ended."""
+        self._send_seconds.observe(seconds)
+
+    def failed(self, fault: Fault) -> None:
+        """An attempt for one message failed."""
+        self._failed[fault].inc()
+
+    def park_failed(self) -> None:
+        """The store did not take a dead letter."""
+        self._park_failures.inc()
+
+    def observe(
+        self,
+        *,
+        watermark: Callable[[], float],
+        events: Callable[[], float],
+        size: Callable[[], float],
+        circuit: Callable[[], float],
+    ) -> None:
+        """Read these at every scrape."""
+        self._watermark.set_function(watermark)
+        self._window_events.set_function(events)
+        self._window_bytes.set_function(size)
+        self._circuit.set_function(circuit)
