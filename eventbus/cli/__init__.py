@@ -1,1 +1,28 @@
-"""cli."""
+"""The command line.
+
+Exit codes: 0 done, 1 the command's answer is no or something failed, 2 the configuration or the call is
+wrong, 3 a server that the command needs does not answer.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    from eventbus.cli.commands import app  # noqa: PLC0415 - keeps the import of the package cheap
+    from eventbus.errors import ConfigurationError, Unreachable  # noqa: PLC0415
+
+    try:
+        app(prog_name="eventbus")
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    except Unreachable as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(3)
+    except BrokenPipeError:
+        sys.exit(1)

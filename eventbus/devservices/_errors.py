@@ -15,11 +15,11 @@ class DevServiceError(Exception):
     """The root of this package's errors."""
 
 
-class Unavailable(DevServiceError):  # noqa: N818  the name reads as the reason for a skipped test
+class Unavailable(DevServiceError):
     """The server cannot be had here; the message is one sentence that says what to install."""
 
 
-class ServerFailed(DevServiceError):  # noqa: N818  as above
+class ServerFailed(DevServiceError):
     """A server that was found did not start or did not answer; the message ends with its last words."""
 
 
@@ -27,9 +27,9 @@ class PortTaken(ServerFailed):
     """Somebody took the port between our choosing it and the server's binding it: choose another."""
 
 
-class NotOurs(DevServiceError):  # noqa: N818  as above
+class NotOurs(DevServiceError):
     """The server was named by an environment variable, so nothing here may end or halt it."""
 
 
-class FetchFailed(DevServiceError):  # noqa: N818  as above
+class FetchFailed(DevServiceError):
     """A package registry's client could not give the server; `finding` turns it into Unavailable."""

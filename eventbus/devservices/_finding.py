@@ -21,9 +21,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A container image that the Docker engine of this machine has."""
+    """A container image that this machine's Docker engine has, and the words that run the server in it."""
 
     name: str
+    argv: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def main(work_directory: str, log_file: str, grace_secs: str, parent: str) -> No
     keeper = Keeper(Path(log_file), float(grace_secs))
     try:
         for command in _commands(int(parent)):
-            answer = keeper.obey(command)
+            answer = {**keeper.obey(command), "number": command["number"]}
             os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
     except BrokenPipeError:
         pass  # the parent died while we worked for it
@@ -59,7 +59,7 @@ class Keeper:
             case "start":
                 return self._start(command["argv"], command["environment"], command["cwd"])
             case "signal":
-                self._signal(command["number"])
+                self._signal(command["signal"])
             case "kill":
                 self._signal(signal.SIGKILL)
                 self._wait(None)

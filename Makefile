@@ -1,0 +1,51 @@
+# Every target depends on .venv, which `setup` makes; nothing else needs to be installed by hand.
+# Servers (MongoDB, Kafka, Redis) are found or fetched by eventbus.devservices.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup check format lint types layers fast test proof mutants demo fetch clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the environment in .venv
+
+$(READY): pyproject.toml tests/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "eventbus needs Python 3.11 or later: run make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dev -e ".[uvloop]"
+	@touch $@
+
+check: $(READY) ## format, lint, types, layers and fast tests: under 30 s
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/python -m tests.side_by_side "$(BIN)/mypy --no-error-summary eventbus tests" \
+	  "$(BIN)/lint-imports --no-cache" "$(BIN)/python -m pytest -q -m 'not services'"
+
+format: $(READY) ## format the code and mend what can be mended mechanically
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
+
+test: $(READY) ## everything, on real servers
+	@$(BIN)/python -m eventbus.devservices --fetch
+	@$(BIN)/python -m pytest
+
+proof: $(READY) ## the long proofs: chaos at full size, thousands of random schedules
+	@EVENTBUS_PROOF=full EVENTBUS_PROOF_RUNS=10000 $(BIN)/python -m pytest -m proof -s
+
+mutants: $(READY) ## break the code on purpose, once for each promise, and see a test fail
+	@$(BIN)/python -m tests.mutants
+
+demo: $(READY) ## the shop, live: real servers, a workload, every change counted (DEMO_SECONDS=20 to end by itself)
+	@$(BIN)/eventbus demo
+
+fetch: $(READY) ## fetch the servers into the cache, for work without a network
+	@$(BIN)/python -m eventbus.devservices --fetch
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,69 @@
+"""Rules that tie several parts of a configuration together and so belong to no single model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from pydantic import BaseModel
+
+from eventbus.config.models import CircuitPolicy, DaemonSection, RetryPolicy
+from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, descend, is_broken, written
+from eventbus.config.problems import Problems
+from eventbus.suggestions import did_you_mean, listed
+
+__all__ = ["lease_outlasts_attempts", "policies_are_sound", "routes_are_distinct", "sink_is_declared"]
+
+
+def sink_is_declared(sink: Node, path: Path, declared: Collection[str], problems: Problems) -> None:
+    """A route leads to a sink that the configuration has."""
+    if not isinstance(sink, ScalarNode) or is_broken(sink) or sink.value in declared:
+        return
+    guess = "" if sink.substitution else did_you_mean(str(sink.value), declared)
+    message = f"sink {written(sink)} is not declared{guess} (declared sinks: {listed(declared)})"
+    problems.add(sink.place, path, message)
+
+
+def routes_are_distinct(routes: Sequence[tuple[str, Place, Path]], problems: Problems) -> None:
+    """No two routes of a subscription have one name, since positions are kept by it."""
+    first: dict[str, Place] = {}
+    for name, place, path in routes:
+        if name in first:
+            other = first[name]
+            where = f"{other.line}:{other.column}"
+            message = f"the route at {where} has this name too, give one of them a 'name' of its own"
+            problems.add(place, path, message)
+        first.setdefault(name, place)
+
+
+def policies_are_sound(
+    retry: RetryPolicy, circuit: CircuitPolicy, given: MappingNode, path: Path, problems: Problems
+) -> None:
+    """What begins small is within its bound; asked of the policies that `given` sets, in whole or in part."""
+    rules = (
+        ("retry", "initial_delay", retry.initial_delay, "max_delay", retry.max_delay),
+        ("circuit", "initial_open", circuit.initial_open, "max_open", circuit.max_open),
+    )
+    for policy, first, first_secs, longest, longest_secs in rules:
+        if policy in given.keys and first_secs > longest_secs:
+            message = f"{first} ({first_secs:g}s) is longer than {longest} ({longest_secs:g}s)"
+            problems.add(given.keys[policy], (*path, policy), message)
+
+
+def lease_outlasts_attempts(
+    daemon: DaemonSection, options: Mapping[str, BaseModel], root: MappingNode, problems: Problems
+) -> None:
+    """No attempt of a sink may outlive the lease, or two daemons would deliver at the same time.
+
+    By convention a sink's option ``timeout`` bounds one attempt.
+    """
+    sinks = root.values.get("sinks")
+    for name, sink_options in options.items():
+        timeout = getattr(sink_options, "timeout", None)
+        sink = descend(sinks, name) if sinks else None
+        if sink is None or not isinstance(timeout, float) or timeout < daemon.lease:
+            continue
+        given = descend(sink, "timeout")
+        message = (
+            f"one attempt may take {timeout:g}s, which must be less than daemon.lease ({daemon.lease:g}s)"
+        )
+        problems.add((given or sink).place, ("sinks", name, "timeout"), message)

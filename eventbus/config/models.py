@@ -1,0 +1,219 @@
+"""The sections that users write, as pydantic models; durations are seconds, sizes are bytes.
+
+Only keys that something reads are here. What depends on the installed types of sinks and sources stays open
+(`Any`) and is checked against the options of those types in `resolution`.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from eventbus.config.mongodb_uri import checked_mongodb_uri
+from eventbus.units import Duration, Size
+
+__all__ = [
+    "CircuitPolicy",
+    "DaemonSection",
+    "DefaultsSection",
+    "Document",
+    "LogSection",
+    "MongoDBSection",
+    "MongoDBStateSection",
+    "Name",
+    "RetryPolicy",
+    "RouteSection",
+    "SQLiteStateSection",
+    "Section",
+    "ServerSection",
+    "SubscriptionSection",
+    "WindowPolicy",
+]
+
+_NAME: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
+_DATABASE_NAME: Final = r'^[^/\\. "$*<>:|?\x00]{1,63}$'
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(_NAME, name) or name.endswith("\n"):
+        raise ValueError("a name begins with a letter and has only letters, digits, _ and -, at most 63")
+    return name
+
+
+def _checked_database_name(name: str) -> str:
+    if not re.fullmatch(_DATABASE_NAME, name):
+        raise ValueError('a database name has 1 to 63 characters, none of / \\ . " $ * < > : | ? or a space')
+    return name
+
+
+Name: TypeAlias = Annotated[str, AfterValidator(_checked_name), Field(json_schema_extra={"pattern": _NAME})]
+"""Of a sink, a subscription or a route; usable as a field of MongoDB and as a label of a metric."""
+MongoDBURI: TypeAlias = Annotated[SecretStr, AfterValidator(checked_mongodb_uri)]
+DatabaseName: TypeAlias = Annotated[
+    str, AfterValidator(_checked_database_name), Field(json_schema_extra={"pattern": _DATABASE_NAME})
+]
+PositiveDuration: TypeAlias = Annotated[Duration, Field(gt=0)]
+PositiveSize: TypeAlias = Annotated[Size, Field(gt=0)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, and nothing is converted behind the user's back."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+
+class MongoDBSection(Section):
+    """The MongoDB deployment whose changes are read."""
+
+    uri: MongoDBURI
+    """Address of a replica set or a sharded cluster: mongodb://… or mongodb+srv://…."""
+
+
+class MongoDBStateSection(Section):
+    """State in MongoDB: for one or many daemons."""
+
+    type: Literal["mongodb"] = "mongodb"
+    """Keep state in MongoDB."""
+    database: DatabaseName = "eventbus"
+    """The database that belongs to eventbus; changes in it are never delivered."""
+    uri: MongoDBURI | None = None
+    """Address of the deployment that keeps the state; by default mongodb.uri."""
+
+
+class SQLiteStateSection(Section):
+    """State in a file: for one daemon, without write access to a cluster."""
+
+    type: Literal["sqlite"]
+    """Keep state in a SQLite file."""
+    path: Annotated[Path, Field(strict=False)]
+    """The file; it is made if it is missing. A relative path starts at the working directory."""
+
+
+class ServerSection(Section):
+    """Where health and metrics are served."""
+
+    host: Text = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8686
+    """Port to listen on; 0 takes a free one."""
+
+
+class LogSection(Section):
+    """What the daemon says on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe lines that are written."""
+    format: Literal["json", "console", "auto"] = "auto"
+    """auto writes for people on a terminal and JSON elsewhere."""
+
+
+class DaemonSection(Section):
+    """Settings of this process as a whole."""
+
+    instance: Text = Field(default_factory=socket.gethostname)
+    """A stable name of this daemon, by default the host's: after a restart it takes back its own leases."""
+    lease: PositiveDuration = 15.0
+    """How long other daemons wait for a silent one before they take over its subscriptions."""
+    checkpoint_every: PositiveDuration = 1.0
+    """How often positions that moved are saved."""
+    drain_timeout: PositiveDuration = 25.0
+    """How long open deliveries may take to finish after SIGTERM."""
+
+
+class RetryPolicy(Section):
+    """How often and when a failed delivery is tried again, with full jitter."""
+
+    attempts: Count = 5
+    """How many tries an event has, the first one included, before it becomes a dead letter."""
+    initial_delay: PositiveDuration = 0.1
+    """The longest wait before the second try; it doubles with every further one."""
+    max_delay: PositiveDuration = 5.0
+    """The longest wait before any try."""
+
+
+class WindowPolicy(Section):
+    """The bound on events of a route that are read and not yet delivered, parked or filtered."""
+
+    events: Count = 4096
+    """How many."""
+    size: PositiveSize = 64 << 20
+    """How large in all."""
+
+
+class CircuitPolicy(Section):
+    """When a sink counts as down, and how it is tried again."""
+
+    failures: Count = 5
+    """After how many failures in a row nothing more is sent."""
+    initial_open: PositiveDuration = 1.0
+    """How long nothing is sent the first time; it doubles while the sink stays down."""
+    max_open: PositiveDuration = 60.0
+    """How long nothing is sent at most."""
+
+
+class DefaultsSection(Section):
+    """What holds for every route that does not say otherwise, key by key."""
+
+    retry: RetryPolicy = RetryPolicy()
+    """How failed deliveries are tried again."""
+    window: WindowPolicy = WindowPolicy()
+    """How much may be under way."""
+    circuit: CircuitPolicy = CircuitPolicy()
+    """When a sink counts as down."""
+
+
+class RouteSection(Section):
+    """One way of a subscription into one sink."""
+
+    sink: str
+    """Name of a sink under sinks."""
+    name: Name | None = None
+    """Name of the route, by default that of its sink. The route's position is kept under it."""
+    retry: RetryPolicy | None = None
+    """How failed deliveries are tried again; keys that are not given come from defaults."""
+    window: WindowPolicy | None = None
+    """How much may be under way; keys that are not given come from defaults."""
+    circuit: CircuitPolicy | None = None
+    """When the sink counts as down; keys that are not given come from defaults."""
+    lanes: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """How many ordered workers deliver at the same time; by default what suits the sink."""
+
+
+class SubscriptionSection(Section):
+    """One source of changes and where they go."""
+
+    service: Text | None = None
+    """Name of the service that the changes belong to; by default the subscription's name."""
+    source: Any
+    """Where the changes come from; `type` is mongodb unless given, the other keys depend on it."""
+    routes: Annotated[list[Any], Field(min_length=1)]
+    """Where the changes go: names of sinks, or mappings that also say how."""
+
+
+class Document(Section):
+    """Configuration of eventbus."""
+
+    mongodb: Any
+    """The MongoDB deployment whose changes are read."""
+    state: Any = None
+    """Where leases, positions and dead letters are kept; by default in MongoDB."""
+    server: Any = None
+    """Where health and metrics are served."""
+    log: Any = None
+    """What the daemon says on standard error."""
+    daemon: Any = None
+    """Settings of this process as a whole."""
+    defaults: Any = None
+    """What holds for every route that does not say otherwise, key by key."""
+    sinks: dict[Name, Any]
+    """Target systems by name; each has a `type`, on which its other keys depend."""
+    subscriptions: Annotated[dict[Name, Any], Field(min_length=1)]
+    """Subscriptions by name."""

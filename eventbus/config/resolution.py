@@ -1,0 +1,143 @@
+"""From the tree of all sections to a `Config`, part by part, so that one bad part hides no other's problems.
+
+A part that is wrong is noted and left out; who asked for it must look at the problems before using the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
+
+from eventbus.config import checks
+from eventbus.config.checking import check
+from eventbus.config.models import (
+    DaemonSection,
+    DefaultsSection,
+    Document,
+    LogSection,
+    MongoDBSection,
+    MongoDBStateSection,
+    ServerSection,
+    SQLiteStateSection,
+)
+from eventbus.config.nodes import MappingNode, Node, Place
+from eventbus.config.problems import Problems
+from eventbus.config.resolved import Config, MongoDBState, ResolvedSink, ResolvedSubscription, SQLiteState
+from eventbus.config.subscriptions import resolved_subscription
+from eventbus.config.typed import typed
+from eventbus.errors import ConfigurationError
+from eventbus.registry import Registry
+
+__all__ = ["STATE_SECTIONS", "resolve"]
+
+_M = TypeVar("_M", bound=BaseModel)
+
+STATE_SECTIONS: Final[Mapping[str, type[MongoDBStateSection | SQLiteStateSection]]] = {
+    "mongodb": MongoDBStateSection,
+    "sqlite": SQLiteStateSection,
+}
+
+
+def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config | None:
+    """The configuration that `root` describes; None if a part that it cannot be without is wrong."""
+    check(Document, root, (), problems, place=root.place)
+    mongodb = _section("mongodb", MongoDBSection, root, problems)
+    state = _state(root, problems)
+    server = _section("server", ServerSection, root, problems)
+    log = _section("log", LogSection, root, problems)
+    daemon = _section("daemon", DaemonSection, root, problems)
+    sinks = _sinks(root, registry, problems)
+    subscriptions = _subscriptions(root, registry, problems)
+    if daemon is not None:
+        options = {name: sink.options for name, sink in sinks.items()}
+        checks.lease_outlasts_attempts(daemon, options, root, problems)
+    if mongodb is None or state is None or server is None or log is None or daemon is None:
+        return None
+    return Config(
+        mongodb_uri=mongodb.uri,
+        state=_resolved_state(state, mongodb),
+        server=server,
+        log=log,
+        daemon=daemon,
+        sinks=MappingProxyType(sinks),
+        subscriptions=MappingProxyType(subscriptions),
+    )
+
+
+def _section(name: str, model: type[_M], root: MappingNode, problems: Problems) -> _M | None:
+    """A section of a fixed shape. One that is absent has its defaults, unless it must not be absent."""
+    node = root.values.get(name)
+    if node is not None:
+        return check(model, node, (name,), problems, place=root.keys[name])
+    return None if Document.model_fields[name].is_required() else model()
+
+
+def _state(root: MappingNode, problems: Problems) -> MongoDBStateSection | SQLiteStateSection | None:
+    node = root.values.get("state")
+    if node is None:
+        return MongoDBStateSection()
+    place = root.keys["state"]
+    found = typed(node, ("state",), problems, place=place, known=STATE_SECTIONS, default="mongodb")
+    if found is None:
+        return None
+    return check(
+        STATE_SECTIONS[found.type], found.options, ("state",), problems, place=place, also_known=("type",)
+    )
+
+
+def _resolved_state(
+    state: MongoDBStateSection | SQLiteStateSection, mongodb: MongoDBSection
+) -> MongoDBState | SQLiteState:
+    if isinstance(state, SQLiteStateSection):
+        return SQLiteState(state.path)
+    return MongoDBState(state.uri or mongodb.uri, state.database)
+
+
+def _sinks(root: MappingNode, registry: Registry, problems: Problems) -> dict[str, ResolvedSink]:
+    found = {}
+    for name, node, place in _entries(root.values.get("sinks")):
+        sink = _sink(name, node, place, registry, problems)
+        if sink is not None:
+            found[name] = sink
+    return found
+
+
+def _sink(name: str, node: Node, place: Place, registry: Registry, problems: Problems) -> ResolvedSink | None:
+    path = ("sinks", name)
+    found = typed(node, path, problems, place=place, known=registry.sinks)
+    if found is None:
+        return None
+    try:
+        cls = registry.sink(found.type)
+    except ConfigurationError as error:
+        problems.add(found.place, (*path, "type"), str(error))
+        return None
+    options = check(cls.Options, found.options, path, problems, place=place, also_known=("type",))
+    return ResolvedSink(found.type, cls, options) if options is not None else None
+
+
+def _subscriptions(
+    root: MappingNode, registry: Registry, problems: Problems
+) -> dict[str, ResolvedSubscription]:
+    defaults = _section("defaults", DefaultsSection, root, problems)
+    given = root.values.get("defaults")
+    if defaults is not None and isinstance(given, MappingNode):
+        checks.policies_are_sound(defaults.retry, defaults.circuit, given, ("defaults",), problems)
+    declared = [name for name, _, _ in _entries(root.values.get("sinks"))]
+    found = {}
+    for name, node, place in _entries(root.values.get("subscriptions")):
+        subscription = resolved_subscription(
+            name, node, place, registry=registry, defaults=defaults, declared=declared, problems=problems
+        )
+        if subscription is not None:
+            found[name] = subscription
+    return found
+
+
+def _entries(node: Node | None) -> Iterator[tuple[str, Node, Place]]:
+    if isinstance(node, MappingNode):
+        for name, value in node.values.items():
+            yield name, value, node.keys[name]

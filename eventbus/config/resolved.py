@@ -1,0 +1,122 @@
+"""A checked configuration as values: every name resolved, every default filled in.
+
+This is all that the rest of the program sees of a configuration. Showing it reveals no secret: options of
+plugins, which may hold any, are left out of its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, SecretStr
+
+from eventbus.config.models import (
+    CircuitPolicy,
+    DaemonSection,
+    LogSection,
+    RetryPolicy,
+    ServerSection,
+    WindowPolicy,
+)
+from eventbus.registry import SinkClass, SourceClass
+
+__all__ = [
+    "Config",
+    "MongoDBState",
+    "ResolvedRoute",
+    "ResolvedSink",
+    "ResolvedSource",
+    "ResolvedSubscription",
+    "SQLiteState",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MongoDBState:
+    """Leases, positions and dead letters are kept in MongoDB.
+
+    Args:
+        uri: Address of the deployment.
+        database: The database that is ours.
+    """
+
+    uri: SecretStr
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class SQLiteState:
+    """Leases, positions and dead letters are kept in a file."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSink:
+    """A sink ready to be made: ``cls(name, options)``."""
+
+    type: str
+    cls: SinkClass
+    options: BaseModel = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSource:
+    """A source ready to be made: ``cls(options, context)``."""
+
+    type: str
+    cls: SourceClass
+    options: BaseModel = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRoute:
+    """One subscription into one sink.
+
+    Args:
+        name: Unique in its subscription; the position is kept under it.
+        sink: Name of the sink.
+        retry: The route's own, over the defaults.
+        window: The route's own, over the defaults.
+        circuit: The route's own, over the defaults.
+        lanes: How many ordered workers; None for what suits the sink.
+    """
+
+    name: str
+    sink: str
+    retry: RetryPolicy
+    window: WindowPolicy
+    circuit: CircuitPolicy
+    lanes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSubscription:
+    """One source and the routes that it feeds.
+
+    Args:
+        name: Unique; lease and positions are kept under it.
+        service: The service whose changes these are.
+        source: Where the changes come from.
+        routes: At least one, in the order in which they were written.
+    """
+
+    name: str
+    service: str
+    source: ResolvedSource
+    routes: Sequence[ResolvedRoute]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that the user decided."""
+
+    mongodb_uri: SecretStr
+    state: MongoDBState | SQLiteState
+    server: ServerSection
+    log: LogSection
+    daemon: DaemonSection
+    sinks: Mapping[str, ResolvedSink]
+    subscriptions: Mapping[str, ResolvedSubscription]

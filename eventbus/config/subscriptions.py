@@ -1,0 +1,134 @@
+"""One subscription: its source by the options of its type, and its routes over the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
+
+from eventbus.config import checks
+from eventbus.config.checking import check
+from eventbus.config.models import DefaultsSection, RouteSection, SubscriptionSection
+from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, SequenceNode, is_broken, written
+from eventbus.config.problems import Problems
+from eventbus.config.resolved import ResolvedRoute, ResolvedSource, ResolvedSubscription
+from eventbus.config.typed import typed
+from eventbus.errors import ConfigurationError
+from eventbus.registry import Registry
+
+__all__ = ["DEFAULT_SOURCE_TYPE", "resolved_subscription"]
+
+DEFAULT_SOURCE_TYPE: Final = "mongodb"
+
+_P = TypeVar("_P", bound=BaseModel)
+
+
+def resolved_subscription(
+    name: str,
+    node: Node,
+    place: Place,
+    *,
+    registry: Registry,
+    defaults: DefaultsSection | None,
+    declared: Collection[str],
+    problems: Problems,
+) -> ResolvedSubscription | None:
+    """The subscription; None if any part of it is wrong, which is noted.
+
+    Args:
+        name: Its name.
+        node: What was written under it.
+        place: Where its name stands.
+        registry: Gives the types of sources.
+        defaults: The policies of routes that say nothing else; None if they are wrong themselves.
+        declared: The names of all sinks.
+        problems: Takes what is wrong.
+    """
+    path = ("subscriptions", name)
+    section = check(SubscriptionSection, node, path, problems, place=place)
+    if not isinstance(node, MappingNode):
+        return None
+    source = _source(node, path, registry, problems)
+    routes = _Routes(path, defaults, declared, problems).resolved(node.values.get("routes"))
+    if section is None or source is None or routes is None:
+        return None
+    return ResolvedSubscription(name, section.service or name, source, routes)
+
+
+def _source(parent: MappingNode, path: Path, registry: Registry, problems: Problems) -> ResolvedSource | None:
+    node = parent.values.get("source")
+    if node is None:
+        return None
+    path, place = (*path, "source"), parent.keys["source"]
+    found = typed(node, path, problems, place=place, known=registry.sources, default=DEFAULT_SOURCE_TYPE)
+    if found is None:
+        return None
+    try:
+        cls = registry.source(found.type)
+    except ConfigurationError as error:
+        problems.add(found.place, path, str(error))
+        return None
+    options = check(cls.Options, found.options, path, problems, place=place, also_known=("type",))
+    return ResolvedSource(found.type, cls, options) if options is not None else None
+
+
+class _Routes:
+    """The routes of one subscription."""
+
+    def __init__(
+        self, path: Path, defaults: DefaultsSection | None, declared: Collection[str], problems: Problems
+    ) -> None:
+        self._path = (*path, "routes")
+        self._defaults = defaults
+        self._declared = declared
+        self._problems = problems
+        self._named: list[tuple[str, Place, Path]] = []
+
+    def resolved(self, node: Node | None) -> tuple[ResolvedRoute, ...] | None:
+        if not isinstance(node, SequenceNode):
+            return None
+        routes = [self._route(item, (*self._path, index)) for index, item in enumerate(node.items)]
+        checks.routes_are_distinct(self._named, self._problems)
+        sound = tuple(route for route in routes if route is not None)
+        return sound if len(sound) == len(routes) else None
+
+    def _route(self, node: Node, path: Path) -> ResolvedRoute | None:
+        if isinstance(node, MappingNode):
+            return self._long(node, path)
+        if isinstance(node, ScalarNode) and isinstance(node.value, str):
+            return self._short(node, path)
+        if not is_broken(node):
+            message = f"expected the name of a sink or a mapping, got {written(node)}"
+            self._problems.add(node.place, path, message)
+        return None
+
+    def _short(self, node: ScalarNode, path: Path) -> ResolvedRoute | None:
+        """A route of which only the sink is named."""
+        checks.sink_is_declared(node, path, self._declared, self._problems)
+        section = RouteSection(sink=str(node.value))
+        return self._over_defaults(section, MappingNode(node.place), path)
+
+    def _long(self, node: MappingNode, path: Path) -> ResolvedRoute | None:
+        if "sink" in node.values:
+            checks.sink_is_declared(node.values["sink"], (*path, "sink"), self._declared, self._problems)
+        section = check(RouteSection, node, path, self._problems, place=node.place)
+        return self._over_defaults(section, node, path) if section is not None else None
+
+    def _over_defaults(self, section: RouteSection, node: MappingNode, path: Path) -> ResolvedRoute | None:
+        name = section.name or section.sink
+        self._named.append((name, node.place, path))
+        if self._defaults is None:
+            return None
+        retry = _overlaid(self._defaults.retry, section.retry)
+        circuit = _overlaid(self._defaults.circuit, section.circuit)
+        checks.policies_are_sound(retry, circuit, node, path, self._problems)
+        window = _overlaid(self._defaults.window, section.window)
+        return ResolvedRoute(name, section.sink, retry, window, circuit, section.lanes)
+
+
+def _overlaid(base: _P, own: _P | None) -> _P:
+    """`base` with the keys that `own` was given."""
+    if own is None:
+        return base
+    return base.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})

@@ -1,0 +1,264 @@
+"""The whole daemon from one configuration: servers checked, subscriptions supervised, signals obeyed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import anyio
+import structlog
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConfigurationError as DriverConfigurationError
+from pymongo.errors import InvalidURI
+
+from eventbus import __version__
+from eventbus.api.server import Health, admin_server
+from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSubscription, SQLiteState
+from eventbus.core.backoff import until_reachable
+from eventbus.core.circuit import CircuitPolicy
+from eventbus.encoding.cloudevents import CloudEventsEncoder
+from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.runtime.saver import Saver
+from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
+from eventbus.runtime.supervisor import Supervisor
+from eventbus.sdk import Source, SourceContext
+from eventbus.state.mongodb import MongoStore
+from eventbus.state.sqlite import SqliteStore
+from eventbus.state.store import Store
+from eventbus.telemetry import metrics
+from eventbus.telemetry.logs import configure_logs
+from eventbus.telemetry.redaction import redact
+
+__all__ = ["Daemon", "check_sources", "open_store", "run_daemon"]
+
+log = structlog.get_logger("eventbus.daemon")
+
+_SPARE_CONNECTIONS = 10
+"""Connections beside the one that each waiting stream holds: for opening, closing and checking."""
+
+_STUCK_SECS = 60.0
+"""If the saver has not begun a round for so long, the process is beyond help from inside."""
+
+
+def run_daemon(config: Config) -> int:
+    """Run until a signal ends it.
+
+    Returns:
+        The process's exit code: 0 after a drain, 2 if a server refuses the configuration.
+    """
+    configure_logs(config.log.level, config.log.format)
+    uvloop = find_spec("uvloop") is not None
+    return anyio.run(Daemon(config).run, backend_options={"use_uvloop": uvloop})
+
+
+async def check_sources(config: Config) -> None:
+    """Ask each subscription's source whether it accepts what is configured.
+
+    Raises:
+        ConfigurationError: All that was refused.
+        Unreachable: A source does not answer.
+    """
+    async with _stream_client(config) as client:
+        await _check_all(_sources(config, client))
+
+
+@asynccontextmanager
+async def open_store(config: Config, *, read_only: bool = False) -> AsyncIterator[Store]:
+    """The state store of a configuration, open."""
+    store = _make_store(config, read_only=read_only)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
+class Daemon:
+    """One process's work.
+
+    Args:
+        config: What to do.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._store = _make_store(config)
+        self._saver = Saver(
+            self._store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every
+        )
+        self._sinks = {
+            name: SharedSink(declared.cls(name, declared.options)) for name, declared in config.sinks.items()
+        }
+        self._supervisor: Supervisor | None = None
+        self._waiting_for: str | None = "starting"
+
+    async def run(self) -> int:
+        """Serve, check, carry; until a signal.
+
+        Returns:
+            The exit code.
+        """
+        metrics.build_info(__version__)
+        try:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self._obey_signals, tasks.cancel_scope)
+                server = self._config.server
+                async with admin_server(server.host, server.port, live=self.live, ready=self.ready):
+                    await self._carry()
+                tasks.cancel_scope.cancel()
+        except* ConfigurationError as group:
+            for error in _leaves(group):
+                sys.stderr.write(f"{error}\n")
+            return 2
+        return 0
+
+    def live(self) -> Health:
+        """Whether the process should be left alone: the loop answers, and the saver makes its rounds."""
+        if self._supervisor is None:
+            return Health(ok=True)
+        silent_secs = anyio.current_time() - self._saver.ticked_at
+        return Health(silent_secs < _STUCK_SECS, {"saver_silent_secs": round(silent_secs, 1)})
+
+    def ready(self) -> Health:
+        """Whether every subscription runs, or stands by for another daemon, and lacks nothing."""
+        if self._supervisor is None:
+            return Health(ok=False, detail={"waiting_for": self._waiting_for})
+        statuses = self._supervisor.statuses()
+        detail = {
+            status.name: {
+                "state": status.state,
+                "problems": list(status.problems),
+                "circuits": status.circuits,
+            }
+            for status in statuses
+        }
+        return Health(all(status.is_ready for status in statuses), {"subscriptions": detail})
+
+    async def _carry(self) -> None:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(_stream_client(self._config))
+            sources = _sources(self._config, client)
+            await self._patiently(lambda: _check_all(sources))
+            stack.push_async_callback(self._store.close)
+            await self._patiently(self._store.open)
+            for sink in self._sinks.values():
+                stack.push_async_callback(sink.close)
+            self._supervisor = Supervisor(
+                [self._spec(name, sources[name]) for name in self._config.subscriptions],
+                self._store,
+                self._saver,
+                lease_secs=self._config.daemon.lease,
+            )
+            self._saver.ticked_at = anyio.current_time()
+            log.info("daemon_started", version=__version__, subscriptions=sorted(sources))
+            await self._supervisor.run()
+            log.info("daemon_stopped")
+
+    def _spec(self, name: str, source: Source) -> SubscriptionSpec:
+        declared = self._config.subscriptions[name]
+        encoder = CloudEventsEncoder(subscription=name, service=declared.service)
+        routes = {
+            route.name: RouteSpec(self._sinks[route.sink], encoder, _policy(route))
+            for route in declared.routes
+        }
+        return SubscriptionSpec(name, source, routes, drain_timeout_secs=self._config.daemon.drain_timeout)
+
+    async def _patiently(self, call: Any) -> None:
+        await until_reachable(call, on_failure=self._report_waiting)
+        self._waiting_for = "starting"
+
+    def _report_waiting(self, error: Unreachable) -> None:
+        if self._waiting_for != str(error):
+            log.warning("daemon_waited", reason=str(error))
+        self._waiting_for = str(error)
+
+    async def _obey_signals(
+        self, scope: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None]
+    ) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
+            stopping = False
+            async for number in signals:
+                if stopping:
+                    log.warning("daemon_stopped_at_once", signal=number.name)
+                    sys.stderr.flush()
+                    os._exit(128 + number)
+                stopping = True
+                log.info("daemon_draining", signal=number.name)
+                if self._supervisor is None:
+                    scope.cancel()
+                else:
+                    self._supervisor.stop()
+
+
+def _policy(route: ResolvedRoute) -> RoutePolicy:
+    retry, circuit, window = route.retry, route.circuit, route.window
+    return RoutePolicy(
+        retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay),
+        circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open),
+        window_events=window.events,
+        window_size=window.size,
+        lanes=route.lanes,
+    )
+
+
+def _make_store(config: Config, *, read_only: bool = False) -> Store:
+    state = config.state
+    if isinstance(state, SQLiteState):
+        return SqliteStore(state.path, instance=config.daemon.instance, read_only=read_only)
+    return MongoStore(state.uri.get_secret_value(), database=state.database, instance=config.daemon.instance)
+
+
+@asynccontextmanager
+async def _stream_client(config: Config) -> AsyncIterator[AsyncMongoClient[Any]]:
+    """The client that reads; state has one of its own, so that waiting streams never starve a checkpoint."""
+    try:
+        client: AsyncMongoClient[Any] = AsyncMongoClient(
+            config.mongodb_uri.get_secret_value(),
+            appname="eventbus",
+            maxPoolSize=2 * len(config.subscriptions) + _SPARE_CONNECTIONS,
+            serverSelectionTimeoutMS=3000,
+            connectTimeoutMS=3000,
+        )
+    except (InvalidURI, DriverConfigurationError, ValueError) as error:
+        raise ConfigurationError(f"mongodb.uri: {redact(str(error))}") from None
+    async with client:
+        yield client
+
+
+def _sources(config: Config, client: AsyncMongoClient[Any]) -> dict[str, Source]:
+    return {name: _source(config, name, declared, client) for name, declared in config.subscriptions.items()}
+
+
+def _source(
+    config: Config, name: str, declared: ResolvedSubscription, client: AsyncMongoClient[Any]
+) -> Source:
+    own_database = config.state.database if isinstance(config.state, MongoDBState) else None
+    context = SourceContext(subscription=name, client=client, own_database=own_database)
+    source: Source = declared.source.cls(declared.source.options, context)
+    return source
+
+
+async def _check_all(sources: dict[str, Source]) -> None:
+    problems: list[str] = []
+    for name, source in sources.items():
+        try:
+            await source.check()
+        except ConfigurationError as error:
+            problems += [f"subscriptions.{name}.{problem}" for problem in error.problems]
+    if problems:
+        raise ConfigurationError(*problems)
+
+
+def _leaves(group: BaseExceptionGroup[ConfigurationError]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

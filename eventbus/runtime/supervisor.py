@@ -1,0 +1,143 @@
+"""Keeps every subscription running: each in its own task, started again after a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+import structlog
+
+from eventbus.core.backoff import Backoff
+from eventbus.errors import EventbusError, LeaseLost
+from eventbus.runtime.saver import Saver
+from eventbus.runtime.subscription import Subscription, SubscriptionSpec
+from eventbus.state.store import Store
+from eventbus.telemetry import metrics
+
+__all__ = ["SubscriptionStatus", "Supervisor"]
+
+log = structlog.get_logger("eventbus.supervisor")
+
+_STEADY_SECS = 60.0
+"""A life longer than this was no crash loop: the next restart waits little again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionStatus:
+    """What a subscription is doing, for people and for readiness.
+
+    Args:
+        name: Its name.
+        state: starting, standby, running, draining, stopped or crashed.
+        problems: What keeps it from being ready; empty when it is.
+        circuits: Why a route's circuit is not closed, by name of the route.
+    """
+
+    name: str
+    state: str
+    problems: Sequence[str]
+    circuits: dict[str, str]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs, or stands by for a daemon that runs it, and lacks nothing."""
+        return self.state in {"running", "standby"} and not self.problems
+
+
+class Supervisor:
+    """Runs subscriptions until asked to stop.
+
+    Args:
+        specs: What to run.
+        store: Where their state is.
+        saver: Who writes their positions.
+        lease_secs: How long a lease lasts.
+    """
+
+    def __init__(
+        self, specs: Sequence[SubscriptionSpec], store: Store, saver: Saver, *, lease_secs: float
+    ) -> None:
+        self._specs = specs
+        self._store = store
+        self._saver = saver
+        self._lease_secs = lease_secs
+        self._lives: dict[str, Subscription] = {}
+        self._faults: dict[str, str] = {}
+        self._stopping = anyio.Event()
+
+    async def run(self) -> None:
+        """Run all of them until each has drained after `stop`."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._saver.run)
+            async with anyio.create_task_group() as lives:
+                for spec in self._specs:
+                    lives.start_soon(self._keep_running, spec)
+            tasks.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Ask every subscription for its drain."""
+        self._stopping.set()
+        for life in self._lives.values():
+            life.stop()
+
+    def statuses(self) -> list[SubscriptionStatus]:
+        """What each subscription is doing."""
+        return [self._status(spec) for spec in self._specs]
+
+    async def _keep_running(self, spec: SubscriptionSpec) -> None:
+        backoff = Backoff(1.0, 30.0)
+        reclaim = True
+        while not self._stopping.is_set():
+            life = Subscription(spec, self._store, self._saver, lease_secs=self._lease_secs, reclaim=reclaim)
+            reclaim = False
+            self._lives[spec.name] = life
+            begun = anyio.current_time()
+            fault = await self._live(life)
+            if fault is None:
+                return
+            self._faults[spec.name] = fault
+            metrics.subscription_restarted(spec.name)
+            if anyio.current_time() - begun > _STEADY_SECS:
+                backoff.reset()
+            with anyio.move_on_after(backoff.next()):
+                await self._stopping.wait()
+
+    async def _live(self, life: Subscription) -> str | None:
+        """One life; why it ended, or None if it was asked to."""
+        bound = log.bind(subscription=life.spec.name)
+        try:
+            await life.run()
+        except Exception as error:  # noqa: BLE001 - the boundary where a crash is made visible and ends
+            cause = _first_leaf(error)
+            life.state = "crashed"
+            if isinstance(cause, LeaseLost):
+                bound.warning("lease_lost", reason=str(cause))
+            elif isinstance(cause, EventbusError):
+                bound.error("subscription_failed", reason=str(cause))
+            else:
+                bound.error("subscription_crashed", exc_info=cause)
+            return f"{type(cause).__name__}: {cause}"
+        return None
+
+    def _status(self, spec: SubscriptionSpec) -> SubscriptionStatus:
+        life = self._lives.get(spec.name)
+        if life is None:
+            return SubscriptionStatus(spec.name, "starting", ["not started yet"], {})
+        problems = [life.waiting_for] if life.waiting_for else []
+        if life.state == "crashed":
+            problems.append(self._faults.get(spec.name, "crashed"))
+        if life.state != "standby":
+            problems += [
+                f"route {name}: {route.sink.waiting_for}"
+                for name, route in spec.routes.items()
+                if route.sink.waiting_for
+            ]
+        circuits = {name: route.circuit_reason for name, route in life.routes.items() if route.circuit_reason}
+        return SubscriptionStatus(spec.name, life.state, problems, circuits)
+
+
+def _first_leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,5 @@
+"""The file sink: one JSON object a line, rotated."""
+
+from eventbus.sinks.file.sink import FileOptions, FileSink
+
+__all__ = ["FileOptions", "FileSink"]

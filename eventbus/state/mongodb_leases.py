@@ -1,0 +1,94 @@
+"""The updates that take, renew and give back leases, as documents. Nothing here talks to a server.
+
+They are update pipelines, because only a pipeline sees the server's clock (``$$NOW``), and no filter of an
+upsert may. Names of routes are values here and never paths, so that a dot in one is a dot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from bson.timestamp import Timestamp
+
+from eventbus.model import ClusterTime, Position, PositionKind
+from eventbus.state.store import Lease, Save
+
+__all__ = ["held_by", "position_of", "released", "renewed", "taken"]
+
+_Document: TypeAlias = dict[str, Any]
+_NOW: Final = "$$NOW"
+
+
+def taken(instance: str, incarnation: str, *, lease_secs: float, reclaim: bool) -> list[_Document]:
+    """Give the lease to `instance` if it is free, else change nothing.
+
+    The caller has it if the document then carries `incarnation`, which no two calls have in common.
+    """
+    free: list[_Document] = [
+        {"$eq": [{"$ifNull": ["$owner", None]}, None]},
+        {"$lte": ["$lease_until", _NOW]},
+    ]
+    if reclaim:
+        free.append({"$eq": ["$owner", {"$literal": instance}]})
+    mine = {
+        "owner": {"$literal": instance},
+        "incarnation": {"$literal": incarnation},
+        "epoch": {"$add": [{"$ifNull": ["$epoch", 0]}, 1]},
+        "routes": {"$ifNull": ["$routes", {}]},
+        **_extended(lease_secs),
+    }
+    return [{"$replaceWith": {"$cond": [{"$or": free}, {"$mergeObjects": ["$$ROOT", mine]}, "$$ROOT"]}}]
+
+
+def held_by(instance: str, lease: Lease) -> _Document:
+    """The filter that every write of a lease's holder carries."""
+    return {"_id": lease.subscription, "owner": instance, "epoch": lease.epoch}
+
+
+def renewed(save: Save, *, lease_secs: float) -> list[_Document]:
+    """Renew the lease and write the positions that are given; touch nothing else of any route."""
+    moved = [
+        {"k": {"$literal": name}, "v": _moved(name, position)} for name, position in save.positions.items()
+    ]
+    routes = {"$mergeObjects": ["$routes", {"$arrayToObject": [moved]}]}
+    return [{"$set": {"routes": routes, **_extended(lease_secs)}}]
+
+
+def released() -> list[_Document]:
+    """Give the lease back; the epoch stays, since it may never go down."""
+    return [{"$set": {"owner": None, "incarnation": None, "lease_until": None, "updated_at": _NOW}}]
+
+
+def position_of(entry: Mapping[str, Any]) -> Position | None:
+    """The position in a route's entry; None where it has none yet."""
+    if "token" not in entry:
+        return None
+    time: Timestamp | None = entry["cluster_time"]
+    return Position(
+        entry["token"],
+        PositionKind(entry["kind"]),
+        ClusterTime(time.time, time.inc) if time else None,
+        entry.get("extra"),
+    )
+
+
+def _extended(lease_secs: float) -> _Document:
+    return {"lease_until": {"$add": [_NOW, round(lease_secs * 1000)]}, "updated_at": _NOW}
+
+
+def _moved(name: str, position: Position) -> _Document:
+    """The route's entry with a new position; what else is in it stays."""
+    stored = {"$getField": {"field": {"$literal": name}, "input": "$routes"}}
+    rest = {"$unsetField": {"field": "extra", "input": stored}}  # it belonged to the last token
+    return {"$mergeObjects": [rest, {"$literal": _entry(position)}]}
+
+
+def _entry(position: Position) -> _Document:
+    time = position.cluster_time
+    entry = {
+        "token": position.token,
+        "kind": position.kind.value,
+        "cluster_time": Timestamp(*time) if time else None,
+    }
+    return entry if position.extra is None else {**entry, "extra": position.extra}

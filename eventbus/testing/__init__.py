@@ -1,0 +1,19 @@
+"""Contract checks that any sink must pass, for the authors of plugins and for the built-in sinks alike."""
+
+import pytest
+
+pytest.register_assert_rewrite("eventbus.testing.sinks")
+
+from eventbus.testing.harness import Changes, PlainEncoder, Received, SinkHarness, TargetOutage  # noqa: E402 - after the rewrite hook
+from eventbus.testing.sinks import SinkContract, SinkOutageContract, SinkRejectionContract  # noqa: E402 - as above
+
+__all__ = [
+    "Changes",
+    "PlainEncoder",
+    "Received",
+    "SinkContract",
+    "SinkHarness",
+    "SinkOutageContract",
+    "SinkRejectionContract",
+    "TargetOutage",
+]

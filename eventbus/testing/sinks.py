@@ -1,0 +1,369 @@
+"""The promises of a sink as tests: subclass the contracts that apply and give a fixture `harness`.
+
+::
+
+    class TestMySink(SinkContract, SinkRejectionContract, SinkOutageContract):
+        @pytest.fixture
+        def harness(self, my_server) -> MyHarness:
+            return MyHarness(my_server)
+
+        def poison(self, changes: Changes) -> Event:
+            return changes.change("poison", text="x" * 5_000_000)
+
+`SinkContract` is for every sink. `SinkRejectionContract` is for targets that can refuse a message for good,
+`SinkOutageContract` for targets that can be away. Nothing here measures time; `patience_secs` only turns a
+hang into a failure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from typing import ClassVar
+
+import anyio
+import anyio.lowlevel
+import pytest
+from pydantic import ValidationError
+
+from eventbus.sdk import (
+    DELIVERED,
+    EncodingError,
+    Event,
+    Fault,
+    Message,
+    Outcome,
+    Rejected,
+    Retry,
+    Sink,
+    SinkTraits,
+    Unreachable,
+)
+from eventbus.testing.harness import Changes, PlainEncoder, Received, SinkHarness, TargetOutage
+
+__all__ = ["SinkContract", "SinkOutageContract", "SinkRejectionContract"]
+
+
+class _Kit:
+    """What all contracts share."""
+
+    pytestmark = pytest.mark.anyio
+    patience_secs: ClassVar[float] = 60.0
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    @pytest.fixture
+    def changes(self) -> Changes:
+        return Changes()
+
+
+class SinkContract(_Kit):
+    """What every sink promises."""
+
+    async def test_delivers_a_batch_with_one_outcome_for_each_message(
+        self, harness: SinkHarness, changes: Changes
+    ) -> None:
+        """Delivered means that the target has the message, with the body that was encoded, once."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            messages = encoded(sink, changes.distinct(min(sink.traits.max_batch, 50)))
+            outcomes = await sink.send(messages)
+        assert list(outcomes) == [DELIVERED] * len(messages)
+        assert _by_id(await harness.received()) == {message.event.id: [message.body] for message in messages}
+
+    async def test_delivers_the_largest_batch_it_asks_for(
+        self, harness: SinkHarness, changes: Changes
+    ) -> None:
+        """A route may fill a batch up to the sink's own `max_batch`."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            messages = encoded(sink, changes.distinct(sink.traits.max_batch))
+            outcomes = await sink.send(messages)
+        assert list(outcomes) == [DELIVERED] * len(messages)
+        assert set(_by_id(await harness.received())) == {message.event.id for message in messages}
+
+    async def test_keeps_the_order_of_a_key(self, harness: SinkHarness, changes: Changes) -> None:
+        """Messages of one key take effect in the order in which a route hands them over."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            messages = encoded(sink, changes.alternating(60, "a", "b", "c"))
+            await deliver(sink, messages)
+        received = await harness.received()
+        assert len(received) == len(messages)
+        assert _ids_by_key(messages, received) == _ids_by_key(messages)
+
+    async def test_sends_of_several_tasks_do_not_mix_up(self, harness: SinkHarness, changes: Changes) -> None:
+        """The lanes of several routes call `send` at once."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            lanes = [encoded(sink, changes.alternating(20, f"{lane}-a", f"{lane}-b")) for lane in range(6)]
+            async with anyio.create_task_group() as tasks:
+                for messages in lanes:
+                    tasks.start_soon(deliver, sink, messages)
+        received = await harness.received()
+        everything = [message for messages in lanes for message in messages]
+        assert len(received) == len(everything)
+        assert _ids_by_key(everything, received) == _ids_by_key(everything)
+
+    async def test_the_same_event_gives_the_same_message(
+        self, harness: SinkHarness, changes: Changes
+    ) -> None:
+        """A repeated delivery carries the same id and the same body."""
+        event = changes.change("a", text="caf\u00e9")
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            first, second = encoded(sink, [event]) + encoded(sink, [event])
+            await deliver(sink, [first])
+            await deliver(sink, [second])
+        assert (first.body, first.key, first.target) == (second.body, second.key, second.target)
+        assert list(first.headers) == list(second.headers)
+        assert set(_by_id(await harness.received())) == {event.id}
+        assert set(_by_id(await harness.received())[event.id]) == {first.body}
+
+    async def test_an_event_that_cannot_be_encoded_is_refused_before_sending(
+        self, harness: SinkHarness, changes: Changes
+    ) -> None:
+        """What the encoder cannot write becomes a dead letter, not a crash."""
+        sink = harness.make_sink()
+        try:
+            made = sink.encode(changes.change("a", operation="unencodable"), PlainEncoder())
+        except EncodingError:
+            return
+        assert isinstance(made, Rejected)
+
+    async def test_cancelling_a_send_leaves_the_sink_usable(
+        self, harness: SinkHarness, changes: Changes
+    ) -> None:
+        """A route that is stopped in the middle of a send does not spoil the sink for the others."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            for steps in range(8):
+                await _cancel_after(steps, sink, encoded(sink, [changes.change("cancelled")]))
+            messages = encoded(sink, changes.distinct(3))
+            await deliver(sink, messages)
+        assert {message.event.id for message in messages} <= set(_by_id(await harness.received()))
+
+    async def test_close_may_come_at_any_time_and_again(self, harness: SinkHarness) -> None:
+        """Before `open`, after it, and twice."""
+        with anyio.fail_after(self.patience_secs):
+            await harness.make_sink().close()
+            sink = harness.make_sink()
+            await open_patiently(sink)
+            await sink.close()
+            await sink.close()
+
+    async def test_says_what_it_is(self, harness: SinkHarness) -> None:
+        """Traits are in range, and options that nobody knows are errors."""
+        sink = harness.make_sink()
+        assert isinstance(sink, Sink)
+        assert isinstance(sink.traits, SinkTraits)
+        assert sink.name
+        assert min(sink.traits.lanes, sink.traits.max_batch, sink.traits.max_batch_bytes) >= 1
+        with pytest.raises(ValidationError, match="no_such_option"):
+            type(sink).Options.model_validate({"no_such_option": 1})
+
+
+class SinkRejectionContract(_Kit):
+    """For targets that can refuse a message for good: override `poison`."""
+
+    def poison(self, changes: Changes) -> Event:
+        """An event that the target will never take, for instance one that is too large."""
+        raise NotImplementedError
+
+    async def test_a_refused_message_takes_no_other_with_it(
+        self, harness: SinkHarness, changes: Changes
+    ) -> None:
+        """It is rejected, by `encode` or by `send`; its neighbours of the same batch are delivered."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            events = [changes.change("before"), self.poison(changes), changes.change("after")]
+            results = [sink.encode(event, PlainEncoder()) for event in events]
+            outcomes = await _send_what_was_encoded(sink, results)
+            again = await deliver(sink, encoded(sink, [changes.change("later")]))
+        assert [type(outcome) for outcome in outcomes] == [type(DELIVERED), Rejected, type(DELIVERED)]
+        assert isinstance(outcomes[1], Rejected)
+        assert outcomes[1].reason
+        assert again == 1
+        received = set(_by_id(await harness.received()))
+        assert {events[0].id, events[2].id} <= received
+        assert events[1].id not in received
+
+
+class SinkOutageContract(_Kit):
+    """For targets that can be away: the harness must have `outage`."""
+
+    async def test_a_dead_target_is_an_outcome_and_the_sink_recovers(
+        self, harness: TargetOutage, changes: Changes
+    ) -> None:
+        """Messages ask for another try at nobody's cost; the same sink works when the target is back."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            messages = encoded(sink, changes.distinct(min(sink.traits.max_batch, 5)))
+            await deliver(sink, messages)
+            later = encoded(sink, changes.distinct(min(sink.traits.max_batch, 5)))
+            async with harness.outage():
+                for _ in range(2):
+                    with anyio.fail_after(self.patience_secs):
+                        assert_unavailable(await sink.send(later), len(later))
+            await deliver(sink, later, self.patience_secs)
+        received = set(_by_id(await harness.received()))
+        assert {message.event.id for message in messages + later} <= received
+
+    async def test_nothing_is_lost_when_the_target_dies_under_load(
+        self, harness: TargetOutage, changes: Changes
+    ) -> None:
+        """First deliveries keep the order of their key before, during and after; a repeat is allowed."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            sent: list[Message] = []
+            stop = anyio.Event()
+
+            async def produce(lane: int) -> None:
+                for number in count():
+                    if stop.is_set():
+                        return
+                    messages = encoded(sink, changes.alternating(4, f"{lane}-{number % 3}"))
+                    sent.extend(messages)
+                    await deliver(sink, messages, 2 * self.patience_secs)
+
+            async with anyio.create_task_group() as tasks:
+                for lane in range(3):
+                    tasks.start_soon(produce, lane)
+                await _until_sent(sent, 24)
+                async with harness.outage():
+                    pass
+                await _until_sent(sent, len(sent) + 24)
+                stop.set()
+        received = await harness.received()
+        assert _first_deliveries(sent, received) == _ids_by_key(sent)
+
+    async def test_opening_waits_for_the_target(self, harness: TargetOutage, changes: Changes) -> None:
+        """`open` during an outage says Unreachable, if the sink looks at all; the next try succeeds."""
+        sink = harness.make_sink()
+        async with harness.outage():
+            with anyio.fail_after(self.patience_secs), suppress(Unreachable):
+                await sink.open()
+        async with opened(sink, self.patience_secs):
+            await deliver(sink, encoded(sink, [changes.change("a")]), self.patience_secs)
+
+
+def encoded(sink: Sink, events: Iterable[Event]) -> list[Message]:
+    """The messages of events that every sink can carry."""
+    messages = []
+    for event in events:
+        made = sink.encode(event, PlainEncoder())
+        assert isinstance(made, Message), made
+        messages.append(made)
+    return messages
+
+
+@asynccontextmanager
+async def opened(sink: Sink, patience_secs: float) -> AsyncIterator[Sink]:
+    """Open the sink, and close it however the block ends."""
+    try:
+        with anyio.fail_after(patience_secs):
+            await open_patiently(sink)
+        yield sink
+    finally:
+        with anyio.move_on_after(patience_secs, shield=True) as scope:
+            await sink.close()
+        assert not scope.cancelled_caught, "close did not return"
+
+
+async def open_patiently(sink: Sink) -> None:
+    """Open as the daemon does: again for as long as the target is away."""
+    while True:
+        try:
+            return await sink.open()
+        except Unreachable:
+            await anyio.sleep(0.05)
+
+
+async def deliver(sink: Sink, messages: Sequence[Message], patience_secs: float = 60.0) -> int:
+    """Send as a lane does: in order, in calls as large as the sink takes, until all are delivered.
+
+    Returns:
+        How many were delivered; a rejected message fails the test.
+    """
+    with anyio.fail_after(patience_secs):
+        for call in _calls(sink.traits, messages):
+            await _deliver_one_call(sink, call)
+    return len(messages)
+
+
+async def _deliver_one_call(sink: Sink, call: Sequence[Message]) -> None:
+    remaining = list(call)
+    while remaining:
+        outcomes = await sink.send(remaining)
+        assert len(outcomes) == len(remaining)
+        rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+        assert not rejected, rejected
+        pairs = zip(remaining, outcomes, strict=True)
+        remaining = [message for message, outcome in pairs if isinstance(outcome, Retry)]
+        if remaining:
+            await anyio.sleep(0.05)
+
+
+def _calls(traits: SinkTraits, messages: Sequence[Message]) -> list[list[Message]]:
+    """Cut into calls of `send`; no key twice in a call unless the sink keeps order."""
+    calls: list[list[Message]] = []
+    keys: set[bytes] = set()
+    for message in messages:
+        repeated = not traits.keeps_order and message.event.key in keys
+        if not calls or repeated or len(calls[-1]) == traits.max_batch:
+            calls.append([])
+            keys.clear()
+        calls[-1].append(message)
+        keys.add(message.event.key)
+    return calls
+
+
+async def _send_what_was_encoded(sink: Sink, results: Sequence[Message | Rejected]) -> list[Outcome]:
+    messages = [made for made in results if isinstance(made, Message)]
+    sent: list[Outcome] = []
+    for call in _calls(sink.traits, messages):
+        sent.extend(await sink.send(call))
+    outcomes = iter(sent)
+    return [next(outcomes) if isinstance(made, Message) else made for made in results]
+
+
+async def _cancel_after(steps: int, sink: Sink, messages: Sequence[Message]) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sink.send, messages)
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+
+
+async def _until_sent(sent: Sequence[Message], number: int) -> None:
+    while len(sent) < number:  # noqa: ASYNC110 - the producers are the code under test's own callers
+        await anyio.sleep(0.01)
+
+
+def assert_unavailable(outcomes: Sequence[Outcome], number: int) -> None:
+    """Every message asks for another try, with a reason, and the fault is the target's."""
+    assert len(outcomes) == number
+    for outcome in outcomes:
+        assert isinstance(outcome, Retry), outcome
+        assert outcome.fault is Fault.UNAVAILABLE, outcome
+        assert outcome.reason
+
+
+def _by_id(received: Iterable[Received]) -> dict[str, list[bytes]]:
+    bodies: dict[str, list[bytes]] = defaultdict(list)
+    for message in received:
+        bodies[message.id].append(message.body)
+    return dict(bodies)
+
+
+def _ids_by_key(
+    messages: Sequence[Message], received: Sequence[Received] | None = None
+) -> dict[bytes, list[str]]:
+    """The ids of each key, in the order of `messages` or as they were received."""
+    keys = {message.event.id: message.event.key for message in messages}
+    ids = [message.event.id for message in messages] if received is None else [item.id for item in received]
+    by_key: dict[bytes, list[str]] = defaultdict(list)
+    for event_id in ids:
+        by_key[keys[event_id]].append(event_id)
+    return dict(by_key)
+
+
+def _first_deliveries(messages: Sequence[Message], received: Sequence[Received]) -> dict[bytes, list[str]]:
+    seen = {item.id: item for item in reversed(received)}
+    firsts = sorted(seen.values(), key=received.index)
+    return _ids_by_key(messages, firsts)

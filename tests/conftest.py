@@ -1,0 +1,57 @@
+"""The real servers of the suite: one of each for a session, started when a test first asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from eventbus.devservices import KafkaService, MongoService, RedisService, Unavailable
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def mongo() -> Iterator[MongoService]:
+    """A replica set of one mongod 6.0.27, shared: a test that kills or pauses starts its own."""
+    with _had(MongoService.start) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def redis_service() -> Iterator[RedisService]:
+    """A Redis, shared: a test that kills, pauses or flushes it starts its own."""
+    with _had(RedisService.start) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def kafka_service() -> Iterator[KafkaService]:
+    """A Kafka broker, shared: a test that kills or pauses it starts its own."""
+    with _had(KafkaService.start) as service:
+        yield service
+
+
+@pytest.fixture
+def fresh_database(mongo: MongoService) -> Iterator[str]:
+    """A database name that no other test uses; the database is dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    with (
+        contextlib.suppress(PyMongoError),
+        MongoClient[dict[str, object]](mongo.uri, serverSelectionTimeoutMS=5000) as client,
+    ):
+        client.drop_database(name)
+
+
+def _had(start: Callable[[], T]) -> T:
+    """Start a service, or fail with nothing but the sentence that says what to install."""
+    try:
+        return start()
+    except Unavailable as error:
+        pytest.fail(str(error), pytrace=False)

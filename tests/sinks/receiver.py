@@ -1,0 +1,105 @@
+"""A real HTTP server for the tests of the webhook sink, which keeps all that it was sent."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import anyio
+from aiohttp import web
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def accept(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=204)
+
+
+def answering(status: int, text: str = "", **headers: str) -> Handler:
+    """A handler that always gives the same answer; ``_`` in a header's name is a hyphen."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.Response(status=status, text=text, headers=named)
+
+    return answer
+
+
+async def hang(request: web.Request) -> web.StreamResponse:
+    await anyio.sleep_forever()
+    return web.Response()
+
+
+@dataclass
+class Post:
+    """One request that arrived in full."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """What arrived, and how the next request is answered."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+    handler: Handler = accept
+    posts: list[Post] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
+    _peers: set[object] = field(default_factory=set)
+    _runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections carried a request."""
+        return len(self._peers)
+
+    async def start(self) -> None:
+        """Listen; after a stop on the same port again."""
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_route("*", "/{path:.*}", self._receive)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self.tls, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _receive(self, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        self._peers.add(request.transport.get_extra_info("peername"))
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            body = await request.read()
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            self.posts.append(Post(request.path_qs, headers, body))
+            return await self.handler(request)
+        finally:
+            self.under_way -= 1
+
+
+@asynccontextmanager
+async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+    """A receiver on a free port of the loopback interface."""
+    receiver = Receiver(tls=tls)
+    await receiver.start()
+    try:
+        yield receiver
+    finally:
+        await receiver.stop()
