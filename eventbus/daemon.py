@@ -107,17 +107,23 @@ class Daemon:
         """
         metrics.build_info(__version__)
         try:
-            async with anyio.create_task_group() as tasks:
-                await tasks.start(self._obey_signals, tasks.cancel_scope)
-                server = self._config.server
-                async with admin_server(server.host, server.port, live=self.live, ready=self.ready):
-                    await self._carry()
-                tasks.cancel_scope.cancel()
-        except* ConfigurationError as group:
-            for error in _leaves(group):
-                sys.stderr.write(f"{error}\n")
+            await self._run()
+        except (ConfigurationError, ExceptionGroup) as error:
+            refused, rest = _split(error)
+            if rest is not None:
+                raise rest from None
+            for problem in refused:
+                sys.stderr.write(f"{problem}\n")
             return 2
         return 0
+
+    async def _run(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._obey_signals, tasks.cancel_scope)
+            server = self._config.server
+            async with admin_server(server.host, server.port, live=self.live, ready=self.ready):
+                await self._carry()
+            tasks.cancel_scope.cancel()
 
     def live(self) -> Health:
         """Whether the process should be left alone: the loop answers, and the saver makes its rounds."""
@@ -257,8 +263,15 @@ async def _check_all(sources: dict[str, Source]) -> None:
         raise ConfigurationError(*problems)
 
 
-def _leaves(group: BaseExceptionGroup[ConfigurationError]) -> list[BaseException]:
-    found: list[BaseException] = []
+def _split(error: Exception) -> tuple[list[Exception], Exception | None]:
+    """The refusals in an error, and what is left of it."""
+    group = error if isinstance(error, ExceptionGroup) else ExceptionGroup("", [error])
+    refused, rest = group.split(ConfigurationError)
+    return _leaves(refused) if refused else [], rest
+
+
+def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
+    found: list[Exception] = []
     for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+        found += _leaves(error) if isinstance(error, ExceptionGroup) else [error]
     return found

@@ -107,6 +107,7 @@ class Event:
         fragment: Index within a split event; part of the identity.
         kind: The kind of position at this event.
         attributes: Values that stages have set, by name.
+        extra: What the position at this event needs besides (see `Position.extra`).
     """
 
     __slots__ = (
@@ -122,6 +123,7 @@ class Event:
         "database",
         "document",
         "document_key",
+        "extra",
         "fragment",
         "kind",
         "operation",
@@ -150,6 +152,7 @@ class Event:
         fragment: int = 0,
         kind: PositionKind = PositionKind.EVENT,
         attributes: Mapping[str, Any] | None = None,
+        extra: bytes | None = None,
     ) -> None:
         self.token = token
         self.operation = operation
@@ -166,6 +169,7 @@ class Event:
         self.fragment = fragment
         self.kind = kind
         self.attributes = attributes
+        self.extra = extra
         self._id: str | None = None
         self._key = key
         self._key_hash: int | None = None
@@ -200,7 +204,7 @@ class Event:
     @property
     def position(self) -> Position:
         """The position just after this event."""
-        return Position(self.token, self.kind, self.cluster_time)
+        return Position(self.token, self.kind, self.cluster_time, self.extra)
 
     @property
     def is_barrier(self) -> bool:

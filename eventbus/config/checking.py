@@ -49,9 +49,10 @@ def check(
     try:
         made = model.model_validate(plain_data(node, expectation))
     except ValidationError as error:
-        for finding in _joined([part.locate(details) for details in error.errors(include_url=False)]):
-            if not finding.is_consequence:
-                problems.add(finding.place, finding.path, finding.message)
+        for finding in _joined(
+            _causes([part.locate(details) for details in error.errors(include_url=False)])
+        ):
+            problems.add(finding.place, finding.path, finding.message)
         return None
     except Exception as error:  # noqa: BLE001 - a plugin's validator may raise anything, its text may be a secret
         message = f"the options cannot be checked: {model.__module__} raises {type(error).__name__}"
@@ -64,10 +65,12 @@ def check(
 class _Finding:
     """One of pydantic's errors, at its place in the tree."""
 
+    kind: str
     place: Place
     path: Path
     message: str
-    is_consequence: bool
+    is_of_broken_value: bool
+    """Whether it may come from a value that could not be found out, which is noted already."""
     branch: Path | None
     """Where one of several alternatives was tried; None if there was but one."""
 
@@ -89,23 +92,19 @@ class _Part:
         for step in loc if own is None else loc[:-1]:
             inner = descend(node, step)
             if inner is None:
-                branch = branch or path
+                branch = path if branch is None else branch
                 continue
             place = node.keys.get(str(step), inner.place) if isinstance(node, MappingNode) else inner.place
             node, expectation, path = inner, expectation.below(step), (*path, step)
         known = [*expectation.keys, *(self.also_known if path == self.path else ())]
         return _Finding(
+            kind,
             place if loc[-1:] == _OF_A_KEY else _place(own, kind == "missing", node, place),
             path,
             wording.sentence(details, node, expectation, known),
-            self._is_consequence(kind, node),
+            own is None and any(scalar.broken for scalar in scalars(node)),
             branch if loc[-1:] != _OF_A_KEY else None,
         )
-
-    @staticmethod
-    def _is_consequence(kind: str, node: Node) -> bool:
-        """Whether the error may come from a value that could not be found out, which is noted already."""
-        return kind not in wording.ABOUT_A_KEY and any(scalar.broken for scalar in scalars(node))
 
 
 def _place(own: object, is_missing: bool, node: Node, place: Place) -> Place:
@@ -113,6 +112,22 @@ def _place(own: object, is_missing: bool, node: Node, place: Place) -> Place:
     if not isinstance(node, MappingNode):
         return node.place
     return place if own is None or is_missing else node.keys.get(str(own), place)
+
+
+def _causes(findings: Sequence[_Finding]) -> list[_Finding]:
+    """Without those that follow from others: pydantic finds a tuple too short if its entries are wrong."""
+    return [
+        finding
+        for finding in findings
+        if not finding.is_of_broken_value
+        and not (
+            finding.kind == "too_short" and any(_is_below(other.path, finding.path) for other in findings)
+        )
+    ]
+
+
+def _is_below(path: Path, other: Path) -> bool:
+    return len(path) > len(other) and path[: len(other)] == other
 
 
 def _joined(findings: Sequence[_Finding]) -> list[_Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ _TYPING_KEYS: Final = frozenset({"type", "const", "enum"})
 _Schema = Mapping[str, Any]
 
 
+@lru_cache(maxsize=256)
 def expected_by(model: type[BaseModel]) -> Expectation:
     """What `model` expects of the mapping that it is made from."""
     try:

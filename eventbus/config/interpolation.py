@@ -22,6 +22,7 @@ _VARIABLE: Final = re.compile(
     r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<has_default>:-(?P<default>.*))?", re.DOTALL
 )
 _BRACE: Final = re.compile(r"\$\{|\}")
+_MOST_DEPTH: Final = 20
 _FORMS: Final = "write ${VAR}, ${VAR:-default} or ${file:/path}, or $${ for a literal ${"
 
 
@@ -127,6 +128,8 @@ def _end_of_reference(text: str, start: int) -> int:
     depth = 0
     for match in _BRACE.finditer(text, start):
         depth += 1 if match.group() == "${" else -1
+        if depth > _MOST_DEPTH:
+            raise _BadReference("references inside references, too deep")
         if depth == 0:
             return match.start()
     raise _BadReference(f"a reference that is not closed: {_FORMS}")

@@ -39,4 +39,5 @@ def _joined(section: str, first: Node, second: Node, problems: Problems) -> Mapp
     for name in first.values.keys() & second.values.keys():
         path: Path = (section, name)
         problems.add(second.keys[name], path, f"already declared at {first.keys[name]}")
-    return MappingNode(first.place, {**second.values, **first.values}, {**second.keys, **first.keys})
+    values = {**first.values, **second.values, **first.values}  # in order, and the first wins
+    return MappingNode(first.place, values, {**first.keys, **second.keys, **first.keys})

@@ -91,7 +91,7 @@ class MongoDBStateSection(Section):
 class SQLiteStateSection(Section):
     """State in a file: for one daemon, without write access to a cluster."""
 
-    type: Literal["sqlite"]
+    type: Literal["sqlite"] = "sqlite"
     """Keep state in a SQLite file."""
     path: Annotated[Path, Field(strict=False)]
     """The file; it is made if it is missing. A relative path starts at the working directory."""

@@ -17,6 +17,7 @@ __all__ = ["checked_mongodb_uri"]
 
 _SCHEME: Final = re.compile(r"mongodb(?:\+srv)?://")
 _SRV_OPTION: Final = re.compile(r"(?<=[?&])srv\w+=[^&]*&?", re.IGNORECASE)
+_SECRET_OPTION: Final = re.compile(r"(?:authmechanismproperties|password)=", re.IGNORECASE)
 _ESCAPE: Final = "in the user name and the password each of : / ? # [ ] @ % must be percent-encoded"
 
 
@@ -39,11 +40,13 @@ def checked_mongodb_uri(uri: SecretStr) -> SecretStr:
 
 
 def _reason(rest: str, said: str) -> str:
-    """What the driver said, unless it might quote a piece of a password that was not encoded."""
-    authority, delimiter, later = rest.partition("/") if "/" in rest else rest.partition("?")
-    if "RFC 3986" in said or (delimiter and "@" in later):
+    """What the driver said, unless it might quote a piece of something secret."""
+    authority, *later = re.split("[/?#]", rest, maxsplit=1)
+    if "RFC 3986" in said or "@" in "".join(later):
         return _ESCAPE
+    if _SECRET_OPTION.search(rest):
+        return "one of its options is wrong"
     userinfo = authority.rpartition("@")[0]
     for part in (userinfo, *userinfo.split(":"), *map(unquote_plus, userinfo.split(":"))):
-        said = said.replace(part, MASK) if part else said
-    return said
+        said = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", MASK, said) if part else said
+    return said.partition(" or maybe ")[0]  # what follows is for programmers

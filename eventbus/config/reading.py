@@ -21,7 +21,7 @@ __all__ = ["read_file", "yaml_scalar"]
 
 _PREFIX: Final = "tag:yaml.org,2002:"
 _MERGE: Final = f"{_PREFIX}merge"
-_MOST_NODES: Final = 200_000
+_MOST_NODES: Final = 100_000
 
 
 def _truth(text: str) -> bool:
@@ -129,10 +129,15 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
         text.splitlines()[mark.line][: mark.column] if mark and mark.line < len(text.splitlines()) else ""
     )
     said = " ".join(part for part in (error.problem, error.context) if part)
-    said = re.sub(r"'[^']{3,}'|\"[^\"]{3,}\"", "a text", said)
+    said = re.sub(r"(['\"])(.*?)\1", _short_quotation, said)
     if before.endswith("$"):
         return f"YAML syntax: {said}; inside {{ }} or [ ] a ${{...}} must be quoted"
     return f"YAML syntax: {said}"
+
+
+def _short_quotation(match: re.Match[str]) -> str:
+    """Punctuation and names of the grammar may be quoted, anything longer may be a secret."""
+    return match.group() if len(match[2]) <= 2 or match[2].startswith("<") else "a text"
 
 
 class _Reading:

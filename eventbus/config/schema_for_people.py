@@ -18,13 +18,13 @@ __all__ = ["REFERENCE", "tidied"]
 _Schema: TypeAlias = dict[str, Any]
 
 REFERENCE: Final[Mapping[str, _Schema]] = {
-    "Reference": {
+    "text-with-reference": {
         "type": "string",
         "pattern": r"\$\{",
         "description": "A text with ${VAR}, ${VAR:-default} or ${file:/path}.",
     }
 }
-"""The definition that tidied schemas refer to."""
+"""The definition that tidied schemas refer to. No class can have its name."""
 
 _ANNOTATIONS: Final = ("description", "default", "examples", "deprecated")
 _DURATION_PATTERN: Final = TypeAdapter(Duration).json_schema()["pattern"]
@@ -99,4 +99,4 @@ def _takes_no_reference(schema: _Schema) -> bool:
 def _or_reference(schema: _Schema) -> _Schema:
     notes = {word: value for word, value in schema.items() if word in _ANNOTATIONS}
     core = {word: value for word, value in schema.items() if word not in _ANNOTATIONS}
-    return notes | {"anyOf": [core, {"$ref": "#/$defs/Reference"}]}
+    return notes | {"anyOf": [core, {"$ref": "#/$defs/text-with-reference"}]}

@@ -48,11 +48,14 @@ _EXPECTED: Final[Mapping[str, str]] = {
 _CHOICES: Final = frozenset({"enum", "literal_error", "union_tag_invalid"})
 
 _LIMITS: Final[Mapping[str, str]] = {
-    "greater_than": "be more than {gt:g}",
-    "greater_than_equal": "be at least {ge:g}",
-    "less_than": "be less than {lt:g}",
-    "less_than_equal": "be at most {le:g}",
-    "multiple_of": "be a multiple of {multiple_of:g}",
+    "greater_than": "be more than {gt}",
+    "greater_than_equal": "be at least {ge}",
+    "less_than": "be less than {lt}",
+    "less_than_equal": "be at most {le}",
+    "multiple_of": "be a multiple of {multiple_of}",
+}
+
+_LENGTHS: Final[Mapping[str, str]] = {
     "string_too_long": "have at most {max_length} characters",
     "string_too_short": "have at least {min_length} characters",
     "too_long": "have at most {max_length} entries",
@@ -71,16 +74,18 @@ def sentence(error: ErrorDetails, node: Node, expectation: Expectation, known: S
     """
     kind = error["type"]
     context: Mapping[str, Any] = error.get("ctx", {})
-    if kind == "missing":
-        return f"missing required key {str(error['loc'][-1])!r}"
-    if kind == "extra_forbidden":
-        return unknown_key(str(error["loc"][-1]), known)
+    if kind in ABOUT_A_KEY:
+        key = str(error["loc"][-1])
+        return f"missing required key {key!r}" if kind == "missing" else unknown_key(key, known)
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, got {_got(kind, node, expectation)}"
     if kind in _CHOICES:
         return _one_of(context, node, expectation)
     if kind in _LIMITS:
         return f"must {_LIMITS[kind].format(**context)}, got {_got(kind, node, expectation)}"
+    if kind in _LENGTHS:
+        empty = context.get("min_length") == 1
+        return "must not be empty" if empty else f"must {_LENGTHS[kind].format(**context)}"
     return _foreign(error, context, node)
 
 

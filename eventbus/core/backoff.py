@@ -65,6 +65,9 @@ async def until_reachable(
     except Unreachable as error:
         on_failure(error)
 
+    async def once_more() -> T:
+        return await call()  # tenacity awaits only what it knows for a coroutine function, such as no lambda
+
     def report(state: RetryCallState) -> None:
         failure = state.outcome.exception() if state.outcome else None
         if isinstance(failure, Unreachable):
@@ -79,4 +82,4 @@ async def until_reachable(
         reraise=True,
     )
     await anyio.sleep(initial_secs)
-    return await retrying(call)
+    return await retrying(once_more)

@@ -29,7 +29,8 @@ _PASSING_LABELS: Final = (
     "TransientTransactionError",
     "UnknownTransactionCommitResult",
 )
-_RETRY_SECS: Final = 0.2
+_RETRY_SECS: Final = 0.1
+_ABORT_SECS: Final = 2.0
 _CATCHING_UP_SECS: Final = 0.5
 """How much of a delay is made up for by going faster than the rate."""
 
@@ -165,17 +166,24 @@ class Workload:
             if len(step) == 1:
                 await self._write(step[0])
             else:
-                async with self._client.start_session() as session:
-                    await session.with_transaction(lambda session: self._write_all(step, session))
+                await self._transact(step)
         except (PyMongoError, _OutOfTurn) as error:
             if not _leaves_doubt(error, again=again):
                 raise
             return error
         return None
 
-    async def _write_all(self, step: Step, session: AsyncClientSession) -> None:
-        for write in step:
-            await self._write(write, session)
+    async def _transact(self, step: Step) -> None:
+        async with self._client.start_session() as session:
+            await session.start_transaction()
+            try:
+                for write in step:
+                    await self._write(write, session)
+                await session.commit_transaction()
+            finally:
+                if session.in_transaction:  # left open, it would hold its locks for a minute
+                    with anyio.move_on_after(_ABORT_SECS, shield=True):
+                        await session.abort_transaction()
 
     async def _write(self, write: Write, session: AsyncClientSession | None = None) -> None:
         collection = self._database[write.collection]
@@ -201,7 +209,9 @@ class Workload:
         last = step[-1]
         try:
             document = await self._database[last.collection].find_one({"_id": last.document_id}, {"rev": 1})
-        except ConnectionFailure:
+        except PyMongoError as error:
+            if not _leaves_doubt(error, again=True):
+                raise
             return False
         if last.operation == "delete":
             return document is None

@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.services or list(_START)
     try:
         return _fetch(names) if options.fetch else _run(names)
-    except (DevServiceError, KeyboardInterrupt) as error:
-        sys.stderr.write(f"{error}\n" if str(error) else "")
+    except DevServiceError as error:
+        sys.stderr.write(f"{error}\n")
         return 1
 
 
@@ -51,16 +51,23 @@ def _fetch(names: Sequence[str]) -> int:
 
 def _run(names: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's word for Ctrl-C
-    with ExitStack() as stack:
-        for name in names:
-            sys.stdout.write(f"export {_START[name](stack)}\n")
-            sys.stdout.flush()
-        sys.stderr.write("Running; Ctrl-C ends it.\n")
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            sys.stderr.write("Stopping.\n")
+    try:
+        with ExitStack() as stack:
+            for name in names:
+                sys.stdout.write(f"export {_START[name](stack)}\n")
+                sys.stdout.flush()
+            sys.stderr.write("Running; Ctrl-C ends it.\n")
+            _wait_for_ctrl_c()
+    except KeyboardInterrupt:  # it came while something was starting
+        pass
     return 0
+
+
+def _wait_for_ctrl_c() -> None:
+    """Wait for SIGINT or SIGTERM, and keep a second one from breaking into the end of the servers."""
+    awaited = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+    signal.sigwait(awaited)
 
 
 def _mongodb(stack: ExitStack) -> str:

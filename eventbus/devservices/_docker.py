@@ -8,6 +8,7 @@ when we are killed. Both packages are optional and slow to import, so they are i
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from importlib import import_module
@@ -20,7 +21,6 @@ from eventbus.devservices._keep import KeptDirectory
 from eventbus.devservices._server import wait_until_ready
 
 _GRACE_SECS = 10
-_OURSELVES_IN_A_CONTAINER = Path("/.dockerenv")
 
 
 def engine_answers() -> bool:
@@ -39,8 +39,12 @@ def find_image(image: Image) -> Image | None:
 
 @contextmanager
 def _engine() -> Iterator[Any]:
-    """Yield a client of the engine, or None."""
-    if not _has_a_socket():
+    """Yield a client of the engine, or None.
+
+    An engine elsewhere is no use: its loopback and files are not ours. That is so for a virtual machine's,
+    and for the one that runs us in a container, though both have a socket here; so its name has to be ours.
+    """
+    if not _listens():
         yield None
         return
     try:
@@ -52,10 +56,10 @@ def _engine() -> Iterator[Any]:
     with ExitStack() as stack:
         try:
             client = stack.enter_context(closing(docker.from_env()))
-            client.ping()
-        except docker.errors.DockerException:
-            client = None
-        yield client
+            usable = client.info()["Name"] == socket.gethostname()
+        except (docker.errors.DockerException, OSError):
+            usable = False
+        yield client if usable else None
 
 
 def _has(engine: Any, image: str) -> bool:
@@ -63,19 +67,18 @@ def _has(engine: Any, image: str) -> bool:
         if not engine.images.list(name=image):
             repository, _, tag = image.partition(":")
             engine.images.pull(repository, tag=tag)
-    except import_module("docker.errors").DockerException:
+    except (import_module("docker.errors").DockerException, OSError):
         return False
     return True
 
 
-def _has_a_socket() -> bool:
-    """Tell whether there can be an engine whose loopback and files are ours.
-
-    A remote one's are not, nor are those of the engine that runs us in a container ourselves.
-    """
+def _listens() -> bool:
+    """Tell, without a slow import, whether something listens where an engine of this machine would."""
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    local = host.startswith("unix://") and Path(host.removeprefix("unix://")).is_socket()
-    return local and not _OURSELVES_IN_A_CONTAINER.exists()
+    if not host.startswith("unix://"):
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(host.removeprefix("unix://")) == 0
 
 
 class ContainerServer:
@@ -97,6 +100,7 @@ class ContainerServer:
         self._ready = ready
         self._start_timeout_secs = start_timeout_secs
         self._made: Any = None  # testcontainers' container
+        self._closed = False
 
     @property
     def directory(self) -> Path:
@@ -121,6 +125,8 @@ class ContainerServer:
 
     def start(self) -> None:
         name, timeout_secs = self._directory.name, self._start_timeout_secs
+        if self._closed:
+            raise ServerFailed(f"{name} has been stopped, and its data removed.")
         said_before = len(self.log())
         try:
             if self._made is None:
@@ -128,7 +134,7 @@ class ContainerServer:
                 self._made.start()
             else:
                 self._container.start()
-        except import_module("docker.errors").DockerException as error:
+        except (import_module("docker.errors").DockerException, OSError) as error:
             raise ServerFailed(f"Docker could not start {name}: {error}") from error
         wait_until_ready(self, name, self._ready, said_before=said_before, timeout_secs=timeout_secs)
 
@@ -150,7 +156,7 @@ class ContainerServer:
             self._container.unpause()
 
     def close(self) -> None:
-        made, self._made = self._made, None
+        made, self._made, self._closed = self._made, None, True
         if made is not None:
             made.stop()
         self._directory.close()
@@ -158,7 +164,7 @@ class ContainerServer:
     @property
     def _container(self) -> Any:
         if self._made is None:
-            raise ServerFailed(f"{self._directory.name} has been stopped, and its data removed.")
+            raise ServerFailed(f"{self._directory.name} does not run.")
         return self._made.get_wrapped_container()
 
     def _new_container(self) -> Any:

@@ -68,7 +68,11 @@ class KeptDirectory:
             if self._closed:
                 return
             self._closed = True
-            self._keeper.communicate()  # closes the pipe, which is the keeper's sign to end
+            try:
+                self._keeper.communicate(timeout=3 * _GRACE_SECS)  # closes the pipe, the keeper's sign to end
+            except subprocess.TimeoutExpired:
+                self._keeper.kill()  # the kernel then kills the server
+                self._keeper.communicate()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _start_keeper(self) -> subprocess.Popen[bytes]:

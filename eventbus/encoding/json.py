@@ -123,21 +123,24 @@ def _datetime(value: datetime) -> Any:
     """Text from 1970 to 9999, else a number, as the specification of Extended JSON has it."""
     if value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
-    if value.year < _FIRST_YEAR_AS_TEXT:
+    if value < _EPOCH:
         return {"$date": {"$numberLong": str((value - _EPOCH) // timedelta(milliseconds=1))}}
     text = orjson.dumps(value, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
     if value.microsecond:
-        text = text[:-5] + b'Z"' if value.microsecond >= _MICROSECONDS else text[:-9] + b'Z"'
+        text = text[:-5] + b'Z"' if value.microsecond >= 1000 else text[:-9] + b'Z"'
     return orjson.Fragment(b'{"$date":%b}' % text)
 
 
-_FIRST_YEAR_AS_TEXT: Final = 1970
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - BSON decodes to naive times, which are UTC
-_MICROSECONDS: Final = 1000
 
 
 def _datetime_ms(value: DatetimeMS) -> Any:
+    if 0 <= int(value) <= _LAST_AS_TEXT:
+        return _datetime(value.as_datetime(_DECODING))
     return {"$date": {"$numberLong": str(int(value))}}
+
+
+_LAST_AS_TEXT: Final = 253_402_300_799_999
 
 
 def _decimal(value: Decimal128) -> Any:

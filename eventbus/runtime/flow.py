@@ -52,6 +52,7 @@ class Flow:
         self._stages = stages
         self._routes = list(routes)
         self._changed = changed
+        self._is_closed = False
 
     async def run(self) -> None:
         """Read and hand out until the reader ends.
@@ -67,7 +68,9 @@ class Flow:
                 await self._hand_out(await self._through_stages(batch))
 
     async def close(self) -> None:
-        """Stop reading soon."""
+        """Hand out nothing more from now on, and stop reading soon; what is in hand is forgotten."""
+        self._is_closed = True
+        self._changed.notify()
         await self._reader.close()
 
     async def _poll(self, send: MemoryObjectSendStream[Batch]) -> None:
@@ -86,6 +89,8 @@ class Flow:
         return batch if slots is batch.slots else Batch(slots, batch.end)
 
     async def _hand_out(self, batch: Batch) -> None:
-        while [route for route in self._routes if not route.take(batch)]:
+        while not self._is_closed:
+            if not [route for route in self._routes if not route.take(batch)]:
+                self.position = batch.end
+                return
             await self._changed.wait()
-        self.position = batch.end

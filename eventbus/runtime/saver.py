@@ -27,6 +27,9 @@ _IDLE_SAVE_SECS = 10.0
 """A save moves the stream's own idle position when the state lies on the same replica set; so positions that
 moved without an event are not worth a write more often."""
 
+_RETRY_SECS = 0.1
+"""Between tries of the last save."""
+
 
 @dataclass(slots=True)
 class _Kept:
@@ -77,18 +80,23 @@ class Saver:
             await anyio.sleep(min(self._every_secs, self._lease_secs / 5))
 
     @asynccontextmanager
-    async def keeping(self, lease: Lease, routes: Mapping[str, Route]) -> AsyncIterator[None]:
+    async def keeping(
+        self, lease: Lease, routes: Mapping[str, Route], *, renewed_at: float
+    ) -> AsyncIterator[None]:
         """Save these routes while the body runs, once more when it ends, then give the lease back.
 
         The body is cancelled when the lease is lost.
 
+        Args:
+            lease: What every write is conditional on.
+            routes: What is saved; the body may add to it.
+            renewed_at: When the lease was asked for.
+
         Raises:
             LeaseLost: The lease was lost; nothing was written since.
         """
-        now = anyio.current_time()
         with anyio.CancelScope() as scope:
-            kept = _Kept(lease, routes, scope, renewed_at=now, saved_at=now)
-            kept.tokens = {name: route.watermark().token for name, route in routes.items()}
+            kept = _Kept(lease, routes, scope, renewed_at=renewed_at, saved_at=anyio.current_time())
             self._kept.append(kept)
             metrics.lease_held(lease.subscription, held=True)
             try:
@@ -104,7 +112,8 @@ class Saver:
 
     async def _end(self, kept: _Kept) -> None:
         kept.ending = True
-        await self._save([kept])
+        while not await self._save([kept]):
+            await anyio.sleep(_RETRY_SECS)
         if kept.lost is None:
             try:
                 await self._store.release(kept.lease)
@@ -115,18 +124,19 @@ class Saver:
         renewal_due = anyio.current_time() - kept.renewed_at >= self._lease_secs / 3
         return kept.lost is None and (renewal_due or kept.total_settled() != kept.settled)
 
-    async def _save(self, due: list[_Kept]) -> None:
+    async def _save(self, due: list[_Kept]) -> bool:
+        """Write what moved; False if the store could not be asked."""
         async with self._lock:
             due = [kept for kept in due if kept.lost is None]
             if not due:
-                return
+                return True
             begun = anyio.current_time()
             settled = [kept.total_settled() for kept in due]
             saves = [Save(kept.lease, self._moved(kept, begun)) for kept in due]
-            held = await self._write(saves)
+            held = await self._write(saves, self._patience(due, begun))
             if held is None:
                 self._lose_expired(due)
-                return
+                return False
             metrics.state_saved(anyio.current_time() - begun, ok=True)
             for kept, save, total, still_held in zip(due, saves, settled, held, strict=True):
                 if not still_held:
@@ -137,6 +147,12 @@ class Saver:
                 if save.positions:
                     kept.saved_at = begun
                     kept.tokens.update({name: position.token for name, position in save.positions.items()})
+            return True
+
+    def _patience(self, due: list[_Kept], now: float) -> float:
+        """How long a write may take: it must not keep us from seeing a lease run out."""
+        left = min(kept.renewed_at for kept in due) + self._lease_secs - now
+        return min(self._lease_secs / 3, max(left, self._every_secs))
 
     def _moved(self, kept: _Kept, now: float) -> dict[str, Position]:
         """Positions worth writing: any after an event was settled, idle ones only now and then."""
@@ -146,10 +162,10 @@ class Saver:
         marks = {name: route.watermark() for name, route in kept.routes.items()}
         return {name: mark for name, mark in marks.items() if mark.token != kept.tokens.get(name)}
 
-    async def _write(self, saves: list[Save]) -> list[bool] | None:
+    async def _write(self, saves: list[Save], patience_secs: float) -> list[bool] | None:
         """Whether each lease still held; None if the store could not be asked."""
         problem = "it did not answer in time"
-        with anyio.move_on_after(self._lease_secs / 3):
+        with anyio.move_on_after(patience_secs):
             try:
                 held = list(await self._store.save(saves, lease_secs=self._lease_secs))
             except Unreachable as error:

@@ -110,18 +110,17 @@ class Subscription:
             PositionLost: The source no longer has what comes next.
             ConfigurationError: The source or a sink refuses.
         """
-        lease = await self._unless_stopping(self._await_lease)
-        if lease is None:
+        had = await self._unless_stopping(self._await_lease)
+        if had is None:
             return
-        positions = await self._unless_stopping(lambda: self._patiently(lambda: self._start_positions(lease)))
-        if positions is None:
-            await self._store.release(lease)
-            return
-        self.routes = await self._patiently(lambda: self._make_routes(positions))
-        async with self._saver.keeping(lease, self.routes), anyio.create_task_group() as tasks:
-            for route in self.routes.values():
-                tasks.start_soon(route.run)
-            await self._carry()
+        lease, leased_at = had
+        keeping = self._saver.keeping(lease, self.routes, renewed_at=leased_at)
+        async with keeping, anyio.create_task_group() as tasks:
+            # Kept from here on, since waiting for the source may take longer than the lease lasts.
+            if await self._unless_stopping(lambda: self._patiently(lambda: self._make_routes(lease))):
+                for route in self.routes.values():
+                    tasks.start_soon(route.run)
+                await self._carry()
             tasks.cancel_scope.cancel()
         self.state = "stopped"
 
@@ -155,20 +154,22 @@ class Subscription:
         if not self._stopping.is_set():
             raise AssertionError("the reader ended though nobody closed it")
 
-    async def _await_lease(self) -> Lease:
+    async def _await_lease(self) -> tuple[Lease, float]:
+        """The lease, and the moment from which on it surely lasts."""
         while True:
-            lease = await self._patiently(
-                lambda: self._store.acquire(
-                    self.spec.name, lease_secs=self._lease_secs, reclaim=self._reclaim
-                )
-            )
+            lease, asked_at = await self._patiently(self._ask_for_lease)
             self._reclaim = False
             if lease is not None:
-                return lease
+                return lease, asked_at
             if self.state != "standby":
                 self._log.info("subscription_standing_by")
             self.state = "standby"
             await anyio.sleep(self._lease_secs / 5)
+
+    async def _ask_for_lease(self) -> tuple[Lease | None, float]:
+        asked_at = anyio.current_time()
+        lease = await self._store.acquire(self.spec.name, lease_secs=self._lease_secs, reclaim=self._reclaim)
+        return lease, asked_at
 
     async def _start_positions(self, lease: Lease) -> Mapping[str, Position]:
         """Stored positions; a route without one begins now, and that is stored before the first read."""
@@ -184,7 +185,9 @@ class Subscription:
             positions |= fresh
         return positions
 
-    async def _make_routes(self, positions: Mapping[str, Position]) -> dict[str, Route]:
+    async def _make_routes(self, lease: Lease) -> bool:
+        """Make each route at its position, aware of what it parked beyond; True, once it is done."""
+        positions = await self._start_positions(lease)
         routes = {}
         for name, spec in self.spec.routes.items():
             start = positions[name]
@@ -200,7 +203,8 @@ class Subscription:
                 changed=self._changed,
                 rng=self._rng,
             )
-        return routes
+        self.routes.update(routes)
+        return True
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call until the server that it needs is there, and say what is being waited for."""

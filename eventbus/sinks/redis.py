@@ -1,9 +1,9 @@
 """Redis streams: each message is one entry with the fields ``id`` and ``event``.
 
-A batch is one script call: one round trip, entries in the order of the batch, and an end at the first failure
-that can pass, so that nothing of a key gets ahead of what failed. A plain pipeline would go on: out of memory
-at one entry, and the next one of the same key is taken, because memory was freed in between. The script costs
-the client 3 µs a message; a pipeline, with or without MULTI, costs 20.
+A batch is one script call: one round trip, entries in the order of the batch, and for each stream an end at
+its first failure, so that nothing of a key gets ahead of what failed. A plain pipeline would go on: out of
+memory at one entry, and the next one of the same key is taken, since memory was freed in between. The script
+costs the client 3 µs a message; a pipeline, with or without MULTI, costs 20.
 
 The client's own retries are off: a call whose answer was lost may have been carried out, so that the route
 must know of every attempt.
@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry as ClientRetry
 from redis.backoff import NoBackoff
@@ -71,7 +71,7 @@ class RedisOptions(Options):
 class RedisSink:
     """Appends to streams of one Redis."""
 
-    Options: ClassVar[type[RedisOptions]] = RedisOptions
+    Options: ClassVar[type[BaseModel]] = RedisOptions
     traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=1 << 20, keeps_order=True)
 
     def __init__(self, name: str, options: RedisOptions) -> None:
@@ -80,11 +80,13 @@ class RedisSink:
         self._trim = (str(options.maxlen or ""), "~" if options.approximate else "=")
         self._client = _client(options)
         self._append = self._client.register_script(_APPEND)
+        self._largest = _USUAL_LARGEST
 
     async def open(self) -> None:
         """See `eventbus.sdk.Sink`; wrong credentials count as unreachable, since they may be mended there."""
         try:
             await self._client.ping()
+            self._largest = await self._largest_value()
         except RedisError as error:
             raise Unreachable(f"redis sink {self.name}: {_reason(error)}") from error
 
@@ -94,42 +96,56 @@ class RedisSink:
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`."""
-        return Message(event, encoder.encode(event), target=self._stream.render(event))
+        body = encoder.encode(event)
+        if len(body) > self._largest:
+            return Rejected(f"{len(body)} bytes, more than the server's proto-max-bulk-len {self._largest}")
+        return Message(event, body, target=self._stream.render(event))
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `eventbus.sdk.Sink`."""
-        streams = {name: str(number) for number, name in enumerate({m.target: None for m in messages}, 1)}
-        arguments: list[str | bytes] = list(self._trim)
+        streams = {stream: number for number, stream in enumerate({m.target: None for m in messages}, 1)}
+        arguments: list[str | bytes | int] = list(self._trim)
         for message in messages:
             arguments += (streams[message.target], message.event.id, message.body)
         try:
-            tried, failures = await self._append(keys=list(streams), args=arguments)
+            failures = await self._append(keys=list(streams), args=arguments)
         except RedisError as error:
-            return [_outcome(error, alone=len(messages) == 1)] * len(messages)
-        return _outcomes(len(messages), tried, failures)
+            return [_outcome(error)] * len(messages)
+        return _outcomes(messages, failures)
 
+    async def _largest_value(self) -> int:
+        """The server's limit on a value, which it enforces by dropping the connection without a word."""
+        try:
+            limits = await self._client.config_get(_LIMIT)
+        except ResponseError:  # many hosted servers do not show their configuration
+            return _USUAL_LARGEST
+        return int(limits.get(_LIMIT) or _USUAL_LARGEST)
+
+
+_LIMIT: Final = "proto-max-bulk-len"
+_USUAL_LARGEST: Final = 512 << 20
 
 _APPEND: Final = """\
-local maxlen, trim, failures = ARGV[1], ARGV[2], {}
+local maxlen, trim, failures, failed = ARGV[1], ARGV[2], {}, {}
 for i = 3, #ARGV, 3 do
-    local stream, id, event, reply = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2]
-    if maxlen == '' then
-        reply = redis.pcall('XADD', stream, '*', 'id', id, 'event', event)
-    else
-        reply = redis.pcall('XADD', stream, 'MAXLEN', trim, maxlen, '*', 'id', id, 'event', event)
-    end
-    if type(reply) == 'table' and reply.err then
-        failures[#failures + 1] = i / 3 - 1
-        failures[#failures + 1] = reply.err
-        if not string.find(reply.err, 'WRONGTYPE', 1, true) then
-            return {i / 3, failures}
+    local number, id, event, reply = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
+    if not failed[number] then
+        if maxlen == '' then
+            reply = redis.pcall('XADD', KEYS[number], '*', 'id', id, 'event', event)
+        else
+            reply = redis.pcall('XADD', KEYS[number], 'MAXLEN', trim, maxlen, '*', 'id', id, 'event', event)
+        end
+        if type(reply) == 'table' and reply.err then
+            failed[number] = true
+            failures[#failures + 1] = i / 3 - 1
+            failures[#failures + 1] = reply.err
         end
     end
 end
-return {#ARGV, failures}
+return failures
 """
-"""Gives how many entries were tried, and index and error of each that failed. What no other try can mend does
-not stop it; everything else does. All streams are named as keys, as Redis Cluster and ACLs demand."""
+"""Gives for each stream that failed the index of the first message it did not take, and the error. All
+streams are named as keys, as Redis Cluster and ACLs demand."""
 
 
 def _client(options: RedisOptions) -> Redis:
@@ -160,26 +176,24 @@ def _client(options: RedisOptions) -> Redis:
     return client
 
 
-def _outcomes(count: int, tried: int, failures: Sequence[int | bytes]) -> list[Outcome]:
-    outcomes: list[Outcome] = [DELIVERED] * min(tried, count)
-    last: Outcome = DELIVERED
-    for index, text in zip(failures[::2], failures[1::2], strict=True):
-        last = outcomes[int(index)] = _by_code(text.decode() if isinstance(text, bytes) else str(text))
-    return outcomes + [last] * (count - len(outcomes))
+def _outcomes(messages: Sequence[Message], failures: Sequence[Any]) -> list[Outcome]:
+    """Delivered, but from the first failure of a stream on whatever that failure means."""
+    outcomes: list[Outcome] = [DELIVERED] * len(messages)
+    for first, text in zip(failures[::2], failures[1::2], strict=True):
+        stream, outcome = messages[first].target, _by_code(text.decode(errors="replace"))
+        for index in range(first, len(messages)):
+            if messages[index].target == stream:
+                outcomes[index] = outcome
+    return outcomes
 
 
-def _outcome(error: RedisError, *, alone: bool) -> Outcome:
+def _outcome(error: RedisError) -> Outcome:
     """What an error of the whole call means for each of its messages."""
     if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
         return Retry(Fault.UNAUTHORISED, _reason(error))
     if isinstance(error, OutOfMemoryError | ReadOnlyError) or not isinstance(error, ResponseError):
         return Retry(Fault.UNAVAILABLE, _reason(error))
-    if alone and _TOO_LARGE in str(error):
-        return Rejected(f"larger than the server's proto-max-bulk-len: {_reason(error)}")
-    return _by_code(str(error))
-
-
-_TOO_LARGE: Final = "invalid bulk length"
+    return _by_code(_reason(error))
 
 
 def _by_code(text: str) -> Outcome:

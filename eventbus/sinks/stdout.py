@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
@@ -27,6 +28,7 @@ from eventbus.sdk import (
     Outcome,
     Retry,
     SinkTraits,
+    Unreachable,
 )
 from eventbus.sinks.jsonlines import encode_line, joined
 
@@ -60,14 +62,18 @@ class StdoutSink:
         """Take a handle of its own on standard output.
 
         Raises:
-            ConfigurationError: The process was started without standard output.
+            ConfigurationError: The process was started without standard output; its descriptor may be
+                anything by now, the event loop's own for instance.
+            Unreachable: There is no free file descriptor.
         """
         if self._fd is not None:
             return
+        if sys.__stdout__ is None:
+            raise ConfigurationError("standard output is closed")
         try:
             self._fd = os.dup(_STDOUT)
-        except OSError:
-            raise ConfigurationError("standard output is closed") from None
+        except OSError as error:
+            raise Unreachable(f"standard output: {error.strerror}") from error
 
     async def close(self) -> None:
         """Give the handle back; standard output itself stays open."""

@@ -7,7 +7,7 @@ opaque bytes of any size. Whatever an event holds, a row of it can be made: this
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,12 +20,13 @@ from eventbus.state.payload import decode_content, encode_content
 from eventbus.state.store import StoredDeadLetter
 from eventbus.state.values import OPTIONS
 
-__all__ = ["PARKED", "Row", "letter_id", "restore", "row_of"]
+__all__ = ["PARKED", "Row", "letter_id", "pieces", "restore", "row_of"]
 
 PARKED: Final = "parked"
 REASON_BYTES: Final = 2048
 ERROR_BYTES: Final = 1024
 MAX_ERRORS: Final = 10
+_PIECE_BYTES: Final = 4 << 20
 _NAME_BYTES: Final = 1024
 _READABLE_KEY_BYTES: Final = 4096
 _READABLE_KEY_DEPTH: Final = 8
@@ -123,6 +124,12 @@ def restore(
         subscription, route, content.event, reason, attempts=attempts, body=content.body, errors=tuple(errors)
     )
     return StoredDeadLetter(letter, content.key, created_at, status)
+
+
+def pieces(payload: bytes) -> Iterator[bytes]:
+    """The payload in parts that a store can take one at a time."""
+    for start in range(0, len(payload), _PIECE_BYTES):
+        yield payload[start : start + _PIECE_BYTES]
 
 
 def _own_key(event: Event) -> bytes | None:

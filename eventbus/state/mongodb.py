@@ -24,7 +24,7 @@ from pymongo.write_concern import WriteConcern
 
 from eventbus.errors import ConfigurationError
 from eventbus.model import DeadLetter, Position
-from eventbus.state.mongodb_errors import errors_mapped
+from eventbus.state.mongodb_errors import INVALID_URI, errors_mapped
 from eventbus.state.mongodb_leases import held_by, position_of, released, renewed, taken
 from eventbus.state.mongodb_letters import MongoLetters
 from eventbus.state.store import Lease, Save, StoredDeadLetter
@@ -185,16 +185,18 @@ class MongoStore:
 
 def _client(uri: str) -> AsyncMongoClient[_Document]:
     """A client whose every operation is bounded; no I/O yet."""
-    return AsyncMongoClient(
-        uri,
-        appName="eventbus-state",
-        maxPoolSize=_POOL_SIZE,
-        retryReads=True,
-        retryWrites=True,
-        timeoutMS=round(_OPERATION_SECS * 1000),
-        connectTimeoutMS=round(_GREETING_SECS * 1000),
-        serverSelectionTimeoutMS=round(_GREETING_SECS * 1000),
-    )
+    try:
+        return AsyncMongoClient(
+            uri,
+            appName="eventbus-state",
+            maxPoolSize=_POOL_SIZE,
+            retryReads=True,
+            retryWrites=True,
+            timeoutMS=round(_OPERATION_SECS * 1000),
+            connectTimeoutMS=round(_GREETING_SECS * 1000),
+        )
+    except (ValueError, TypeError):  # the driver's word on a bad port, for one; it may quote a password
+        raise ConfigurationError(INVALID_URI) from None
 
 
 async def _greet(client: AsyncMongoClient[_Document]) -> None:

@@ -24,7 +24,9 @@ from pymongo.errors import ConfigurationError as DriverConfigurationError
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.telemetry.redaction import redact
 
-__all__ = ["errors_mapped", "only_duplicates"]
+__all__ = ["INVALID_URI", "errors_mapped", "only_duplicates"]
+
+INVALID_URI: Final = "the state store's URI is not a valid MongoDB URI"
 
 _REFUSED: Final[Mapping[int, str]] = {
     11: "MongoDB knows no such user as the state store's",
@@ -62,7 +64,7 @@ def errors_mapped() -> Iterator[None]:
         mapped = _mapped(error)
         if mapped is None:
             raise
-        raise mapped from error
+        raise mapped from (error if isinstance(mapped, Unreachable) else None)  # a cause may quote secrets
 
 
 def only_duplicates(error: BulkWriteError) -> bool:
@@ -89,7 +91,7 @@ def _of_uri(error: DriverConfigurationError) -> Unreachable | ConfigurationError
     if type(error.__cause__).__module__.startswith("dns."):
         return Unreachable(f"the name in the state store's URI cannot be looked up: {_text(error)}")
     if isinstance(error, InvalidURI):  # the driver may quote a password that was not encoded
-        return ConfigurationError("the state store's URI is not a valid MongoDB URI")
+        return ConfigurationError(INVALID_URI)
     return ConfigurationError(f"the state store's URI: {_text(error)}")
 
 

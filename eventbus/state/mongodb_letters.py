@@ -7,7 +7,7 @@ written before the row that names them: a crash in between leaves orphans, never
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, TypeAlias
 
 import pymongo
@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError
 
 from eventbus.errors import EventbusError
 from eventbus.model import DeadLetter
-from eventbus.state.letters import PARKED, Row, restore, row_of
+from eventbus.state.letters import PARKED, Row, pieces, restore, row_of
 from eventbus.state.mongodb_errors import only_duplicates
 from eventbus.state.store import StoredDeadLetter
 
@@ -27,7 +27,6 @@ __all__ = ["MongoLetters"]
 _Document: TypeAlias = dict[str, Any]
 
 INLINE_BYTES: Final = 1 << 20
-CHUNK_BYTES: Final = 4 << 20
 _PAGE: Final = 250
 _BULK_SECS: Final = 30.0
 """For what moves many megabytes or builds an index; nothing waits for it that holds a lease."""
@@ -94,18 +93,20 @@ class MongoLetters:
     async def _page(self, where: _Document, size: int) -> list[_Document]:
         """At most `size` rows, and at most the 16 MB that the server puts into one reply."""
         fields = dict.fromkeys((*_STORED, "token", "payload"), 1)
-        return await self._rows.find(where, fields).sort(_ORDER).limit(-size).to_list()
+        one_reply = self._rows.find(where, fields, sort=_ORDER, limit=-size, batch_size=size)
+        return await one_reply.to_list()
 
     async def _park_large(self, row: Row) -> None:
         if await self._rows.find_one({"_id": row.id}, {"_id": 1}) is not None:
             return
         digest = hashlib.blake2b(row.payload, digest_size=16).hexdigest()
-        pieces = list(_pieces(row.payload))
-        for number, piece in enumerate(pieces):
+        count = 0
+        for number, piece in enumerate(pieces(row.payload)):
             chunk = {"_id": _chunk_id(row.id, digest, number), "digest": digest, "bytes": piece}
             with pymongo.timeout(_BULK_SECS):
                 await self._chunks.bulk_write([ReplaceOne({"_id": chunk["_id"]}, chunk, upsert=True)])
-        await self._insert([_insertion(row, {"digest": digest, "chunks": len(pieces)})])
+            count = number + 1
+        await self._insert([_insertion(row, {"digest": digest, "chunks": count})])
         await self._sweep(row.id)
 
     async def _sweep(self, row_id: str) -> None:
@@ -131,14 +132,14 @@ class MongoLetters:
         payload = row["payload"]
         if isinstance(payload, bytes):
             return payload
-        pieces = []
+        parts = []
         for number in range(payload["chunks"]):
             with pymongo.timeout(_BULK_SECS):
                 chunk = await self._chunks.find_one({"_id": _chunk_id(row["_id"], payload["digest"], number)})
             if chunk is None:
                 raise EventbusError(f"dead letter {row['_id']} has lost a part of its payload")
-            pieces.append(chunk["bytes"])
-        return b"".join(pieces)
+            parts.append(chunk["bytes"])
+        return b"".join(parts)
 
 
 def _insertion(row: Row, payload: bytes | _Document) -> UpdateOne:
@@ -178,11 +179,6 @@ def _beyond(row: _Document) -> _Document:
             {"token": token, "_id": {"$gt": row_id}},
         ],
     }
-
-
-def _pieces(payload: bytes) -> Iterator[bytes]:
-    for start in range(0, len(payload), CHUNK_BYTES):
-        yield payload[start : start + CHUNK_BYTES]
 
 
 def _chunk_id(row_id: str, digest: str, number: int) -> str:

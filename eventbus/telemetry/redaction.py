@@ -14,13 +14,13 @@ __all__ = ["MASK", "redact"]
 
 MASK: Final = "***"
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://)")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_UP_TO_NEXT_URI: Final = re.compile(r".*?(?=[\s,'\"<>][A-Za-z][A-Za-z0-9+.\-]*://|$)")
 _AUTHORITY: Final = re.compile(r"[^\s/?#'\"<>]*")
 _TOKEN: Final = re.compile(r"[^\s'\"<>]*")
 _LINE: Final = re.compile(r"[^\n]*")
-_HOSTS: Final = re.compile(
-    r"(?:\[[^\]]*\]|[^:,@\[\]]*)(?::\d{0,5})?(?:,(?:\[[^\]]*\]|[^:,@\[\]]*)(?::\d{0,5})?)*"
-)
+_HOST: Final = r"(?:\[[^\]]*\]|[^:,@\[\]]*)(?::\d{0,5})?"
+_HOSTS: Final = re.compile(rf"{_HOST}(?:,{_HOST})*")
 _SECRET_PARAMETER: Final = re.compile(
     r"([?&;][^=&;\s]*(?:passw|secret|token|signature|api_?key|access_?key|authmechanismproperties)[^=&;\s]*=)[^&;\s'\"]+",
     re.IGNORECASE,
@@ -33,35 +33,32 @@ def redact(text: str) -> str:
     A password that was not percent-encoded, with ``/``, ``@``, ``:`` or a space in it, is masked as well:
     such a URI is broken, and it is broken URIs that end up in error messages.
     """
-    if "://" not in text:
-        return text
-    before, *rest = _SCHEME.split(text)
-    pairs = zip(rest[::2], rest[1::2], strict=True)
-    masked = before + "".join(scheme + _mask_userinfo(scheme, tail) for scheme, tail in pairs)
-    return _SECRET_PARAMETER.sub(rf"\g<1>{MASK}", masked)
-
-
-def _mask_userinfo(scheme: str, tail: str) -> str:
-    """`tail` is what follows a scheme, up to the next scheme or the end of the text."""
-    end = _end_of_userinfo(scheme, tail)
-    colon = tail.find(":", 0, max(end, 0))
-    if colon < 0:
-        return tail
-    return f"{tail[: colon + 1]}{MASK}{tail[end:]}"
+    shown = ""
+    at = 0
+    while match := _SCHEME.search(text, at):
+        start = match.end()
+        end = start + _end_of_userinfo(match.group(), text[start:])
+        colon = text.find(":", start, max(end, start))
+        if colon < 0:
+            shown, at = shown + text[at:start], start
+        else:
+            shown, at = f"{shown}{text[at : colon + 1]}{MASK}", end
+    return _SECRET_PARAMETER.sub(rf"\g<1>{MASK}", shown + text[at:])
 
 
 def _end_of_userinfo(scheme: str, tail: str) -> int:
-    """Index of the ``@`` that ends user name and password; -1 where there are none."""
+    """Index in `tail`, which follows a scheme, of the ``@`` after user name and password; -1 if none."""
     authority = _matched(_AUTHORITY, tail)
+    near = _matched(_TOKEN, _matched(_UP_TO_NEXT_URI, tail))
     if "@" in authority:
-        return _matched(_TOKEN, tail).rfind("@")
+        return near.rfind("@")
     if ":" not in authority:
         return -1
     if not _HOSTS.fullmatch(authority):
         return _matched(_LINE, tail).rfind("@")
     if scheme.lower() in ("http://", "https://") and authority.partition(":")[0]:
         return -1  # host:port/…@… is a common path of the web; elsewhere it is a password with a slash
-    return _matched(_TOKEN, tail).rfind("@")
+    return near.rfind("@")
 
 
 def _matched(pattern: re.Pattern[str], text: str) -> str:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 Reply = tuple[int, Any]
@@ -49,6 +50,7 @@ class Engine:
     directory: Path
     programs: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]
     pullable: frozenset[str]
+    hostname: str = field(default_factory=gethostname)
     images: set[str] = field(default_factory=set)
     containers: dict[str, Container] = field(default_factory=dict)
     removed: list[Container] = field(default_factory=list)
@@ -61,8 +63,8 @@ class Engine:
             return action(match[1], self.containers[match[1]])
         if path == "/version":
             return 200, {"ApiVersion": "1.44", "MinAPIVersion": "1.24", "Version": "fake"}
-        if path == "/_ping":
-            return 200, b"OK"
+        if path == "/info":
+            return 200, {"Name": self.hostname}
         if path == "/containers/create":
             name = f"c{len(self.containers) + len(self.removed)}"
             self.containers[name] = Container(body, self.directory / f"{name}.log")
@@ -147,7 +149,13 @@ def serving(engine: Engine) -> Iterator[str]:
             body = json.loads(self.rfile.read(length) or b"{}")
             path, _, query = re.sub(r"^/v\d\.\d+", "", self.path).partition("?")
             status, answer = engine.answer(self.command, path, query, body)
-            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode() if answer else b""
+            data = (
+                answer
+                if isinstance(answer, bytes)
+                else b""
+                if answer is None
+                else json.dumps(answer).encode()
+            )
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -53,34 +55,34 @@ def test_what_a_killed_fetch_left_is_removed(cache: Path) -> None:
     assert sorted(path.name for path in cache.iterdir()) == [".server-1.lock", "server-1"]
 
 
-def test_two_processes_at_once_fetch_once(cache: Path, tmp_path: Path) -> None:
-    """The second one waits for the first and takes what it fetched."""
+def test_processes_at_once_fetch_once(cache: Path, tmp_path: Path) -> None:
+    """One fetches while the others wait for it, and all have what it fetched."""
     script = textwrap.dedent(
         """
-        import os, sys
+        import os, sys, time
         from pathlib import Path
         from eventbus.devservices._cache import cached
 
         def fetch(part):
-            Path(sys.argv[1], f"fetched-{os.getpid()}").touch()
-            sys.stdin.readline()
+            Path(f"fetching-{os.getpid()}").touch()
+            while len(list(Path().glob("asking-*"))) < 3:  # the others have come as far as the lock
+                time.sleep(0.01)
             (part / "server").touch()
 
-        print((cached("server-1", fetch, progress="fetching") / "server").exists())
+        Path(f"asking-{os.getpid()}").touch()
+        sys.exit(not (cached("server-1", fetch, progress="fetching") / "server").exists())
         """
     )
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for process in processes:
-        assert process.communicate("go\n", timeout=20)[0] == "True\n"
-    assert len(list(tmp_path.glob("fetched-*"))) == 1
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env=environment)
+            )
+            for _ in range(3)
+        ]
+        assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert len(list(tmp_path.glob("fetching-*"))) == 1
 
 
 def test_a_cache_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

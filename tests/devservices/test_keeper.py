@@ -60,6 +60,7 @@ class Started:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        self.wait_for_the_end_of(*self._ends)
         for descriptor in self._ends.values():
             os.close(descriptor)
 
@@ -72,7 +73,11 @@ def start() -> Iterator[Callable[[str], Started]]:
         def run(then: str) -> Started:
             script = STARTING + textwrap.dedent(then)
             process = subprocess.Popen(
-                [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+                [sys.executable, "-c", script],
+                env={**os.environ, "DOCKER_HOST": "none"},  # processes, not containers, are tested here
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
             )
             started = Started(process)
             stack.callback(started.close)
@@ -113,6 +118,7 @@ def test_ctrl_c_reaches_the_parent_alone_which_then_stops_them(start: Callable[[
     started = start(
         """
         try:
+            tell(sessions=[os.getsid(pid) == os.getsid(0) for pid in pids])
             signal.pause()
         except KeyboardInterrupt:
             tell(running=redis.running and mongo.running)
@@ -121,6 +127,7 @@ def test_ctrl_c_reaches_the_parent_alone_which_then_stops_them(start: Callable[[
             tell(left=[path for path in directories if os.path.exists(path)])
         """
     )
+    assert started.told() == {"sessions": [False, False, False, False]}
     os.killpg(started.process.pid, signal.SIGINT)
     assert started.told() == {"running": True}
     assert started.told() == {"left": []}
@@ -143,9 +150,10 @@ def test_a_killed_keeper_takes_its_server_with_it(start: Callable[[str], Started
         try:
             redis.restart()
         except Exception as error:
-            tell(said=str(error))
+            redis.stop()
+            tell(said=str(error), left=os.path.exists(directories[0]))
         """
     )
     os.kill(started.keepers[0], signal.SIGKILL)
     started.wait_for_the_end_of(started.redis)
-    assert started.told() == {"said": "The keeper of redis is gone, and so is redis."}
+    assert started.told() == {"said": "The keeper of redis is gone, and so is redis.", "left": False}

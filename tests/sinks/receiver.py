@@ -1,4 +1,4 @@
-"""A real HTTP server for the tests of the webhook sink, which keeps all that it was sent."""
+"""A real HTTP server that keeps all that it was sent, and webhook sinks to send with."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 from aiohttp import web
+
+from eventbus.sdk import Event, Message, Outcome
+from eventbus.sinks.webhook import WebhookOptions, WebhookSink
+from eventbus.testing import Changes, PlainEncoder
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -103,3 +107,29 @@ async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver
         yield receiver
     finally:
         await receiver.stop()
+
+
+def make_sink(url: str, **options: Any) -> WebhookSink:
+    return WebhookSink("hook", WebhookOptions.model_validate({"url": url, **options}))
+
+
+@asynccontextmanager
+async def opened(url: str, **options: Any) -> AsyncIterator[WebhookSink]:
+    sink = make_sink(url, **options)
+    await sink.open()
+    try:
+        yield sink
+    finally:
+        await sink.close()
+
+
+def message_of(sink: WebhookSink, event: Event | None = None) -> Message:
+    made = sink.encode(event or Changes().change("a"), PlainEncoder())
+    assert isinstance(made, Message)
+    return made
+
+
+async def send_one(sink: WebhookSink, event: Event | None = None) -> Outcome:
+    with anyio.fail_after(30):
+        (outcome,) = await sink.send([message_of(sink, event)])
+    return outcome

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -16,11 +15,10 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from eventbus.sdk import DELIVERED, Event, Fault, Message, Outcome, Rejected, Retry
-from eventbus.sinks.webhook import WebhookSink
-from eventbus.sinks.webhook.options import WebhookOptions
+from eventbus.encoding.cloudevents import CloudEventsEncoder
+from eventbus.sdk import DELIVERED, Fault, Message, Outcome, Rejected, Retry
 from eventbus.testing import Changes, PlainEncoder
-from tests.sinks.receiver import Receiver, answering, hang, receiving
+from tests.sinks.receiver import Receiver, answering, hang, message_of, opened, receiving, send_one
 
 pytestmark = pytest.mark.anyio
 
@@ -37,32 +35,6 @@ def anyio_backend() -> str:
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as running:
         yield running
-
-
-def make_sink(url: str, **options: Any) -> WebhookSink:
-    return WebhookSink("hook", WebhookOptions.model_validate({"url": url, **options}))
-
-
-@asynccontextmanager
-async def opened(url: str, **options: Any) -> AsyncIterator[WebhookSink]:
-    sink = make_sink(url, **options)
-    await sink.open()
-    try:
-        yield sink
-    finally:
-        await sink.close()
-
-
-def message_of(sink: WebhookSink, event: Event | None = None) -> Message:
-    made = sink.encode(event or Changes().change("a"), PlainEncoder())
-    assert isinstance(made, Message)
-    return made
-
-
-async def send_one(sink: WebhookSink, event: Event | None = None) -> Outcome:
-    with anyio.fail_after(30):
-        (outcome,) = await sink.send([message_of(sink, event)])
-    return outcome
 
 
 async def outcome_of(receiver: Receiver, **options: Any) -> Outcome:
@@ -115,6 +87,17 @@ async def test_an_unsigned_message_still_has_an_id(receiver: Receiver) -> None:
     assert post.headers["x-shard"] == "7"
     assert post.headers["user-agent"] == "mine"
     assert json.loads(post.body)["id"] == event.id
+
+
+async def test_a_cloudevent_says_that_it_is_one(receiver: Receiver) -> None:
+    event = Changes().change("a")
+    async with opened(receiver.url) as sink:
+        made = sink.encode(event, CloudEventsEncoder("orders"))
+        assert isinstance(made, Message)
+        assert await sink.send([made]) == [DELIVERED]
+    (post,) = receiver.posts
+    assert post.headers["content-type"] == "application/cloudevents+json"
+    assert json.loads(post.body)["id"] == post.headers["webhook-id"] == event.id
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -192,13 +175,12 @@ async def test_an_endpoint_that_prints_the_request_gives_no_secret_away(receiver
     """Dead letters and logs show what the server said, not what we told it in confidence."""
 
     async def echo(request: web.Request) -> web.StreamResponse:
-        said = (
-            f"{request.path_qs} {request.headers['authorization']} {request.headers['x-key']} http://a:b@c/"
-        )
+        tokens = [request.headers[name].split()[-1] for name in ("authorization", "x-key")]
+        said = f"{request.path_qs} {tokens} http://a:b@c/"
         return web.Response(status=422, text="Cannot POST " + said)
 
     receiver.handler = echo
-    url = f"http://user:pa%2Fss@127.0.0.1:{receiver.port}/hooks/T0123456789ABCDEF?token=q%20uery"
+    url = f"http://user:pa%2Fss@127.0.0.1:{receiver.port}/hooks/T0123456789ABCDEF?k=q%20uery"
     async with opened(url, headers={"X-Key": "Custom k3y"}) as sink:
         outcome = await send_one(sink)
         shown = f"{outcome!r} {sink.Options.model_validate({'url': url, 'headers': {'X-Key': 'k3y'}})!r}"
@@ -219,7 +201,12 @@ async def test_connections_are_reused_when_answers_are_small(receiver: Receiver)
     assert (len(receiver.posts), receiver.connections) == (20, 1)
 
 
-async def test_a_long_answer_is_not_read_to_its_end(receiver: Receiver) -> None:
+async def test_a_long_answer_is_not_read_to_its_end(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even by a sink with all the time in the world."""
+    monkeypatch.setattr("eventbus.sinks.webhook.sink._CONTENT_PATIENCE_SECS", 1000.0)
+
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(status=422)
         await response.prepare(request)
@@ -227,7 +214,7 @@ async def test_a_long_answer_is_not_read_to_its_end(receiver: Receiver) -> None:
             await response.write(b"on and on " * 100)
 
     receiver.handler = endless
-    async with opened(receiver.url) as sink:
+    async with opened(receiver.url, timeout="1000s") as sink:
         for _ in range(2):
             outcome = await send_one(sink)
             assert isinstance(outcome, Rejected)

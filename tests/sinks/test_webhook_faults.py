@@ -15,14 +15,12 @@ from typing import TypeAlias
 import aiohttp
 import anyio
 import pytest
-from aiohttp import web
 from anyio.abc import SocketAttribute, SocketStream
 
 from eventbus.sdk import DELIVERED, Fault, Outcome, Rejected, Retry, Unreachable
 from eventbus.sinks.webhook.faults import outcome_of_error
 from eventbus.testing import Changes
-from tests.sinks.receiver import Receiver, hang, receiving
-from tests.sinks.test_webhook import make_sink, opened, send_one
+from tests.sinks.receiver import Receiver, hang, make_sink, opened, receiving, send_one
 
 pytestmark = pytest.mark.anyio
 

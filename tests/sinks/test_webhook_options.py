@@ -109,7 +109,8 @@ def test_one_authorization_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["whsec_", "", "====", "s3cret!", "whsec_s3cr-t_x", "whsk_s3cret0", "s3cre"]
+    "secret",
+    ["whsec_", "", "====", "s3cret!", "whsec_s3cr-t_x", "whsk_s3cret0", "s3cre", "s3cret00!", "s3cret 00"],
 )
 def test_signing_secrets_that_are_refused_without_being_repeated(secret: str) -> None:
     text = problems(signing={"secrets": [KEY, secret]})
@@ -224,3 +225,5 @@ def test_a_secret_is_not_shown_in_half_at_the_cut() -> None:
     target = Target.of(options(headers={"X": "abcdefghij"}))
     assert target.excerpt(b"x" * 195 + b"abcdefghij") == "x" * 195 + "***"
     assert target.excerpt(b"abcdefghij " * 50).strip("* ") == ""
+    long = "0123456789" * 10
+    assert Target.of(options(headers={"X": long})).excerpt(long.encode() * 40 + long[:96].encode()) == "***"

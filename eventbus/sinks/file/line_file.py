@@ -28,6 +28,7 @@ from eventbus.sinks.file.rotation import next_name, rotated_names
 __all__ = ["LineFile"]
 
 _BLOCK_BYTES: Final = 64 << 10
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK
 _MODE: Final = 0o640
 
 
@@ -109,7 +110,10 @@ class LineFile:
 
 def _open_for_one_writer(path: Path) -> int:
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK, _MODE)
+        try:
+            fd = os.open(path, _FLAGS, _MODE)
+        except IsADirectoryError:
+            raise ConfigurationError(f"{path}: not a regular file") from None
         try:
             _check_regular(path, fd)
             _lock(fd)

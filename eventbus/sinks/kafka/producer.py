@@ -1,0 +1,91 @@
+"""The client's producer, made so that it can be given up for certain.
+
+An idempotent producer of the client tries for ever: its `stop` waits until everything pending is sent, which
+an unreachable broker makes endless, and the client has no other end. But a producer that lives on behind our
+back would write old messages after newer ones that its successor has sent. So this one can be killed: nothing
+of it reaches a broker any more, a closed connection is not even flushed.
+
+This module alone touches the client's private parts: the sender, the accumulator, the sockets. It was written
+for 0.12 to 0.14; tests/sinks/test_kafka_outage.py shows on a real broker that it still holds.
+"""
+
+# ruff: noqa: SLF001 - see above
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import anyio
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.sender import Sender
+
+__all__ = ["Producer"]
+
+
+class _Sender(Sender):  # type: ignore[misc] # the client has no types
+    """Sends batches until it is killed."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._requests: set[anyio.CancelScope] = set()
+        self._killed = False
+
+    async def _send_produce_req(self, node_id: int, batches: Any) -> None:
+        """One request and what follows it; the client starts a task for each."""
+        with anyio.CancelScope() as scope:
+            self._requests.add(scope)
+            try:
+                if not self._killed:
+                    await super()._send_produce_req(node_id, batches)
+            finally:
+                self._requests.discard(scope)
+
+    def kill(self) -> None:
+        self._killed = True
+        for scope in self._requests:
+            scope.cancel()
+        if self._sender_task is not None:
+            self._sender_task.cancel()
+
+
+class Producer(AIOKafkaProducer):  # type: ignore[misc] # as above
+    """An idempotent producer that can be killed."""
+
+    def __init__(self, *, request_timeout_ms: int, **options: Any) -> None:
+        super().__init__(
+            enable_idempotence=True,
+            acks="all",
+            request_timeout_ms=request_timeout_ms,
+            retry_backoff_ms=_RETRY_BACKOFF_MS,
+            **options,
+        )
+        self._sender = _Sender(
+            self.client,
+            acks=-1,
+            txn_manager=self._txn_manager,
+            retry_backoff_ms=_RETRY_BACKOFF_MS,
+            message_accumulator=self._message_accumulator,
+            request_timeout_ms=request_timeout_ms,
+        )
+
+    def kill(self) -> None:
+        """From here on nothing is sent. What was pending stays without an answer."""
+        self._closed = True
+        self._message_accumulator._closed = True
+        for connection in self.client._conns.values():
+            if connection._writer is not None:
+                connection._writer.transport.abort()  # close() would flush to a broker that does not read
+        self._sender.kill()
+
+    async def end(self) -> None:
+        """Kill it and release everything, within a bounded time."""
+        self.kill()
+        with anyio.move_on_after(_LONGEST_END_SECS, shield=True):
+            if (sender_task := self._sender.sender_task) is not None:
+                await asyncio.wait([sender_task])
+            await self.client.close()
+
+
+_RETRY_BACKOFF_MS: Final = 100
+_LONGEST_END_SECS: Final = 5.0

@@ -1,0 +1,187 @@
+"""What users write under ``source`` for MongoDB, checked as far as it can be without talking to a server."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, model_validator
+
+from eventbus.sdk import Options
+from eventbus.sources.mongodb.extended_json import bson_values
+from eventbus.suggestions import did_you_mean, listed
+
+__all__ = ["ALL_OPERATIONS", "OPERATIONS", "Before", "FullDocument", "MongoOptions"]
+
+OPERATIONS: Final = (
+    "insert",
+    "update",
+    "replace",
+    "delete",
+    "drop",
+    "rename",
+    "dropDatabase",
+    "invalidate",
+)
+"""Every kind of change that the server gives without being asked for more."""
+
+ALL_OPERATIONS: Final = "*"
+
+_NOT_WATCHABLE: Final = frozenset({"admin", "config", "local"})
+_NOT_IN_DATABASE_NAMES: Final = frozenset('/\\. "$*<>:|?\0')
+_LONGEST_DATABASE_NAME: Final = 63
+
+_SPLIT: Final = "$changeStreamSplitLargeEvent"
+_NOT_ALLOWED: Final = frozenset(
+    {
+        "$bucket",
+        "$bucketAuto",
+        "$changeStream",
+        "$collStats",
+        "$count",
+        "$currentOp",
+        "$densify",
+        "$documents",
+        "$facet",
+        "$fill",
+        "$geoNear",
+        "$graphLookup",
+        "$group",
+        "$indexStats",
+        "$limit",
+        "$listLocalSessions",
+        "$listSessions",
+        "$lookup",
+        "$merge",
+        "$out",
+        "$planCacheStats",
+        "$sample",
+        "$search",
+        "$searchMeta",
+        "$setWindowFields",
+        "$skip",
+        "$sort",
+        "$sortByCount",
+        "$unionWith",
+        "$unwind",
+        "$vectorSearch",
+    }
+)
+_ALLOWED: Final = (
+    "$addFields",
+    "$match",
+    "$project",
+    "$redact",
+    "$replaceRoot",
+    "$replaceWith",
+    "$set",
+    "$unset",
+)
+"""https://www.mongodb.com/docs/manual/changeStreams/#modify-change-stream-output"""
+
+
+class FullDocument(StrEnum):
+    """Whether and how an update brings the document after it."""
+
+    DEFAULT = "default"
+    UPDATE_LOOKUP = "update_lookup"
+    WHEN_AVAILABLE = "when_available"
+    REQUIRED = "required"
+
+
+class Before(StrEnum):
+    """Whether a change brings the document before it."""
+
+    OFF = "off"
+    WHEN_AVAILABLE = "when_available"
+    REQUIRED = "required"
+
+
+def _database(name: str) -> str:
+    if name in _NOT_WATCHABLE:
+        raise ValueError(f"{name} holds MongoDB's own data, whose changes it does not give")
+    if not name or len(name.encode()) > _LONGEST_DATABASE_NAME or _NOT_IN_DATABASE_NAMES.intersection(name):
+        raise ValueError("not a name that a database can have")
+    return name
+
+
+def _collection(name: str) -> str:
+    if name.startswith("system."):
+        raise ValueError(f"{name} holds MongoDB's own data, whose changes it does not give")
+    if not name or name.startswith(".") or "$" in name or "\0" in name:
+        raise ValueError("not a name that a collection can have")
+    return name
+
+
+def _collections(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("the list is empty: leave it out to read every collection")
+    if len(set(names)) < len(names):
+        raise ValueError("a collection is named twice")
+    return names
+
+
+def _operations(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("the list is empty: leave it out to read every operation")
+    if ALL_OPERATIONS in names and len(names) > 1:
+        raise ValueError('"*" stands for every operation: leave out the others')
+    for name in names:
+        if name not in (*OPERATIONS, ALL_OPERATIONS):
+            guess = did_you_mean(name, OPERATIONS)
+            raise ValueError(
+                f'unknown operation {name!r}{guess} (known: {listed(OPERATIONS)}, or "*" for all)'
+            )
+    return names
+
+
+def _mql(written: dict[str, Any]) -> dict[str, Any]:
+    bson_values(written)
+    return written
+
+
+def _stage(written: dict[str, Any]) -> dict[str, Any]:
+    if len(written) != 1:
+        raise ValueError("a stage is a mapping with one key, such as $project")
+    (name,) = written
+    if name == _SPLIT:
+        raise ValueError(f"{name} is added where the server has it: leave it out")
+    if name in _NOT_ALLOWED:
+        raise ValueError(f"{name} is not allowed in a change stream (allowed: {listed(_ALLOWED)})")
+    if not name.startswith("$"):
+        raise ValueError(f"{name!r} is not a stage{did_you_mean('$' + name, _ALLOWED)}")
+    return _mql(written)
+
+
+class MongoOptions(Options):
+    """Changes of collections, of a database or of a whole cluster."""
+
+    database: Annotated[str, AfterValidator(_database)] | None = None
+    """Name of the database; without it the changes of the whole cluster are read."""
+    collections: (
+        Annotated[tuple[Annotated[str, AfterValidator(_collection)], ...], AfterValidator(_collections)]
+        | None
+    ) = None
+    """Names of collections of the database; without them all of its collections are read."""
+    operations: Annotated[tuple[str, ...], AfterValidator(_operations)] = OPERATIONS
+    """Which kinds of change to read: insert, update, replace, delete, drop, rename, dropDatabase, invalidate;
+    or ``"*"`` for whatever the server gives, newer kinds included."""
+    match: Annotated[dict[str, Any], AfterValidator(_mql)] | None = None
+    """A filter in MQL that the server applies to each change, for instance ``{fullDocument.region: eu}``.
+    Values may be Extended JSON, such as ``{$oid: ...}``. It holds for every kind of change: a delete has no
+    fullDocument, so a filter on it drops deletes."""
+    pipeline: tuple[Annotated[dict[str, Any], AfterValidator(_stage)], ...] = ()
+    """Further stages in MQL that the server applies after `match`. They must leave _id, operationType, ns and
+    documentKey as they are."""
+    full_document: FullDocument = FullDocument.DEFAULT
+    """The document after an update: ``default`` none; ``update_lookup`` as it is when the change is read,
+    which may be later or gone; ``when_available`` and ``required`` as it was, from the collection's
+    changeStreamPreAndPostImages."""
+    before: Before = Before.OFF
+    """The document before a change, from the collection's changeStreamPreAndPostImages."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.collections and self.database is None:
+            raise ValueError("collections are named, but not the database that they are in")
+        return self

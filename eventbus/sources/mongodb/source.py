@@ -1,0 +1,73 @@
+"""The source ``mongodb``: what of a subscription needs no cursor yet, and the readers that do."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.model import Position, PositionKind
+from eventbus.sdk import SourceContext
+from eventbus.sources.mongodb.cursor import ServerCursor, can_split
+from eventbus.sources.mongodb.errors import Reaction, failure_of
+from eventbus.sources.mongodb.options import MongoOptions
+from eventbus.sources.mongodb.probe import probe
+from eventbus.sources.mongodb.reader import MongoReader
+from eventbus.sources.mongodb.stream import StreamSpec, stream_spec
+from eventbus.sources.mongodb.tokens import high_water_mark, position_of
+
+__all__ = ["MongoSource"]
+
+
+class MongoSource:
+    """Changes of collections, of a database or of a whole cluster, from MongoDB's change streams.
+
+    Args:
+        options: What the user wrote under ``source``.
+        context: What the daemon provides.
+    """
+
+    Options: ClassVar[type[BaseModel]] = MongoOptions
+
+    def __init__(self, options: MongoOptions, context: SourceContext) -> None:
+        self._options = options
+        self._subscription = context.subscription
+        self._own_database = context.own_database
+        self._client: AsyncMongoClient[Any] = context.client
+        self._spec: StreamSpec = stream_spec(options, context.subscription, context.own_database)
+
+    async def check(self) -> None:
+        """Try everything that can be tried without reading; see `eventbus.sdk.Source`."""
+        place = f"subscriptions.{self._subscription}.source"
+        if self._options.database == self._own_database is not None and self._options.collections is None:
+            raise ConfigurationError(
+                f"{place}.database: {self._own_database} holds eventbus's own state, whose changes are never "
+                "read: name the collections, or keep the state in a database of its own"
+            )
+        await probe(self._client, self._spec, place)
+
+    async def now(self) -> Position:
+        """The position of the present moment; see `eventbus.sdk.Source`."""
+        try:
+            stages = self._spec.stages(splits=await can_split(self._client))
+            cursor = await ServerCursor.open(self._client, self._spec, stages, {})
+        except PyMongoError as error:
+            failure = failure_of(error)
+            if failure.reaction is Reaction.FATAL_CONFIGURATION:
+                raise ConfigurationError(
+                    f"subscriptions.{self._subscription}.source: {failure.reason}"
+                ) from None
+            raise Unreachable(f"MongoDB: {failure.reason}") from None
+        await cursor.close()
+        opened = cursor.opened
+        if opened.token is not None:
+            return position_of(opened.token, PositionKind.IDLE)
+        assert opened.operation_time is not None  # every member of a replica set says it
+        return high_water_mark(opened.operation_time)
+
+    def reader(self, start: Position) -> MongoReader:
+        """A reader of everything after `start`; see `eventbus.sdk.Source`."""
+        return MongoReader(self._client, self._spec, self._subscription, start)

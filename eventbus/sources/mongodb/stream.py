@@ -1,0 +1,126 @@
+"""What a subscription's change stream consists of in the server: scope, filters, stages and options.
+
+It decides what is sent when a stream is opened. It sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from eventbus.sources.mongodb.extended_json import bson_values
+from eventbus.sources.mongodb.options import ALL_OPERATIONS, OPERATIONS, Before, FullDocument, MongoOptions
+
+__all__ = ["Stage", "StreamSpec", "stream_spec"]
+
+Stage: TypeAlias = Mapping[str, Any]
+
+_FULL_DOCUMENT: Final = {
+    FullDocument.UPDATE_LOOKUP: "updateLookup",
+    FullDocument.WHEN_AVAILABLE: "whenAvailable",
+    FullDocument.REQUIRED: "required",
+}
+_BEFORE: Final = {Before.WHEN_AVAILABLE: "whenAvailable", Before.REQUIRED: "required"}
+
+_SPLIT: Final[Stage] = {"$changeStreamSplitLargeEvent": {}}
+_IDENTITY_ONLY: Final[Stage] = {
+    "$project": {"operationType": 1, "ns": 1, "to": 1, "documentKey": 1, "clusterTime": 1, "wallTime": 1}
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """A change stream, less the place where it starts.
+
+    Args:
+        database: The database that the command is sent to.
+        target: The collection, or 1 for all of them.
+        options: Options of ``$changeStream``.
+        own_stages: What keeps the stream to its scope and operations.
+        match: The stage made of the user's ``match``, if there is one.
+        user_stages: The user's ``pipeline``.
+        comment: What operators of the server see beside the cursor.
+    """
+
+    database: str
+    target: str | int
+    options: Mapping[str, Any]
+    own_stages: tuple[Stage, ...]
+    match: tuple[Stage, ...]
+    user_stages: tuple[Stage, ...]
+    comment: str
+
+    def stages(self, *, splits: bool, identity_only: bool = False) -> tuple[Stage, ...]:
+        """All stages after ``$changeStream``.
+
+        Args:
+            splits: Whether the server can split large events. It must be the last stage, and must be there
+                always or never: with it the server makes tokens of another form.
+            identity_only: Leave nothing of each change but what names it.
+        """
+        return (
+            *self.own_stages,
+            *self.match,
+            *self.user_stages,
+            *((_IDENTITY_ONLY,) if identity_only else ()),
+            *((_SPLIT,) if splits else ()),
+        )
+
+    def command(self, stages: tuple[Stage, ...], start: Mapping[str, Any]) -> dict[str, Any]:
+        """The command that opens the stream; its answer holds a token and no changes yet.
+
+        Args:
+            stages: What follows ``$changeStream``.
+            start: The option of ``$changeStream`` that says where to start; empty for now.
+        """
+        return {
+            "aggregate": self.target,
+            "pipeline": [{"$changeStream": {**self.options, **start}}, *stages],
+            "cursor": {"batchSize": 0},
+            "comment": self.comment,
+        }
+
+
+def stream_spec(options: MongoOptions, subscription: str, own_database: str | None) -> StreamSpec:
+    """The change stream that a subscription asks for.
+
+    Args:
+        options: What the user wrote.
+        subscription: Name of the subscription.
+        own_database: Name of the database that holds the daemon's own collections, if it is on this cluster.
+    """
+    single = options.collections[0] if options.collections and len(options.collections) == 1 else None
+    settings: dict[str, Any] = {}
+    if options.full_document in _FULL_DOCUMENT:
+        settings["fullDocument"] = _FULL_DOCUMENT[options.full_document]
+    if options.before in _BEFORE:
+        settings["fullDocumentBeforeChange"] = _BEFORE[options.before]
+    if options.database is None:
+        settings["allChangesForCluster"] = True
+    return StreamSpec(
+        database=options.database or "admin",
+        target=single or 1,
+        options=settings,
+        own_stages=(*_scope(options, own_database), *_operations(options)),
+        match=({"$match": bson_values(options.match)},) if options.match else (),
+        user_stages=tuple(bson_values(stage) for stage in options.pipeline),
+        comment=f"eventbus {subscription}",
+    )
+
+
+def _scope(options: MongoOptions, own_database: str | None) -> tuple[Stage, ...]:
+    if options.database is None:
+        return ({"$match": {"ns.db": {"$ne": own_database}}},) if own_database else ()
+    if options.collections is None or len(options.collections) == 1:
+        return ()
+    named = {"$in": list(options.collections)}
+    of_the_database = {"operationType": {"$in": ["dropDatabase", "invalidate"]}}
+    return ({"$match": {"$or": [{"ns.coll": named}, {"to.coll": named}, of_the_database]}},)
+
+
+def _operations(options: MongoOptions) -> tuple[Stage, ...]:
+    wanted = set(options.operations)
+    if ALL_OPERATIONS in wanted or wanted.issuperset(OPERATIONS):
+        return ()
+    return ({"$match": {"operationType": {"$in": sorted(wanted)}}},)

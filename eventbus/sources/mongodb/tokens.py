@@ -1,0 +1,69 @@
+"""Resume tokens: from the server's document to a position and back, and the cluster time inside.
+
+A token's ``_data`` is hexadecimal text of a sortable key whose first element is the cluster time: the byte
+0x82, seconds and increment, each of four bytes, big-endian. The rest is the server's own business.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from bson.binary import Binary
+from bson.timestamp import Timestamp
+
+from eventbus.model import ClusterTime, Position, PositionKind
+from eventbus.sources.mongodb.elements import elements
+
+__all__ = ["cluster_time_of", "high_water_mark", "position_of", "resume_token", "timestamp_of"]
+
+_DATA: Final = re.compile(r"82([0-9A-F]{8})([0-9A-F]{8})(?:[0-9A-F]{2})+")
+_NO_EVENT: Final = "2B0229296E04"
+"""What follows the cluster time in the token of a moment at which no event lies, in its oldest form."""
+
+
+def position_of(token: bytes, kind: PositionKind) -> Position:
+    """The position that a resume token stands for.
+
+    Args:
+        token: The token's document as raw BSON.
+        kind: What it stands for.
+
+    Raises:
+        ValueError: It is no token of a form that we know.
+    """
+    found = elements(token)
+    data = found[b"_data"].text
+    bits = found.get(b"_typeBits")
+    return Position(data, kind, cluster_time_of(data), bits.value[5:] if bits else None)
+
+
+def resume_token(position: Position) -> dict[str, Any]:
+    """The document to hand back to the server."""
+    token: dict[str, Any] = {"_data": position.token}
+    if position.extra is not None:
+        token["_typeBits"] = Binary(position.extra)
+    return token
+
+
+def cluster_time_of(data: str) -> ClusterTime:
+    """The cluster time inside a token's ``_data``.
+
+    Raises:
+        ValueError: It is no token of a form that we know.
+    """
+    match = _DATA.fullmatch(data)
+    if match is None:
+        raise ValueError("not a resume token of MongoDB")
+    return ClusterTime(int(match[1], 16), int(match[2], 16))
+
+
+def timestamp_of(time: ClusterTime) -> Timestamp:
+    """A cluster time as BSON has it."""
+    return Timestamp(time.seconds, time.increment)
+
+
+def high_water_mark(time: ClusterTime) -> Position:
+    """The position just before everything that was committed at `time`."""
+    data = f"82{time.seconds:08X}{time.increment:08X}{_NO_EVENT}"
+    return Position(data, PositionKind.IDLE, time)

@@ -1,0 +1,188 @@
+"""A sound configuration becomes values in which nothing is left to guess."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from pathlib import Path
+
+import pytest
+
+from eventbus.config import MongoDBState, SQLiteState
+from eventbus.config.models import CircuitPolicy, RetryPolicy, WindowPolicy
+from tests.config.fakes import REGISTRY, SMALLEST, Changes, Feed, FeedOptions, Topic, load_text, problems_of
+
+FEED: object = Feed
+CHANGES: object = Changes
+TOPIC: object = Topic
+
+FULL = """
+mongodb: {uri: "mongodb://localhost/?replicaSet=rs0"}
+state: {type: mongodb, database: bus, uri: "mongodb://elsewhere"}
+server: {host: 0.0.0.0, port: 0}
+log: {level: debug, format: console}
+daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m}
+defaults:
+  retry: {attempts: 7}
+  window: {size: 1MiB}
+sinks:
+  feed: {type: feed, path: a, timeout: 2s, buffer: 64KiB, limit: 3, ratio: 1, servers: [a, b], sync: true}
+subscriptions:
+  orders:
+    service: shop
+    source: {type: topic, topic: orders}
+    routes:
+      - feed
+      - sink: feed
+        name: slow
+        retry: {max_delay: 1m}
+        window: {events: 10}
+        circuit: {failures: 1}
+        lanes: 2
+"""
+
+
+def test_the_smallest_configuration_has_all_defaults(tmp_path: Path) -> None:
+    config = load_text(SMALLEST, tmp_path)
+
+    assert config.mongodb_uri.get_secret_value() == "mongodb://localhost:27017/?replicaSet=rs0"
+    assert config.state == MongoDBState(config.mongodb_uri, "eventbus")
+    assert (config.server.host, config.server.port) == ("127.0.0.1", 8686)
+    assert (config.log.level, config.log.format) == ("info", "auto")
+    assert config.daemon.instance == socket.gethostname()
+    assert (config.daemon.lease, config.daemon.checkpoint_every, config.daemon.drain_timeout) == (15, 1, 25)
+    assert (config.sinks["feed"].type, config.sinks["feed"].cls) == ("feed", FEED)
+    assert config.sinks["feed"].options == FeedOptions(path="/tmp/feed")
+    orders = config.subscriptions["orders"]
+    assert (orders.name, orders.service, orders.source.cls) == ("orders", "orders", CHANGES)
+    assert orders.source.options == Changes.Options(database="shop", collections=("orders",))
+    (route,) = orders.routes
+    assert (route.name, route.sink, route.lanes) == ("feed", "feed", None)
+    assert (route.retry.attempts, route.retry.initial_delay, route.retry.max_delay) == (5, 0.1, 5)
+    assert (route.window.events, route.window.size) == (4096, 64 << 20)
+    assert (route.circuit.failures, route.circuit.initial_open, route.circuit.max_open) == (5, 1, 60)
+
+
+def test_every_key_arrives(tmp_path: Path) -> None:
+    config = load_text(FULL, tmp_path)
+
+    assert isinstance(config.state, MongoDBState)
+    assert (config.state.uri.get_secret_value(), config.state.database) == ("mongodb://elsewhere", "bus")
+    assert (config.server.host, config.server.port) == ("0.0.0.0", 0)
+    assert (config.log.level, config.log.format) == ("debug", "console")
+    assert config.daemon.model_dump() == {
+        "instance": "one",
+        "lease": 30,
+        "checkpoint_every": 0.5,
+        "drain_timeout": 60,
+    }
+    assert config.sinks["feed"].options == FeedOptions.model_validate(
+        {"path": "a", "timeout": "2s", "buffer": "64KiB", "limit": 3, "ratio": 1.0}
+        | {"servers": ["a", "b"], "sync": True}
+    )
+    orders = config.subscriptions["orders"]
+    assert (orders.service, orders.source.type, orders.source.cls) == ("shop", "topic", TOPIC)
+
+
+def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
+    plain, slow = load_text(FULL, tmp_path).subscriptions["orders"].routes
+
+    assert (plain.name, slow.name, slow.lanes) == ("feed", "slow", 2)
+    assert plain.retry == RetryPolicy(attempts=7)
+    assert slow.retry == RetryPolicy.model_validate({"attempts": 7, "max_delay": "1m"})
+    assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
+    assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
+    assert slow.circuit == CircuitPolicy(failures=1)
+
+
+def test_state_in_a_file(tmp_path: Path) -> None:
+    config = load_text(f"{SMALLEST}\nstate: {{type: sqlite, path: /var/lib/state.db}}", tmp_path)
+
+    assert config.state == SQLiteState(Path("/var/lib/state.db"))
+
+
+def test_a_configuration_cannot_be_changed(tmp_path: Path) -> None:
+    config = load_text(SMALLEST, tmp_path)
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.server = config.server  # type: ignore[misc]  # that is the point
+    with pytest.raises(TypeError):
+        config.sinks["other"] = config.sinks["feed"]  # type: ignore[index]  # that is the point
+
+
+@pytest.mark.parametrize("written", ["no", "on", "off", "yes", "1:30", "2026-01-01", "0o9", "1_000"])
+def test_words_that_older_yaml_converts_stay_text(tmp_path: Path, written: str) -> None:
+    config = load_text(SMALLEST.replace("/tmp/feed", written), tmp_path)
+
+    assert config.sinks["feed"].options == FeedOptions(path=written)
+
+
+def test_untyped_values_are_read_as_yaml_1_2_does(tmp_path: Path) -> None:
+    match = '{a: 1, b: "1", c: 1.5, d: 1e3, e: true, f: null, g: ~, h: no, i: 0x10, j: 0o17, k: 010, '
+    match += "l: [-2, .inf]}"
+    config = load_text(SMALLEST.replace("collections: [orders]", f"match: {match}"), tmp_path)
+
+    options = config.subscriptions["orders"].source.options
+    assert isinstance(options, Changes.Options)
+    assert options.match == {
+        "a": 1,
+        "b": "1",
+        "c": 1.5,
+        "d": 1000.0,
+        "e": True,
+        "f": None,
+        "g": None,
+        "h": "no",
+        "i": 16,
+        "j": 15,
+        "k": 10,
+        "l": [-2, float("inf")],
+    }
+
+
+def test_keys_are_always_text(tmp_path: Path) -> None:
+    match = '{on: 1, 1: 2, null: 3, "": 4, "${X}": 5}'
+    config = load_text(SMALLEST.replace("collections: [orders]", f"match: {match}"), tmp_path)
+
+    options = config.subscriptions["orders"].source.options
+    assert isinstance(options, Changes.Options)
+    assert options.match == {"on": 1, "1": 2, "null": 3, "": 4, "${X}": 5}
+
+
+def test_anchors_and_merge_keys(tmp_path: Path) -> None:
+    config = load_text(
+        """
+        mongodb: {uri: "mongodb://localhost"}
+        sinks:
+          one: &base {type: feed, path: one, limit: 3}
+          two: {<<: *base, path: two}
+          three: {path: three, <<: [*base, {limit: 4, sync: true}]}
+        subscriptions: {orders: {source: {}, routes: [one, two, three]}}
+        """,
+        tmp_path,
+    )
+
+    assert config.sinks["two"].options == FeedOptions(path="two", limit=3)
+    assert config.sinks["three"].options == FeedOptions(path="three", limit=3, sync=True)
+
+
+def test_no_secret_in_the_text_of_a_configuration(tmp_path: Path) -> None:
+    text = """
+        mongodb: {uri: "mongodb://user:hunter2@localhost"}
+        state: {uri: "mongodb://user:hunter2@elsewhere"}
+        sinks:
+          feed: {type: feed, path: "${FEED}", password: hunter2}
+          hook: {type: hook, url: "https://user:hunter2@host/"}
+        subscriptions:
+          orders: {source: {match: {token: "${TOKEN}", also: hunter2}}, routes: [feed, hook]}
+        """
+    config = load_text(text, tmp_path, {"FEED": "hunter2", "TOKEN": "hunter2"})
+
+    assert "hunter2" not in repr(config)
+    assert "hunter2" not in str(config)
+    assert "orders" in repr(config)
+
+
+def test_the_fakes_are_sound(tmp_path: Path) -> None:
+    assert problems_of(SMALLEST, tmp_path) == []
+    assert set(REGISTRY.sinks) == {"feed", "hook", "rude"}

@@ -1,0 +1,211 @@
+"""The simulated source: what happened, in order, and readers of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Any, ClassVar
+
+import anyio
+from pydantic import BaseModel
+
+from eventbus.errors import Unreachable
+from eventbus.model import Batch, ClusterTime, Event, Filtered, Parked, Position, PositionKind, Slot
+
+__all__ = ["Fate", "FateStage", "History", "Pace", "SimulatedReader", "SimulatedSource", "fate_of"]
+
+
+class Fate(StrEnum):
+    """What an event is destined for on its way to the routes."""
+
+    DELIVER = "deliver"
+    FILTER = "filter"
+    PARK = "park"
+    UNENCODABLE = "unencodable"
+
+
+def fate_of(event: Event) -> Fate:
+    """What the event was destined for when it happened."""
+    return Fate((event.attributes or {}).get("fate", Fate.DELIVER))
+
+
+class History:
+    """Every change that ever happened, ordered by token; idle tokens move on between changes."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.tokens: list[str] = []
+        self.by_key: dict[bytes, list[Event]] = {}
+        self.barriers: list[Event] = []
+        self._ticks = 0
+        self._grown = anyio.Event()
+
+    def change(self, key: str | None, *, size: int = 1, fate: Fate = Fate.DELIVER) -> Event:
+        """Something happened: to a document, or to no single document if there is no key."""
+        position = self._tick(PositionKind.EVENT)
+        event = Event(
+            token=position.token,
+            operation="drop" if key is None else "update",
+            database="shop",
+            collection="orders",
+            cluster_time=position.cluster_time,
+            document_key=None if key is None else {"_id": key},
+            key=None if key is None else key.encode(),
+            size=size,
+            attributes={"fate": fate},
+        )
+        self.events.append(event)
+        self.tokens.append(event.token)
+        self.by_key.setdefault(event.key, []).append(event)
+        if event.is_barrier:
+            self.barriers.append(event)
+        self._grown.set()
+        self._grown = anyio.Event()
+        return event
+
+    def idle(self) -> Position:
+        """The present moment as a position: beyond every change so far, before every later one."""
+        return self._tick(PositionKind.IDLE)
+
+    def after(self, token: str) -> int:
+        """Index of the first change beyond a token."""
+        return bisect_right(self.tokens, token)
+
+    async def growth(self) -> None:
+        """Wait for the next change."""
+        await self._grown.wait()
+
+    def _tick(self, kind: PositionKind) -> Position:
+        self._ticks += 1
+        return Position(f"82{self._ticks:08X}", kind, ClusterTime(1_700_000_000, self._ticks))
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a reader reads.
+
+    Args:
+        batch: The most changes that one poll returns.
+        poll_secs: The longest that a poll takes when there is something.
+        idle_secs: How long a poll waits for something.
+    """
+
+    batch: int = 16
+    poll_secs: float = 0.01
+    idle_secs: float = 0.5
+
+
+class SimulatedReader:
+    """One cursor of the simulated source; its polls take time, and idle ones tell that the position moved."""
+
+    def __init__(self, history: History, start: Position, pace: Pace, rng: Random, polled: Polled) -> None:
+        self.start = start
+        self._history = history
+        self._token = start.token
+        self._pace = pace
+        self._rng = rng
+        self._polled = polled
+        self._closed = anyio.Event()
+
+    async def next(self) -> Batch | None:
+        """See `eventbus.sdk.Reader`."""
+        self._polled(self)
+        await self._unless_closed(self._pace.poll_secs * self._rng.random())
+        first = self._history.after(self._token)
+        if first == len(self._history.events):
+            await self._unless_closed(self._pace.idle_secs, self._history)
+        if self._closed.is_set():
+            return None
+        slots = self._history.events[first : first + self._pace.batch]
+        batch = Batch(slots, self._end(slots, at_head=first + len(slots) == len(self._history.events)))
+        self._token = batch.end.token
+        return batch
+
+    async def close(self) -> None:
+        """See `eventbus.sdk.Reader`."""
+        self._closed.set()
+
+    def _end(self, slots: Sequence[Slot], *, at_head: bool) -> Position:
+        if at_head and (not slots or self._rng.random() < 0.5):
+            return self._history.idle()
+        return slots[-1].event.position
+
+    async def _unless_closed(self, secs: float, growing: History | None = None) -> None:
+        """Let time pass, but no longer than until the reader is closed or the history grows."""
+        with anyio.move_on_after(secs):
+            async with anyio.create_task_group() as tasks:
+
+                async def cut_short(wait: Callable[[], Any]) -> None:
+                    await wait()
+                    tasks.cancel_scope.cancel()
+
+                tasks.start_soon(cut_short, self._closed.wait)
+                if growing is not None:
+                    tasks.start_soon(cut_short, growing.growth)
+
+
+Polled = Callable[[SimulatedReader], None]
+"""Told of each poll before it begins."""
+
+
+class SimulatedSource:
+    """The history as a source.
+
+    Args:
+        history: What it reads.
+        pace: How its readers read.
+        rng: Where variation comes from.
+        polled: Told of each poll.
+    """
+
+    Options: ClassVar[type[BaseModel]] = BaseModel
+
+    def __init__(self, history: History, pace: Pace, rng: Random, polled: Polled) -> None:
+        self.away = False
+        self.readers: list[SimulatedReader] = []
+        self._history = history
+        self._pace = pace
+        self._rng = rng
+        self._polled = polled
+
+    async def check(self) -> None:
+        """See `eventbus.sdk.Source`."""
+
+    async def now(self) -> Position:
+        """See `eventbus.sdk.Source`."""
+        await anyio.sleep(self._pace.poll_secs)
+        if self.away:
+            raise Unreachable("the source is away")
+        return self._history.idle()
+
+    def reader(self, start: Position) -> SimulatedReader:
+        """See `eventbus.sdk.Source`."""
+        reader = SimulatedReader(self._history, start, self._pace, self._rng, self._polled)
+        self.readers.append(reader)
+        return reader
+
+
+class FateStage:
+    """A pipeline of one stage that filters and parks what is destined for it, and takes its time."""
+
+    name = "fate"
+
+    def __init__(self, secs: float = 0.0) -> None:
+        self._secs = secs
+
+    async def apply(self, slots: Sequence[Slot]) -> Sequence[Slot]:
+        """See `eventbus.sdk.Stage`."""
+        await anyio.sleep(self._secs)
+        return [self._one(slot) for slot in slots]
+
+    def _one(self, slot: Slot) -> Slot:
+        match fate_of(slot.event):
+            case Fate.FILTER:
+                return Filtered(slot.event)
+            case Fate.PARK:
+                return Parked(slot.event, "destined to be parked")
+            case _:
+                return slot

@@ -1,0 +1,241 @@
+"""The account of one route: what it owes, what became of each event, and which rule a step breaks.
+
+It looks at the engine from outside: at what arrives, what is answered, what becomes durable. From inside it
+knows the public watermark and admitted position, and at a crash which open events were settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from eventbus.model import DeadLetter, Delivered, Event, Fault, Outcome, Position, Rejected, Retry
+from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.route import Route
+from tests.runtime.history import Fate, History, fate_of
+
+__all__ = ["Arrival", "RouteLedger", "Stay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message at the target.
+
+    Args:
+        secs: When.
+        life: In which life of the daemon.
+        event: What.
+    """
+
+    secs: float
+    life: int
+    event: Event
+
+
+@dataclass(slots=True)
+class Stay:
+    """What one life of the daemon did on one route.
+
+    Args:
+        set_aside: Ids of dead letters that were durable before this life began.
+    """
+
+    set_aside: frozenset[str]
+    arrived: set[str] = field(default_factory=set)
+    confirmed: set[str] = field(default_factory=set)
+    rejected: set[str] = field(default_factory=set)
+    failures: dict[str, list[int]] = field(default_factory=dict)
+    under_way: set[bytes] = field(default_factory=set)
+    latest: dict[bytes, str] = field(default_factory=dict)
+    latest_of_all: str = ""
+    latest_barrier: str = ""
+    answers: int = 0
+    settled_when_asked: int = 0
+    settled_at_checkpoint: int = 0
+
+
+class RouteLedger:
+    """One route's account over all lives of the daemon.
+
+    Args:
+        name: Name of the route.
+        policy: What its bounds are.
+        history: What happened.
+        violated: Told of every broken rule.
+    """
+
+    def __init__(
+        self, name: str, policy: RoutePolicy, history: History, violated: Callable[[str], None]
+    ) -> None:
+        self.name = name
+        self.policy = policy
+        self.arrivals: list[Arrival] = []
+        self.letters: dict[str, DeadLetter] = {}
+        self.stored: Position | None = None
+        self.owed_after: str | None = None
+        self._history = history
+        self._violated = violated
+        self._passed: dict[str, str] = {}
+        self._covered = 0
+
+    # What is owed
+
+    def owed(self) -> list[Event]:
+        """Every event that this route must bring to an end: all since its first stored position."""
+        if self.owed_after is None:
+            return []
+        return self._history.events[self._history.after(self.owed_after) :]
+
+    def missing(self) -> list[Event]:
+        """What has found no end yet."""
+        return [event for event in self.owed() if not self.has_passed(event)]
+
+    def has_passed(self, event: Event) -> bool:
+        """Whether an event is delivered, durably parked or filtered on this route, or never was its business."""
+        is_owed = self.owed_after is not None and event.token > self.owed_after
+        return not is_owed or event.token in self._passed or fate_of(event) is Fate.FILTER
+
+    def times(self, event: Event) -> list[float]:
+        """When an event arrived."""
+        return [arrival.secs for arrival in self.arrivals if arrival.event is event]
+
+    # What happens
+
+    def sending(self, stay: Stay, event: Event) -> None:
+        """An attempt with an event begins."""
+        if event.token in stay.confirmed:
+            self._violated(f"{self.name}: {event} is sent again after it was delivered")
+
+    def arrived(self, stay: Stay, arrival: Arrival, route: Route) -> None:
+        """The target has an event."""
+        event = arrival.event
+        self._check_due(stay, event)
+        if event.token not in self._passed:
+            self._check_order(event)
+        if event.token not in stay.arrived:
+            self._check_order_of_stay(stay, event)
+        self.check_window(stay, route)
+        self.arrivals.append(arrival)
+        self._passed.setdefault(event.token, "delivered")
+        stay.arrived.add(event.token)
+
+    def answered(self, stay: Stay, event: Event, outcome: Outcome) -> None:
+        """The engine learned what became of an attempt."""
+        match outcome:
+            case Delivered():
+                stay.answers += 1
+                stay.confirmed.add(event.token)
+            case Rejected():
+                stay.answers += 1
+                stay.rejected.add(event.token)
+            case Retry(fault=Fault.FAILED):
+                stay.failures.setdefault(event.token, []).append(stay.answers)
+            case Retry():
+                pass
+
+    def parked(self, stay: Stay, letter: DeadLetter) -> None:
+        """A dead letter became durable."""
+        event = letter.event
+        if event.token in stay.confirmed:
+            self._violated(f"{self.name}: {event} is parked though it was delivered")
+        if problem := self._unfounded(stay, letter):
+            self._violated(f"{self.name}: {event} is parked: {problem}")
+        self.letters.setdefault(event.id, letter)
+        self._passed.setdefault(event.token, "parked")
+
+    def saved(self, position: Position) -> None:
+        """A position became durable: invariant (i)."""
+        if self.owed_after is None:
+            self.owed_after = position.token
+            self._covered = self._history.after(position.token)
+        elif self.stored is not None and position.token < self.stored.token:
+            self._violated(f"{self.name}: the stored position went back to {position.token}")
+        self.stored = position
+        until = self._history.after(position.token)
+        for event in self._history.events[self._covered : until]:
+            if not self.has_passed(event):
+                self._violated(f"{self.name}: a position at {position.token} is stored, {event} is not settled")
+        self._covered = max(self._covered, until)
+
+    # What must hold at all times
+
+    def check_window(self, stay: Stay, route: Route) -> None:
+        """Invariant (iii), seen from outside: what lies between the watermark and what was admitted."""
+        first = self._history.after(route.watermark().token)
+        last = self._history.after(route.admitted.token)
+        within = [event for event in self._history.events[first:last] if self._takes_room(stay, event)]
+        size = sum(event.size for event in within)
+        if len(within) > self.policy.window_events:
+            self._violated(f"{self.name}: {len(within)} events are open")
+        if size > self.policy.window_size and len(within) > 1:
+            self._violated(f"{self.name}: {size} bytes in {len(within)} events are open")
+
+    def check_crash(self, stay: Stay, route: Route, stored: Position) -> None:
+        """Invariant (iv): what the next life will deliver again.
+
+        The bound is the window and what was settled since the last checkpoint; and what the target has without
+        the engine knowing, which belongs to the next window.
+        """
+        again = {token for token in stay.arrived if token > stored.token}
+        unknown = {
+            slot.event.token
+            for ticket in route._window._tickets
+            for slot, settled in zip(ticket.slots, ticket.settled, strict=True)
+            if not settled and slot.event.token in stay.arrived
+        }
+        since = route.settled_events - stay.settled_at_checkpoint
+        if len(again) > self.policy.window_events + since + len(unknown):
+            self._violated(f"{self.name}: {len(again)} events will be delivered again, {since} settled since")
+
+    def check_drained(self, stay: Stay, route: Route, stored: Position) -> None:
+        """After a drain nothing is left to be delivered again."""
+        if route.open_events:
+            return  # it timed out, or its sink was down: a crash for this route
+        if stored.token != route.admitted.token:
+            self._violated(f"{self.name}: drained to {route.admitted}, stored {stored}")
+        if again := sorted(token for token in stay.arrived if token > stored.token):
+            self._violated(f"{self.name}: drained, and {again} will be delivered again")
+
+    def _takes_room(self, stay: Stay, event: Event) -> bool:
+        return fate_of(event) is not Fate.FILTER and event.id not in stay.set_aside
+
+    def _check_due(self, stay: Stay, event: Event) -> None:
+        if fate_of(event) is not Fate.DELIVER:
+            self._violated(f"{self.name}: {event} was to {fate_of(event)} and is delivered")
+        if self.owed_after is None or event.token <= self.owed_after:
+            self._violated(f"{self.name}: {event} is delivered, it lies before the start")
+        if event.id in self.letters:
+            self._violated(f"{self.name}: {event} is delivered though it was parked")
+
+    def _check_order(self, event: Event) -> None:
+        """Invariant (ii): the first time that an event arrives, what must come before it has passed."""
+        earlier = self._history.by_key[event.key]
+        if event.is_barrier:
+            earlier = self._history.events
+        for other in [*earlier, *self._history.barriers]:
+            if other.token < event.token and not self.has_passed(other):
+                self._violated(f"{self.name}: {event} overtakes {other}")
+
+    def _check_order_of_stay(self, stay: Stay, event: Event) -> None:
+        """The same within one life, where nothing excuses an event that comes after a later one."""
+        latest = stay.latest_of_all if event.is_barrier else stay.latest.get(event.key, "")
+        if event.token < max(latest, stay.latest_barrier):
+            self._violated(f"{self.name}: {event} arrives for the first time after a later one")
+        stay.latest[event.key] = event.token
+        stay.latest_of_all = max(stay.latest_of_all, event.token)
+        if event.is_barrier:
+            stay.latest_barrier = event.token
+
+    def _unfounded(self, stay: Stay, letter: DeadLetter) -> str | None:
+        """Why a dead letter has no good reason; None if it has one."""
+        event = letter.event
+        if fate_of(event) in {Fate.PARK, Fate.UNENCODABLE} or event.token in stay.rejected:
+            return None
+        failures = stay.failures.get(event.token, [])
+        if letter.attempts < self.policy.retry.attempts:
+            return f"after {letter.attempts} attempts only"
+        if len(failures) < letter.attempts:
+            return f"for {letter.attempts} attempts, {len(failures)} failed through its fault"
+        if len(set(failures)) < letter.attempts - 1:
+            return f"others got through between {len(set(failures))} of its {len(failures)} failures only"
+        return None

@@ -1,0 +1,279 @@
+"""Random schedules for a world: what happens, what fails, when the daemon dies; and how one is played.
+
+A schedule is a value: hypothesis shrinks it, and its text, pasted into a test, plays the same run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import anyio
+from hypothesis import strategies as st
+
+from eventbus.core.circuit import CircuitPolicy
+from eventbus.errors import LeaseLost
+from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.sdk import SinkTraits
+from tests.runtime.history import Fate, FateStage, Pace
+from tests.runtime.target import Target, Trouble
+from tests.runtime.vault import StoreTrouble
+from tests.runtime.world import NAME, Life, RoutePlan, World, WorldPlan
+
+__all__ = ["Change", "Ending", "RouteSchedule", "Schedule", "play", "schedules"]
+
+HEALED_SECS = 30.0
+"""From here on nothing misbehaves any more: everything must come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happens at the source.
+
+    Args:
+        gap_secs: After the last change.
+        key: A document; None for a barrier.
+        size: Its bytes.
+        fate: What it is destined for.
+    """
+
+    gap_secs: float
+    key: str | None
+    size: int
+    fate: Fate
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSchedule:
+    """A route with the troubles of its target."""
+
+    traits: SinkTraits
+    policy: RoutePolicy
+    troubles: tuple[Trouble, ...]
+    secs: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a life ends.
+
+    Args:
+        kind: ``crash``, ``stop`` or ``usurp``: somebody else takes the lease.
+        after_secs: How long the life lasts.
+        reclaim: Whether the life took over at once what the one before it left.
+    """
+
+    kind: str
+    after_secs: float
+    reclaim: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Everything that is decided before a world begins."""
+
+    seed: int
+    changes: tuple[Change, ...]
+    routes: tuple[RouteSchedule, ...]
+    endings: tuple[Ending, ...]
+    store_troubles: tuple[StoreTrouble, ...]
+    batch: int
+    stage_secs: float
+    shared_sink: bool
+
+
+def play(schedule: Schedule) -> World:
+    """Play a schedule to its end, healed and drained, with every rule checked on the way.
+
+    Raises:
+        AssertionError: A rule was broken.
+    """
+    world = World(_route_plans(schedule), _world_plan(schedule))
+    world.vault.troubles.extend(schedule.store_troubles)
+    happened = False
+
+    async def happen() -> None:
+        nonlocal happened
+        for change in schedule.changes:
+            await anyio.sleep(change.gap_secs)
+            world.change(change.key, size=change.size, fate=change.fate)
+        happened = True
+
+    async def scene() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(happen)
+            for ending in schedule.endings:
+                await _live(world, ending)
+            await anyio.sleep_until(HEALED_SECS)
+            await _live_to_the_end(world, lambda: happened)
+
+    world.play(scene, within_secs=HEALED_SECS + 600.0)
+    return world
+
+
+async def _live(world: World, ending: Ending) -> None:
+    life = world.begin(reclaim=ending.reclaim)
+    with anyio.move_on_after(ending.after_secs):
+        await life.over.wait()
+    match ending.kind:
+        case "stop":
+            await _stop(world, life)
+        case "usurp":
+            world.vault.usurp(NAME, secs=5.0)
+            with anyio.move_on_after(world.plan.lease_secs):
+                await life.over.wait()
+    await life.crash()
+
+
+async def _live_to_the_end(world: World, happened: Callable[[], bool]) -> None:
+    while True:
+        life = world.begin()
+        await world.until(partial(_is_over, world, life, happened))
+        if not life.over.is_set():
+            break
+        assert isinstance(life.fault, LeaseLost)
+    await _stop(world, life)
+    for name, route in life.subscription.routes.items():
+        assert world.stored(name).token == route.admitted.token
+        assert world.ledgers[name].missing() == []
+
+
+async def _stop(world: World, life: Life) -> None:
+    """A stop is bounded whatever hangs: by the drain, and by the time that the last save is given."""
+    with anyio.fail_after(world.plan.drain_timeout_secs + world.plan.lease_secs / 3 + 1.0):
+        await life.stop()
+
+
+def _is_over(world: World, life: Life, happened: Callable[[], bool]) -> bool:
+    routes = life.subscription.routes
+    return life.over.is_set() or (
+        happened()
+        and bool(routes)
+        and not any(ledger.missing() for ledger in world.ledgers.values())
+        and not any(route.open_events for route in routes.values())
+    )
+
+
+def _route_plans(schedule: Schedule) -> list[RoutePlan]:
+    plans: list[RoutePlan] = []
+    for number, route in enumerate(schedule.routes):
+        target = Target(f"target-{number}", route.traits, list(route.troubles), route.secs)
+        if plans and schedule.shared_sink:
+            target = plans[0].target
+        plans.append(RoutePlan(f"route-{number}", target, route.policy))
+    return plans
+
+
+def _world_plan(schedule: Schedule) -> WorldPlan:
+    return WorldPlan(
+        seed=schedule.seed,
+        pace=Pace(batch=schedule.batch, poll_secs=0.02, idle_secs=0.5),
+        stages=[FateStage(schedule.stage_secs)],
+        drain_timeout_secs=10.0,
+    )
+
+
+def _secs(most: float) -> st.SearchStrategy[float]:
+    return st.integers(0, int(most * 100)).map(lambda hundredths: hundredths / 100)
+
+
+_KEYS = ("k0", "k1", "k2", "k3", "k4")
+
+_FATES: Sequence[Fate] = [Fate.DELIVER] * 12 + [Fate.FILTER, Fate.FILTER, Fate.PARK, Fate.UNENCODABLE]
+
+_changes = st.builds(
+    Change,
+    gap_secs=st.sampled_from([0.0, 0.0, 0.0, 0.01, 0.05, 0.3, 2.0]),
+    key=st.sampled_from([*_KEYS, *_KEYS, *_KEYS, None]),
+    size=st.sampled_from([1, 1, 5, 20, 60]),
+    fate=st.sampled_from(_FATES),
+)
+
+
+@st.composite
+def _troubles(draw: st.DrawFn) -> Trouble:
+    kind = draw(
+        st.sampled_from(
+            [
+                *("failing", "failing", "rejecting", "unavailable", "busy", "unauthorised", "lying", "lost"),
+                *("raising", "miscounting", "slow", "hanging", "closed"),
+            ]
+        )
+    )
+    start = draw(_secs(12))
+    return Trouble(
+        kind,
+        start=start,
+        end=min(HEALED_SECS, start + draw(_secs(15))),
+        keys=draw(st.sampled_from([frozenset[str](), frozenset({"k0"}), frozenset({"k0", "k1"})])),
+        times=draw(st.sampled_from([1, 2, 3, 10, 1_000_000])),
+        secs=draw(st.sampled_from([0.05, 0.5, 3.0])),
+    )
+
+
+@st.composite
+def _store_troubles(draw: st.DrawFn) -> StoreTrouble:
+    start = draw(_secs(12))
+    return StoreTrouble(
+        draw(st.sampled_from(["away", "hanging", "lost_answer"])),
+        start=start,
+        end=min(HEALED_SECS, start + draw(_secs(18))),
+        calls=draw(st.sampled_from([frozenset[str](), frozenset({"save"}), frozenset({"park"})])),
+    )
+
+
+_traits = st.builds(
+    SinkTraits,
+    lanes=st.integers(1, 4),
+    max_batch=st.sampled_from([1, 1, 3, 8, 50]),
+    max_batch_bytes=st.sampled_from([30, 1 << 20]),
+    keeps_order=st.booleans(),
+    concurrency=st.sampled_from([None, None, 1, 2]),
+)
+
+_policies = st.builds(
+    RoutePolicy,
+    retry=st.builds(
+        RetryPolicy,
+        attempts=st.integers(1, 4),
+        initial_delay_secs=st.just(0.1),
+        max_delay_secs=st.just(2.0),
+    ),
+    circuit=st.builds(
+        CircuitPolicy,
+        failures=st.integers(1, 5),
+        initial_open_secs=st.sampled_from([0.1, 1.0]),
+        max_open_secs=st.just(5.0),
+    ),
+    window_events=st.sampled_from([1, 2, 7, 16, 40]),
+    window_size=st.sampled_from([30, 100, 1 << 20]),
+    lanes=st.sampled_from([None, 1, 3]),
+)
+
+_routes = st.builds(
+    RouteSchedule,
+    traits=_traits,
+    policy=_policies,
+    troubles=st.lists(_troubles(), max_size=3).map(tuple),
+    secs=st.sampled_from([0.0, 0.01, 0.2]),
+)
+
+_endings = st.builds(
+    Ending,
+    kind=st.sampled_from(["crash", "crash", "stop", "usurp"]),
+    after_secs=_secs(6),
+    reclaim=st.booleans(),
+)
+
+schedules = st.builds(
+    Schedule,
+    seed=st.integers(0, 2**32 - 1),
+    changes=st.lists(_changes, min_size=1, max_size=80).map(tuple),
+    routes=st.lists(_routes, min_size=1, max_size=3).map(tuple),
+    endings=st.lists(_endings, max_size=4).map(tuple),
+    store_troubles=st.lists(_store_troubles(), max_size=2).map(tuple),
+    batch=st.sampled_from([1, 4, 16, 64]),
+    stage_secs=st.sampled_from([0.0, 0.0, 0.05]),
+    shared_sink=st.booleans(),
+)

@@ -1,0 +1,345 @@
+"""A world for the engine in virtual time: a source, targets and a store that outlive every life of the daemon.
+
+The engine is the real one; its neighbours are fakes, since virtual time is the seam at which real servers
+cannot stand. They are made to be nasty, and every step is held against the invariants of the design:
+
+(i) everything at or before a stored position is delivered, parked or filtered on that route;
+(ii) first deliveries of a key are in source order, and nothing overtakes a barrier in either direction;
+(iii) what is open never exceeds the window, by count and by bytes;
+(iv) after a crash no more is delivered again than the window and what was settled since the last checkpoint;
+and nothing is delivered again within a life, nor after a drain; a dead letter has its good reason.
+
+A crash is a moment from which on nothing that the life still does takes effect; only then is it cancelled.
+A check never raises where it finds fault, since the engine would take that for a fault of a sink; it ends the
+world instead.
+
+Real servers, real kills and real signals are the matter of the end-to-end tests.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from eventbus.errors import LeaseLost
+from eventbus.model import DeadLetter, Event, Message, Outcome, Position
+from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.saver import Saver
+from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.subscription import RouteSpec, Subscription, SubscriptionSpec
+from eventbus.sdk import Stage
+from eventbus.state.store import Save
+from tests.runtime.clock import run_virtual
+from tests.runtime.history import Fate, FateStage, History, Pace, SimulatedReader, SimulatedSource
+from tests.runtime.ledger import Arrival, RouteLedger, Stay
+from tests.runtime.target import FaultySink, RouteTag, Target
+from tests.runtime.vault import MemoryStore, Vault, Witness
+
+__all__ = ["Life", "RoutePlan", "World", "WorldPlan"]
+
+NAME = "orders"
+_MAX_STEPS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePlan:
+    """A route of the world's subscription; routes of one target share its sink."""
+
+    name: str
+    target: Target
+    policy: RoutePolicy = field(default_factory=RoutePolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class WorldPlan:
+    """What does not change in a world.
+
+    Args:
+        seed: Decides every latency and the order of tasks.
+        pace: How the source is read.
+        stages: The pipeline; by default the one that filters and parks what is destined for it.
+        lease_secs: How long a lease lasts.
+        every_secs: How often positions are saved.
+        drain_timeout_secs: How long a drain may take.
+        store_secs: The longest way to the store or back.
+    """
+
+    seed: int = 0
+    pace: Pace = field(default_factory=Pace)
+    stages: Sequence[Stage] = field(default_factory=lambda: [FateStage()])
+    lease_secs: float = 15.0
+    every_secs: float = 1.0
+    drain_timeout_secs: float = 25.0
+    store_secs: float = 0.002
+
+
+class World:
+    """Everything that outlives a daemon, and the account of what daemons do to it.
+
+    Args:
+        routes: The routes of the subscription.
+        plan: What else holds.
+    """
+
+    def __init__(self, routes: Sequence[RoutePlan], plan: WorldPlan | None = None) -> None:
+        self.plan = plan or WorldPlan()
+        self.routes = {route.name: route for route in routes}
+        self.rng = Random(self.plan.seed)
+        self.history = History()
+        self.vault = Vault()
+        self.source = SimulatedSource(self.history, self.plan.pace, self.rng, self._polled)
+        self.ledgers = {
+            route.name: RouteLedger(route.name, route.policy, self.history, self.violated) for route in routes
+        }
+        self.lives: list[Life] = []
+        self.violations: list[str] = []
+        self._steps = 0
+        self._pulse = anyio.Event()
+        self._tasks: TaskGroup | None = None
+
+    def play(self, scene: Callable[[], Awaitable[None]], *, within_secs: float = 3600.0) -> None:
+        """Play a scene from second 0; lives that it leaves running are killed at its end.
+
+        Raises:
+            AssertionError: A rule was broken, the scene itself failed, or it was not over in time.
+        """
+
+        async def whole() -> None:
+            async with anyio.create_task_group() as self._tasks:
+                await scene()
+                for life in self.lives:
+                    await life.crash()
+
+        fault: BaseException | None = None
+        configured = structlog.get_config()
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        try:
+            run_virtual(whole, seed=self.plan.seed, within_secs=within_secs)
+        except Exception as error:  # noqa: BLE001 - a broken rule explains what else went wrong, so it comes first
+            fault = _first_leaf(error)
+        finally:
+            structlog.configure(**configured)
+        if self.violations:
+            raise AssertionError("\n".join(self.violations[:5]))
+        if isinstance(fault, TimeoutError):
+            missing = {name: ledger.missing() for name, ledger in self.ledgers.items()}
+            raise AssertionError(f"not over in {within_secs} s of virtual time; missing: {missing}") from fault
+        if fault is not None:
+            raise fault
+
+    def change(self, key: str | None, *, size: int = 1, fate: Fate = Fate.DELIVER) -> Event:
+        """Something happens at the source; without a key it is a barrier."""
+        return self.history.change(key, size=size, fate=fate)
+
+    def begin(self, *, instance: str = "a daemon", reclaim: bool = True) -> Life:
+        """Start a daemon."""
+        assert self._tasks is not None
+        life = Life(self, len(self.lives), instance, reclaim=reclaim)
+        self.lives.append(life)
+        self._tasks.start_soon(life.run)
+        return life
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something holds; it is looked at after every step of the world."""
+        while not condition():
+            await self._pulse.wait()
+
+    async def all_passed(self) -> None:
+        """Wait until every event has found its end on every route."""
+        await self.until(lambda: all(ledger.owed_after for ledger in self.ledgers.values()))
+        await self.until(lambda: not any(ledger.missing() for ledger in self.ledgers.values()))
+
+    def violated(self, text: str) -> None:
+        """A rule is broken: remember it and end the world."""
+        self.violations.append(f"{anyio.current_time():.3f} s, life {len(self.lives) - 1}: {text}")
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+
+    def step(self) -> None:
+        """Something happened; too much of it means that the engine runs in a circle."""
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            self.violated("the engine runs in a circle")
+        self._pulse.set()
+        self._pulse = anyio.Event()
+
+    def stored(self, route: str) -> Position:
+        """The route's durable position."""
+        return self.vault.positions[NAME][route]
+
+    def _polled(self, reader: SimulatedReader) -> None:
+        """Nothing may be read before every route's start is durable."""
+        self.step()
+        if missing := set(self.routes) - set(self.vault.positions.get(NAME, {})):
+            self.violated(f"the source is read before the start of {sorted(missing)} is stored")
+
+
+class Life(Witness):
+    """One daemon, from its start to its stop, its crash or the loss of its lease.
+
+    Args:
+        world: Where it lives.
+        number: Which life it is.
+        instance: The daemon's name.
+        reclaim: Whether it takes over what an earlier life of the same name left.
+    """
+
+    def __init__(self, world: World, number: int, instance: str, *, reclaim: bool) -> None:
+        plan = world.plan
+        self.number = number
+        self.is_dead = False
+        self.fault: BaseException | None = None
+        self.over = anyio.Event()
+        self.refusals = 0
+        self._world = world
+        self._scope = anyio.CancelScope()
+        self._stays: dict[str, Stay] = {}
+        self.store = MemoryStore(
+            world.vault, instance, lambda: self.is_dead, self, world.rng, latency_secs=plan.store_secs
+        )
+        self.saver = Saver(self.store, lease_secs=plan.lease_secs, every_secs=plan.every_secs)
+        self.subscription = Subscription(
+            SubscriptionSpec(NAME, world.source, self._route_specs(), plan.stages, plan.drain_timeout_secs),
+            self.store,
+            self.saver,
+            lease_secs=plan.lease_secs,
+            reclaim=reclaim,
+            rng=world.rng,
+        )
+
+    async def run(self) -> None:
+        """Live."""
+        with self._scope:
+            try:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self.saver.run)
+                    await self.subscription.run()
+                    tasks.cancel_scope.cancel()
+            except Exception as error:  # noqa: BLE001 - what a supervisor would see
+                self.fault = _first_leaf(error)
+        if self.fault is not None and not isinstance(self.fault, LeaseLost) and not self.is_dead:
+            self._world.violated(f"crashed: {self.fault!r}")
+        self._end()
+
+    async def crash(self) -> None:
+        """Kill it: from now on nothing of it takes effect."""
+        if not self.over.is_set():
+            self._check_crash()
+            self.is_dead = True
+            self._scope.cancel()
+            await self.over.wait()
+
+    async def stop(self) -> None:
+        """Ask it to drain, and see it end."""
+        self.subscription.stop()
+        await self.over.wait()
+
+    # What its sinks and its store tell
+
+    def sending(self, route: str, messages: Sequence[Message]) -> None:
+        """See `Answers`."""
+        self._world.step()
+        stay = self.stay(route)
+        for message in messages:
+            self._world.ledgers[route].sending(stay, message.event)
+        keys = {message.event.key for message in messages}
+        if both := keys & stay.under_way:
+            self._world.violated(f"{route}: two attempts at once with {both}")
+        stay.under_way |= keys
+
+    def arrived(self, route: str, event: Event) -> None:
+        """See `Answers`."""
+        self._world.step()
+        arrival = Arrival(anyio.current_time(), self.number, event)
+        self._world.ledgers[route].arrived(self.stay(route), arrival, self.subscription.routes[route])
+
+    def answered(self, route: str, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """See `Answers`."""
+        stay = self.stay(route)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            stay.under_way.discard(message.event.key)
+            self._world.ledgers[route].answered(stay, message.event, outcome)
+
+    def misused(self, text: str) -> None:
+        """See `Answers`."""
+        self._world.violated(text)
+
+    def asked_to_save(self, saves: Sequence[Save]) -> None:
+        """See `Witness`."""
+        self._world.step()
+        if self.refusals and self.subscription.routes:
+            self._world.violated("it writes on though its lease is lost")
+        for name, route in self.subscription.routes.items():
+            self.stay(name).settled_when_asked = route.settled_events
+
+    def saved(self, subscription: str, positions: Mapping[str, Position]) -> None:
+        """See `Witness`."""
+        self._world.step()
+        for name, position in positions.items():
+            self._world.ledgers[name].saved(position)
+        for name, route in self.subscription.routes.items():
+            stay = self.stay(name)
+            stay.settled_at_checkpoint = stay.settled_when_asked
+            self._world.ledgers[name].check_window(stay, route)
+
+    def refused(self, subscription: str) -> None:
+        """See `Witness`."""
+        self._world.step()
+        self.refusals += 1
+
+    def parked(self, letters: Sequence[DeadLetter]) -> None:
+        """See `Witness`."""
+        self._world.step()
+        for letter in letters:
+            self._world.ledgers[letter.route].parked(self.stay(letter.route), letter)
+
+    def stay(self, route: str) -> Stay:
+        """What this life did on a route."""
+        if route not in self._stays:
+            letters = frozenset(self._world.ledgers[route].letters)
+            self._stays[route] = Stay(set_aside=letters)
+        return self._stays[route]
+
+    def _end(self) -> None:
+        if not self.is_dead:
+            if self.fault is None:
+                self._check_drained()
+            else:
+                self._check_crash()
+        self.is_dead = True
+        self.over.set()
+        self._world.step()
+
+    def _check_crash(self) -> None:
+        for name, route in self.subscription.routes.items():
+            self._world.ledgers[name].check_crash(self.stay(name), route, self._world.stored(name))
+
+    def _check_drained(self) -> None:
+        last_save_secs = self._world.plan.lease_secs / 3
+        if self._world.vault.was_in_trouble("save", since=anyio.current_time() - last_save_secs):
+            return  # what could not be saved in time will be delivered again
+        for name, route in self.subscription.routes.items():
+            self._world.ledgers[name].check_drained(self.stay(name), route, self._world.stored(name))
+
+    def _route_specs(self) -> dict[str, RouteSpec]:
+        world = self._world
+        sinks: dict[str, SharedSink] = {}
+        for route in world.routes.values():
+            sink = FaultySink(route.target, lambda: self.is_dead, self, world.rng)
+            sinks.setdefault(route.target.name, SharedSink(sink))
+        return {
+            route.name: RouteSpec(sinks[route.target.name], RouteTag(route.name), route.policy)
+            for route in world.routes.values()
+        }
+
+
+def _first_leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,63 @@
+"""Topics made and read by the client's own admin and consumer, apart from the sink under test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+__all__ = ["Record", "create_topic", "new_topic_name", "records"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as a consumer sees it."""
+
+    partition: int
+    key: bytes
+    value: bytes
+    headers: Mapping[str, bytes]
+
+
+def new_topic_name() -> str:
+    return f"test.{uuid.uuid4().hex}"
+
+
+async def create_topic(
+    servers: str, *, name: str | None = None, partitions: int = 3, **configuration: str
+) -> str:
+    """A topic that only this test uses; an underscore in the name of a setting stands for a dot."""
+    name = name or new_topic_name()
+    settings = {key.replace("_", "."): value for key, value in configuration.items()}
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
+    finally:
+        await admin.close()
+    return name
+
+
+async def records(servers: str, topic: str) -> Sequence[Record]:
+    """All that the topic holds now, partition by partition in order of offset."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        places = sorted(consumer.assignment())
+        ends = await consumer.end_offsets(places)
+        found: list[Record] = []
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for batch in (await consumer.getmany(timeout_ms=1000)).values():
+                found += [_record(record) for record in batch]
+    finally:
+        await consumer.stop()
+    return sorted(found, key=attrgetter("partition"))
+
+
+def _record(record: Any) -> Record:
+    return Record(record.partition, record.key, record.value, dict(record.headers))

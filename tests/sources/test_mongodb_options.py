@@ -1,0 +1,140 @@
+"""What users may write under ``source``, and what they are told when they may not."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from bson import Binary, Decimal128, Int64, MinKey, ObjectId, Regex, Timestamp
+from pydantic import ValidationError
+
+from eventbus.sources.mongodb import MongoOptions, MongoSource
+from eventbus.sources.mongodb.extended_json import bson_values
+from eventbus.sources.mongodb.stream import stream_spec
+from tests.sources.watching import Document
+
+
+def refused(**written: Any) -> str:
+    """The path and the message of the one problem with these options."""
+    with pytest.raises(ValidationError) as caught:
+        MongoOptions(**written)
+    (problem,) = caught.value.errors()
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+
+
+def spec_of(own_database: str | None = None, **written: Any) -> Any:
+    return stream_spec(MongoOptions(**written), "orders", own_database)
+
+
+def test_registered() -> None:
+    """The project declares the source under its type."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    declared = project["entry-points"]["eventbus.sources"]["mongodb"]
+    assert EntryPoint("mongodb", declared, "eventbus.sources").load() is MongoSource
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ({"collections": ["orders"]}, "not the database"),
+        ({"database": "shop", "collections": []}, "collections: .*is empty"),
+        ({"database": "shop", "collections": ["a", "a"]}, "named twice"),
+        ({"database": "shop", "collections": ["system.views"]}, "collections.0: .*MongoDB's own data"),
+        ({"database": "shop", "collections": ["a$b"]}, "collections.0: .*not a name"),
+        ({"database": "shop", "collections": [""]}, "collections.0: .*not a name"),
+        ({"database": "admin"}, "database: .*MongoDB's own data"),
+        ({"database": "a.b"}, "database: .*not a name"),
+        ({"database": ""}, "database: .*not a name"),
+        ({"database": "x" * 64}, "database: .*not a name"),
+        ({"operations": ["insret"]}, "operations: .*did you mean 'insert'"),
+        ({"operations": []}, "operations: .*is empty"),
+        ({"operations": ["*", "insert"]}, "operations: .*leave out the others"),
+        ({"match": {"a": {"$oid": "xyz"}}}, r"match: .*Extended JSON: \$oid"),
+        ({"match": {"a": 2**70}}, "match: .*BSON cannot hold"),
+        ({"match": 5}, "match: "),
+        ({"pipeline": [{"$group": {"_id": 1}}]}, r"pipeline.0: .*\$group is not allowed in a change stream"),
+        ({"pipeline": [{"$set": {"a": 1}}, {"$lookup": {}}]}, r"pipeline.1: .*\$lookup is not allowed"),
+        ({"pipeline": [{"$changeStreamSplitLargeEvent": {}}]}, "pipeline.0: .*leave it out"),
+        ({"pipeline": [{"$set": {}, "$unset": "a"}]}, "pipeline.0: .*one key"),
+        ({"pipeline": [{}]}, "pipeline.0: .*one key"),
+        ({"pipeline": [{"project": {}}]}, r"pipeline.0: .*did you mean '\$project'"),
+        ({"pipeline": [{"$set": {"a": {"$date": "soon"}}}]}, r"pipeline.0: .*Extended JSON: \$date"),
+        ({"full_document": "updateLookup"}, "full_document: .*'update_lookup'"),
+        ({"before": "on"}, "before: .*'off', 'when_available'"),
+        ({"colection": "a"}, "colection: Extra inputs"),
+    ],
+    ids=str,
+)
+def test_refused(written: Document, told: str) -> None:
+    """Each mistake is told where it is and what is wrong."""
+    assert re.search(told, refused(**written))
+
+
+def test_defaults() -> None:
+    """Nothing at all is the whole cluster, every operation, no filter, no images."""
+    spec = spec_of()
+    assert (spec.database, spec.target, spec.options) == ("admin", 1, {"allChangesForCluster": True})
+    assert spec.stages(splits=False) == ()
+
+
+def test_split_stage_is_last() -> None:
+    """The stages keep their order, and the server splits what is left of an event at the end."""
+    spec = spec_of(
+        "own",
+        operations=["insert"],
+        match={"a": {"$oid": "5f" * 12}},
+        pipeline=[{"$unset": "a"}, {"$set": {"b": 1}}],
+    )
+    assert spec.stages(splits=True) == (
+        {"$match": {"ns.db": {"$ne": "own"}}},
+        {"$match": {"operationType": {"$in": ["insert"]}}},
+        {"$match": {"a": ObjectId("5f" * 12)}},
+        {"$unset": "a"},
+        {"$set": {"b": 1}},
+        {"$changeStreamSplitLargeEvent": {}},
+    )
+    assert [*spec.stages(splits=True, identity_only=True)[-2]] == ["$project"]
+
+
+def test_modes() -> None:
+    """Modes are told in the server's words."""
+    spec = spec_of(database="shop", collections=["orders"], full_document="when_available", before="required")
+    assert (spec.database, spec.target) == ("shop", "orders")
+    assert spec.options == {"fullDocument": "whenAvailable", "fullDocumentBeforeChange": "required"}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"$oid": "5f" * 12}, ObjectId("5f" * 12)),
+        ({"$numberLong": "5"}, Int64(5)),
+        ({"$numberDecimal": "1.50"}, Decimal128("1.50")),
+        ({"$timestamp": {"t": 1, "i": 2}}, Timestamp(1, 2)),
+        (
+            {"$uuid": "c8edabc3-f738-4ca3-b68d-ab92a91478a3"},
+            Binary(bytes.fromhex("c8edabc3f7384ca3b68dab92a91478a3"), 4),
+        ),
+        ({"$minKey": 1}, MinKey()),
+        ({"$regularExpression": {"pattern": "a", "options": "i"}}, Regex("a", "i")),
+        ({"$gt": {"$numberInt": "5"}, "$lt": 9}, {"$gt": 5, "$lt": 9}),
+        ({"$regex": "^a", "$options": "i", "$ne": "ab"}, {"$regex": "^a", "$options": "i", "$ne": "ab"}),
+        ({"$in": [{"$oid": "5f" * 12}, 1]}, {"$in": [ObjectId("5f" * 12), 1]}),
+        ({"$type": "string"}, {"$type": "string"}),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_extended_json(written: Any, meant: Any) -> None:
+    """Values of Extended JSON become values; operators of MQL stay, even those that look alike."""
+    assert bson.encode(bson_values({"a": written})) == bson.encode({"a": meant})
+
+
+def test_date_in_its_forms() -> None:
+    """A date may be written as text or as milliseconds, of which canonical Extended JSON has its own form."""
+    texts = [{"$date": "1970-01-01T00:00:01Z"}, {"$date": {"$numberLong": "1000"}}, {"$date": 1000}]
+    assert len({bson.encode(bson_values({"a": text})) for text in texts}) == 1
