@@ -24,11 +24,8 @@ __all__ = ["Workload"]
 
 _Database: TypeAlias = AsyncDatabase[dict[str, Any]]
 
-_PASSING_LABELS: Final = (
-    "RetryableWriteError",
-    "TransientTransactionError",
-    "UnknownTransactionCommitResult",
-)
+_UNKNOWN_RESULT: Final = "UnknownTransactionCommitResult"
+_PASSING_LABELS: Final = ("RetryableWriteError", "TransientTransactionError", _UNKNOWN_RESULT)
 _RETRY_SECS: Final = 0.1
 _ABORT_SECS: Final = 2.0
 _CATCHING_UP_SECS: Final = 0.5
@@ -179,7 +176,7 @@ class Workload:
             try:
                 for write in step:
                     await self._write(write, session)
-                await session.commit_transaction()
+                await _insist_on_commit(session)
             finally:
                 if session.in_transaction:  # left open, it would hold its locks for a minute
                     with anyio.move_on_after(_ABORT_SECS, shield=True):
@@ -221,6 +218,17 @@ class Workload:
         rev = LAST_REV if write.operation == "delete" else write.rev
         identity = canonical_id(write.document_id)
         return Change(self._database.name, write.collection, identity, write.operation, rev)
+
+
+async def _insist_on_commit(session: AsyncClientSession) -> None:
+    """Commit; an unknown result is asked for again, for a transaction left open would be in its own way."""
+    while True:
+        try:
+            return await session.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label(_UNKNOWN_RESULT):
+                raise
+        await anyio.sleep(_RETRY_SECS)
 
 
 class _OutOfTurn(Exception):

@@ -15,7 +15,7 @@ _NAME = f"kafka-{KAFKA_VERSION}"
 _SLF4J_VERSION = "1.7.36"
 _GOAL = "dependency:copy-dependencies"
 _POM = f"""\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
+<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>eventbus.devservices</groupId>
   <artifactId>kafka</artifactId>

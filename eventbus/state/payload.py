@@ -56,6 +56,7 @@ def encode_content(event: Event, key: bytes, *, own_key: bool, body: bytes | Non
         "fragment": event.fragment,
         "kind": event.kind.value,
         "attributes": _packed(event.attributes),
+        "extra": event.extra,
         "key": key,
         "own_key": own_key,
         "body": body,
@@ -87,6 +88,7 @@ def decode_content(payload: bytes) -> Content:
         fragment=fields["fragment"],
         kind=PositionKind(fields["kind"]),
         attributes=attributes,
+        extra=fields["extra"],
     )
     return Content(event, fields["key"], fields["body"])
 

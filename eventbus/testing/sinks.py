@@ -30,6 +30,7 @@ from pydantic import ValidationError
 
 from eventbus.sdk import (
     DELIVERED,
+    Delivered,
     EncodingError,
     Event,
     Fault,
@@ -88,7 +89,7 @@ class SinkContract(_Kit):
         """Messages of one key take effect in the order in which a route hands them over."""
         async with opened(harness.make_sink(), self.patience_secs) as sink:
             messages = encoded(sink, changes.alternating(60, "a", "b", "c"))
-            await deliver(sink, messages)
+            await deliver(sink, messages, self.patience_secs)
         received = await harness.received()
         assert len(received) == len(messages)
         assert _ids_by_key(messages, received) == _ids_by_key(messages)
@@ -99,7 +100,7 @@ class SinkContract(_Kit):
             lanes = [encoded(sink, changes.alternating(20, f"{lane}-a", f"{lane}-b")) for lane in range(6)]
             async with anyio.create_task_group() as tasks:
                 for messages in lanes:
-                    tasks.start_soon(deliver, sink, messages)
+                    tasks.start_soon(deliver, sink, messages, self.patience_secs)
         received = await harness.received()
         everything = [message for messages in lanes for message in messages]
         assert len(received) == len(everything)
@@ -112,12 +113,24 @@ class SinkContract(_Kit):
         event = changes.change("a", text="caf\u00e9")
         async with opened(harness.make_sink(), self.patience_secs) as sink:
             first, second = encoded(sink, [event]) + encoded(sink, [event])
-            await deliver(sink, [first])
-            await deliver(sink, [second])
+            await deliver(sink, [first], self.patience_secs)
+            await deliver(sink, [second], self.patience_secs)
         assert (first.body, first.key, first.target) == (second.body, second.key, second.target)
         assert list(first.headers) == list(second.headers)
         assert set(_by_id(await harness.received())) == {event.id}
         assert set(_by_id(await harness.received())[event.id]) == {first.body}
+
+    async def test_a_message_larger_than_a_batch_is_taken_or_refused(
+        self, harness: SinkHarness, changes: Changes
+    ) -> None:
+        """A route offers it alone; to try it again and again would stop its key for ever."""
+        async with opened(harness.make_sink(), self.patience_secs) as sink:
+            event = changes.change("large", text="x" * sink.traits.max_batch_bytes)
+            made = sink.encode(event, PlainEncoder())
+            outcome = made if isinstance(made, Rejected) else (await sink.send([made]))[0]
+            await deliver(sink, encoded(sink, [changes.change("small")]), self.patience_secs)
+        assert isinstance(outcome, Delivered | Rejected), outcome
+        assert (event.id in _by_id(await harness.received())) == isinstance(outcome, Delivered)
 
     async def test_an_event_that_cannot_be_encoded_is_refused_before_sending(
         self, harness: SinkHarness, changes: Changes
@@ -138,7 +151,7 @@ class SinkContract(_Kit):
             for steps in range(8):
                 await _cancel_after(steps, sink, encoded(sink, [changes.change("cancelled")]))
             messages = encoded(sink, changes.distinct(3))
-            await deliver(sink, messages)
+            await deliver(sink, messages, self.patience_secs)
         assert {message.event.id for message in messages} <= set(_by_id(await harness.received()))
 
     async def test_close_may_come_at_any_time_and_again(self, harness: SinkHarness) -> None:
@@ -176,7 +189,7 @@ class SinkRejectionContract(_Kit):
             events = [changes.change("before"), self.poison(changes), changes.change("after")]
             results = [sink.encode(event, PlainEncoder()) for event in events]
             outcomes = await _send_what_was_encoded(sink, results)
-            again = await deliver(sink, encoded(sink, [changes.change("later")]))
+            again = await deliver(sink, encoded(sink, [changes.change("later")]), self.patience_secs)
         assert [type(outcome) for outcome in outcomes] == [type(DELIVERED), Rejected, type(DELIVERED)]
         assert isinstance(outcomes[1], Rejected)
         assert outcomes[1].reason
@@ -195,7 +208,7 @@ class SinkOutageContract(_Kit):
         """Messages ask for another try at nobody's cost; the same sink works when the target is back."""
         async with opened(harness.make_sink(), self.patience_secs) as sink:
             messages = encoded(sink, changes.distinct(min(sink.traits.max_batch, 5)))
-            await deliver(sink, messages)
+            await deliver(sink, messages, self.patience_secs)
             later = encoded(sink, changes.distinct(min(sink.traits.max_batch, 5)))
             async with harness.outage():
                 for _ in range(2):
@@ -274,7 +287,7 @@ async def open_patiently(sink: Sink) -> None:
             await anyio.sleep(0.05)
 
 
-async def deliver(sink: Sink, messages: Sequence[Message], patience_secs: float = 60.0) -> int:
+async def deliver(sink: Sink, messages: Sequence[Message], patience_secs: float) -> int:
     """Send as a lane does: in order, in calls as large as the sink takes, until all are delivered.
 
     Returns:
@@ -300,17 +313,23 @@ async def _deliver_one_call(sink: Sink, call: Sequence[Message]) -> None:
 
 
 def _calls(traits: SinkTraits, messages: Sequence[Message]) -> list[list[Message]]:
-    """Cut into calls of `send`; no key twice in a call unless the sink keeps order."""
+    """Cut into calls of `send` within the sink's bounds; no key twice in a call unless it keeps order."""
     calls: list[list[Message]] = []
-    keys: set[bytes] = set()
     for message in messages:
-        repeated = not traits.keeps_order and message.event.key in keys
-        if not calls or repeated or len(calls[-1]) == traits.max_batch:
+        if not calls or not _fits(traits, calls[-1], message):
             calls.append([])
-            keys.clear()
         calls[-1].append(message)
-        keys.add(message.event.key)
     return calls
+
+
+def _fits(traits: SinkTraits, call: Sequence[Message], message: Message) -> bool:
+    size = sum(len(other.body) for other in call) + len(message.body)
+    repeated = any(other.event.key == message.event.key for other in call)
+    return (
+        len(call) < traits.max_batch
+        and size <= traits.max_batch_bytes
+        and (traits.keeps_order or not repeated)
+    )
 
 
 async def _send_what_was_encoded(sink: Sink, results: Sequence[Message | Rejected]) -> list[Outcome]:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 import pytest
 
 from eventbus.demo.daemon_process import DaemonProcess, Readiness
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.anyio
 URL = "http://127.0.0.1:1"
 WAITING = """\
 mongodb: {uri: "mongodb://127.0.0.1:1/?replicaSet=rs0"}
-state: {type: sqlite, path: ${STATE}}
+state: {type: sqlite, path: "${STATE}"}
 server: {port: 0}
 sinks: {out: {type: stdout}}
 subscriptions: {s: {source: {database: shop}, routes: [out]}}
@@ -54,7 +53,9 @@ def process(config: Path) -> DaemonProcess:
 
 
 async def listens_to_signals(config: Path) -> None:
-    await anyio.to_thread.run_sync(wait_for, lambda: is_waiting(config), "daemon that waits for MongoDB")
+    with anyio.fail_after(30):
+        while not is_waiting(config):  # noqa: ASYNC110 - a file wakes nobody
+            await anyio.sleep(0.02)
 
 
 def is_waiting(config: Path) -> bool:
@@ -96,9 +97,10 @@ async def test_where_nobody_answers_it_is_not_ready(config: Path) -> None:
 def test_it_does_not_outlive_a_parent_that_is_killed(config: Path, tmp_path: Path) -> None:
     state = str(tmp_path / "state.db")
     with subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path), state]) as parent:
-        wait_for(lambda: is_waiting(config), "daemon that waits for MongoDB")
-        assert started_with("STATE", state)
-
-        parent.kill()
+        try:
+            wait_for(lambda: is_waiting(config), "daemon that waits for MongoDB")
+            assert started_with("STATE", state)
+        finally:
+            parent.kill()
 
     wait_for(lambda: not started_with("STATE", state), "end of the daemon", secs=10)

@@ -30,11 +30,16 @@ async def servers(
         await redis.delete(servers.stream)
 
 
-async def played_beside(saboteur: Callable[[], Coroutine[Any, Any, None]], play: Play) -> Ending:
+Saboteur = Callable[[anyio.Event], Coroutine[Any, Any, None]]
+"""What goes wrong while a demo runs; told by the event when that is over."""
+
+
+async def played_beside(saboteur: Saboteur, play: Play) -> Ending:
+    over = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(saboteur)
+        tasks.start_soon(saboteur, over)
         ending = await play.run()
-        tasks.cancel_scope.cancel()
+        over.set()
     return ending
 
 
@@ -45,17 +50,18 @@ def file_of(servers: Servers, directory: Path) -> Path:
 async def reached(file: Path, size: int) -> None:
     """Wait for a file to grow; it wakes nobody."""
     path = anyio.Path(file)
-    while not await path.exists() or (await path.stat()).st_size < size:  # noqa: ASYNC110 - see above
-        await anyio.sleep(0.01)
+    with anyio.fail_after(60):
+        while not await path.exists() or (await path.stat()).st_size < size:  # noqa: ASYNC110 - see above
+            await anyio.sleep(0.01)
 
 
 async def test_what_disappears_in_a_target_is_counted_as_lost(
     servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def trim() -> None:
+    async def trim(over: anyio.Event) -> None:
         await reached(file_of(servers, tmp_path), 10_000)
         async with Redis.from_url(servers.redis.url) as redis:
-            while True:
+            while not over.is_set():
                 await redis.xtrim(servers.stream, maxlen=0)
                 await anyio.sleep(0.005)
 
@@ -76,7 +82,7 @@ async def test_what_disappears_in_a_target_is_counted_as_lost(
 async def test_what_somebody_else_adds_to_a_target_is_noticed(
     servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def copy() -> None:
+    async def copy(_over: anyio.Event) -> None:
         await reached(file_of(servers, tmp_path), 10_000)
         async with Redis.from_url(servers.redis.url) as redis:
             first: Any = None
@@ -94,7 +100,7 @@ async def test_what_somebody_else_adds_to_a_target_is_noticed(
 async def test_a_daemon_that_is_killed_ends_the_demo_with_its_last_words(
     servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def kill() -> None:
+    async def kill(_over: anyio.Event) -> None:
         await reached(file_of(servers, tmp_path), 10_000)
         (pid,) = started_with("DEMO_FILE", str(file_of(servers, tmp_path)))
         os.kill(pid, signal.SIGKILL)
@@ -110,7 +116,7 @@ async def test_a_daemon_that_is_killed_ends_the_demo_with_its_last_words(
 async def test_a_daemon_that_ends_before_it_is_ready_ends_the_demo(
     servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def kill() -> None:
+    async def kill(_over: anyio.Event) -> None:
         while not (pids := started_with("DEMO_FILE", str(file_of(servers, tmp_path)))):  # noqa: ASYNC110 - /proc
             await anyio.sleep(0.001)
         os.kill(pids[0], signal.SIGKILL)

@@ -15,6 +15,9 @@ from bson import json_util
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+_PIPELINE = [{"$changeStreamSplitLargeEvent": {}}]
+"""With this stage the server writes resume tokens of its second version, as later servers always do."""
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -58,7 +61,7 @@ def event_id(token: str) -> str:
 
 def start_watching(collection: Collection[dict[str, Any]]) -> Mapping[str, Any]:
     """A resume token of the present."""
-    with collection.watch() as stream:
+    with collection.watch(_PIPELINE) as stream:
         stream.try_next()
         token = stream.resume_token
     assert token is not None
@@ -68,7 +71,7 @@ def start_watching(collection: Collection[dict[str, Any]]) -> Mapping[str, Any]:
 def history(collection: Collection[dict[str, Any]], after: Mapping[str, Any], count: int) -> list[Expected]:
     """The next `count` changes after a token, in the server's order."""
     changes: list[Expected] = []
-    with collection.watch(resume_after=after, batch_size=1000) as stream:
+    with collection.watch(_PIPELINE, resume_after=after, batch_size=1000) as stream:
         for change in stream:
             token = change["_id"]["_data"]
             key = json_util.dumps(change.get("documentKey"), sort_keys=True)

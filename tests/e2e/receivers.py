@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import redis
 from aiohttp import web
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from standardwebhooks import Webhook
 
 from tests.e2e.oracle import Arrival
@@ -115,16 +115,13 @@ def from_kafka(bootstrap_servers: str, topic: str) -> list[Arrival]:
 
 
 async def _from_kafka(bootstrap_servers: str, topic: str) -> list[Arrival]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
-        found = await consumer.partitions_for_topic(topic) if topic in await consumer.topics() else set()
-        partitions = [TopicPartition(topic, number) for number in found or ()]
-        if not partitions:
-            return []
-        consumer.assign(partitions)
+        partitions = list(consumer.assignment())
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
         arrivals = []
         while any([await consumer.position(part) < ends[part] for part in partitions]):
             for records in (await consumer.getmany(timeout_ms=1000)).values():

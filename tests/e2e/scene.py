@@ -47,7 +47,7 @@ class Scene:
             "mongodb": {"uri": self.mongo.uri},
             "state": {"type": "mongodb", "database": self.state_database},
             "log": {"format": "json"},
-            "daemon": {"lease": "5s", "instance": "e2e"},
+            "daemon": {"instance": "e2e"},
             "defaults": {
                 "window": {"events": window},
                 "retry": {"attempts": 3, "initial_delay": "20ms", "max_delay": "100ms"},

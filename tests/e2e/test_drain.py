@@ -17,10 +17,9 @@ CHANGES = 3_000
 def test_sigterm_drains_and_nothing_comes_twice(scene: Scene) -> None:
     """Three drains under load: exit code 0 each time, no duplicate and nothing lost on any sink."""
     with (
-        DaemonProcess(scene.directory, scene.config(window=256)) as daemon,
+        DaemonProcess(scene.directory, scene.config(window=256)).start() as daemon,
         Changes(scene.collection, CHANGES, per_second=500) as changes,
     ):
-        daemon.start()
         for moment in (700, 1400, 2100):
             daemon.wait_for(lambda moment=moment: changes.done >= moment, f"change {moment}")
             assert daemon.terminate() == 0

@@ -32,15 +32,13 @@ def test_five_kills_lose_nothing(scene: Scene) -> None:
     moments = sorted(rng.randrange(CHANGES // 20, CHANGES * 19 // 20) for _ in range(KILLS))
     kills: list[Kill] = []
     with (
-        DaemonProcess(scene.directory, scene.config(window=WINDOW)) as daemon,
+        DaemonProcess(scene.directory, scene.config(window=WINDOW)).start() as daemon,
         Changes(scene.collection, CHANGES, per_second=PER_SECOND, seed=seed) as changes,
     ):
-        daemon.start(wait=False)
-        daemon.wait_until_ready()
         for moment in moments:
-            daemon.wait_for(lambda moment=moment: changes.done >= moment, f"change {moment}")
+            daemon.wait_for(lambda moment=moment: len(scene.webhook.arrivals) >= moment, f"arrival {moment}")
             daemon.kill()
-            kills.append(Kill.now(scene))
+            kills.append(Kill.now(scene, kills[-1] if kills else None))
             daemon.start()
         changes.wait()
         expected = scene.expected(CHANGES)
@@ -61,24 +59,30 @@ class Kill:
 
     Args:
         positions: The stored position of each route.
+        saved_at: When they were stored, in seconds since 1970.
         arrived: How many messages each sink had.
         since_checkpoint: How many of them came after the last checkpoint was written.
     """
 
     positions: dict[str, str]
+    saved_at: float
     arrived: dict[str, int]
     since_checkpoint: dict[str, int]
 
     @classmethod
-    def now(cls, scene: Scene) -> Kill:
+    def now(cls, scene: Scene, last: Kill | None) -> Kill:
         """Look at the store and at the sinks."""
         stored = scene.stored()
+        positions = {name: route["token"] for name, route in stored["routes"].items()}
         saved_at = stored["updated_at"].replace(tzinfo=UTC).timestamp()
+        if last is not None and positions == last.positions:
+            saved_at = last.saved_at  # this life took the lease and died before its first checkpoint
         arrivals = scene.arrivals()
         since = {sink: sum(arrival.at >= saved_at for arrival in arrivals[sink]) for sink in SINKS}
         since["archive"] = max(since.values())  # a line of a file does not tell when it came
         return cls(
-            {name: route["token"] for name, route in stored["routes"].items()},
+            positions,
+            saved_at,
             {sink: len(arrivals[sink]) for sink in SINKS},
             since,
         )

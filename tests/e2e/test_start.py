@@ -60,14 +60,14 @@ def test_a_good_one_is_valid(written: Callable[[str], Path]) -> None:
 BAD = {
     "unknown key": (
         GOOD.replace("collections:", "colections:"),
-        "orders.source.colections: unknown key 'colections', did you mean 'collections'?",
+        "7:30: subscriptions.orders.source: unknown key 'colections', did you mean 'collections'?",
     ),
     "missing sink": (
         GOOD.replace("[archive]", "[archiv]"),
         "eventbus.yaml:8:14: subscriptions.orders.routes[0]: ",
     ),
     "unset variable": (
-        GOOD.replace('"%(uri)s"', "${EVENTBUS_TEST_UNSET}"),
+        GOOD.replace('"%(uri)s"', '"${EVENTBUS_TEST_UNSET}"'),
         "eventbus.yaml:1:16: mongodb.uri: ",
     ),
     "duplicate names": (

@@ -172,7 +172,10 @@ async def test_nothing_passes_a_failure_of_its_stream(
     await admin.xadd(f"{stream}.full", {"id": "x", "event": "y"}, id=f"{last}-{last - 1}")
     events = [_in(name, changes.change("a")) for name in ("full", "full", "free", "full", "free")]
     async with _sink(own.url, stream=stream + ".{collection}") as sink:
+        await admin.config_resetstat()
         outcomes = await _send(sink, events)
+    tried = (await admin.info("commandstats"))["cmdstat_xadd"]
+    assert (tried["calls"], tried["failed_calls"]) == (4, 1)
     assert [outcome for outcome in outcomes if outcome is not DELIVERED] == [outcomes[1]] * 2
     assert [index for index, outcome in enumerate(outcomes) if outcome is DELIVERED] == [0, 2, 4]
     assert isinstance(outcomes[1], Retry)

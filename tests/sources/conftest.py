@@ -85,3 +85,12 @@ async def faulty_watch(faulty_client: Client, fresh_database: str) -> AsyncItera
     """Makes readers on the server that may be hurt."""
     async with Watch(faulty_client, fresh_database) as watch:
         yield watch
+
+
+@pytest.fixture
+async def old_watch(old_mongo: MongoService, fresh_database: str) -> AsyncIterator[Watch]:
+    """Makes readers on the build that cannot split large events."""
+    async with Client(old_mongo.uri, appname=APP_NAME) as client:
+        async with Watch(client, fresh_database) as watch:
+            yield watch
+        await client.drop_database(fresh_database)

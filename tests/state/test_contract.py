@@ -229,6 +229,12 @@ async def test_a_dead_letter_is_one_per_subscription_route_and_event(store: Stor
     assert sorted((one.letter.subscription, one.letter.route) for one in found) == sorted(places)
 
 
+def test_no_field_of_an_event_is_left_untried() -> None:
+    bare = parts(ODD["bare"])
+    tried = {name for odd in ODD.values() for name, value in parts(odd).items() if value != bare[name]}
+    assert tried == set(bare)
+
+
 @pytest.mark.parametrize("odd", ODD)
 async def test_an_event_comes_back_field_by_field(home: Home, odd: str) -> None:
     store = await home.start("a")

@@ -179,6 +179,13 @@ async def test_a_full_disk_is_waited_for_and_nothing_is_half_written(store: Sqli
     assert await store.save([Save(lease, {"r": Position("3")})], lease_secs=600) == [True]
 
 
+async def test_a_commit_is_on_disk_before_it_returns(store: SqliteStore) -> None:
+    connection = store._file._connection
+    assert connection is not None
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
 async def test_somebody_elses_transaction_is_waited_for(path: Path, store: SqliteStore) -> None:
     lease = await store.acquire("s", lease_secs=600, reclaim=False)
     assert lease is not None

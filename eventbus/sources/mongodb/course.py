@@ -1,17 +1,14 @@
 """Where a reader stands, and how it goes on after each page and each failure. It decides; it does no I/O.
 
-Two places are kept apart. The *position* is what the reader has returned: it never goes back, and nothing
-at or before it is returned again. The *origin* is where the stream would be opened next: it is the same
-place, except while a stream that was opened at a cluster time has not reached the position yet.
-
-Tokens are compared by their text, never by cluster time: the changes of a transaction share theirs.
+The position is what the reader has returned. It never goes back, and nothing at or before it is returned
+again. Tokens are compared by their text, never by cluster time: the changes of a transaction share theirs.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, Final, assert_never
@@ -21,7 +18,7 @@ from eventbus.model import Batch, ClusterTime, Event, Parked, Position, Position
 from eventbus.sources.mongodb.errors import Failure, Reaction
 from eventbus.sources.mongodb.tokens import cluster_time_of, resume_token, timestamp_of
 
-__all__ = ["Course", "Reading"]
+__all__ = ["Course", "Reading", "Start"]
 
 _BATCH: Final = 1000
 _CAREFUL_EVENTS: Final = 1000
@@ -43,6 +40,20 @@ class Reading(Enum):
     """Only what names the next change, for it is the one that is too large."""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the server is to open a stream.
+
+    Args:
+        option: The option of ``$changeStream`` that says so.
+        beyond: Only changes with a later token are wanted. It is for openings at a cluster time, which may
+            hold changes that were read before.
+    """
+
+    option: dict[str, Any]
+    beyond: str | None = None
+
+
 class Course:
     """The state of one reader.
 
@@ -53,9 +64,8 @@ class Course:
     def __init__(self, start: Position) -> None:
         self.position = start
         self.reading = Reading.FREELY
-        self._origin = start
-        self._at_cluster_time = False
-        self._refused: str | None = None
+        self._not_resumable: str | None = None
+        """The token that the server cannot resume from, if it is that of the position."""
         self._careful_events = 0
 
     @property
@@ -63,20 +73,23 @@ class Course:
         """How many changes to ask for at most."""
         return _BATCH if self.reading is Reading.FREELY else 1
 
-    def start(self) -> dict[str, Any]:
-        """The option of ``$changeStream`` that opens the stream where it must go on.
+    def start(self) -> Start:
+        """Where to open the stream.
 
         Raises:
             PositionLost: The position is no place in a stream of MongoDB.
         """
         try:
-            cluster_time_of(self._origin.token)
+            time = cluster_time_of(self.position.token)
         except ValueError as error:
             raise PositionLost(f"the stored position is {error}") from None
-        if self._at_cluster_time:
-            return {"startAtOperationTime": timestamp_of(self._reopening_time())}
-        how = "startAfter" if self._origin.kind is PositionKind.INVALIDATE else "resumeAfter"
-        return {how: resume_token(self._origin)}
+        after_invalidate = self.position.kind is PositionKind.INVALIDATE
+        if self._not_resumable != self.position.token:
+            how = "startAfter" if after_invalidate else "resumeAfter"
+            return Start({how: resume_token(self.position)})
+        if after_invalidate:  # nothing shares the cluster time of a drop or a rename
+            time = ClusterTime(time.seconds, time.increment + 1)
+        return Start({"startAtOperationTime": timestamp_of(time)}, beyond=self.position.token)
 
     def check_clock(self, server: ClusterTime | None) -> None:
         """See that the server's clock has reached the position.
@@ -106,17 +119,16 @@ class Course:
         Returns:
             What of it is new.
         """
-        seen = self._end_of(events, end, in_fragments=in_fragments, closed=closed)
         slots: list[Slot] = list(self._new(events))
-        if self.reading is Reading.IDENTITY and events:
-            slots = [Parked(slot.event, _TOO_LARGE) for slot in slots[:1]]
-            seen = events[0].position
-        if seen.token != self._origin.token or seen.kind is PositionKind.INVALIDATE:
-            self._origin = seen
-            self._at_cluster_time = False
+        if self.reading is Reading.IDENTITY and slots:
+            slots = [Parked(slots[0].event, _TOO_LARGE)]
+            self._not_resumable = slots[0].event.token  # it can be too large for resuming after it, too
+            seen = slots[0].event.position
+        else:
+            seen = self._end_of(events, end, in_fragments=in_fragments, closed=closed)
         if seen.token >= self.position.token:
             self.position = seen
-        self._read(len(events) + in_fragments)
+        self._count(len(events) + in_fragments)
         return Batch(slots, self.position)
 
     def fail(self, failure: Failure) -> None:
@@ -130,20 +142,19 @@ class Course:
             case Reaction.RESUME:
                 pass
             case Reaction.RESUME_AFTER_INVALIDATE:
-                if self._origin.kind is PositionKind.INVALIDATE:
+                if self.position.kind is PositionKind.INVALIDATE:
                     raise self._lost(failure)
-                self._origin = replace(self._origin, kind=PositionKind.INVALIDATE)
+                self.position = replace(self.position, kind=PositionKind.INVALIDATE)
             case Reaction.REOPEN_AT_CLUSTER_TIME:
-                if self._refused == self.position.token:
+                if self._not_resumable == self.position.token:
                     raise ConfigurationError(f"source.pipeline: {failure.reason}")
-                self._refused = self.position.token
-                self._origin = self.position
-                self._at_cluster_time = True
+                self._not_resumable = self.position.token
             case Reaction.OVERSIZE:
                 if self.reading is Reading.IDENTITY:
                     raise self._lost(failure)
-                careful = self.reading is Reading.ONE_BY_ONE
-                self.reading = Reading.IDENTITY if careful else Reading.ONE_BY_ONE
+                one_by_one = self.reading is Reading.ONE_BY_ONE
+                self.reading = Reading.IDENTITY if one_by_one else Reading.ONE_BY_ONE
+                self._not_resumable = self.position.token  # the change of the position may be the one
                 self._careful_events = 0
             case Reaction.HISTORY_LOST:
                 raise self._lost(failure)
@@ -152,34 +163,23 @@ class Course:
             case _:
                 assert_never(failure.reaction)
 
-    def _reopening_time(self) -> ClusterTime:
-        """The first moment that may hold something new."""
-        time = cluster_time_of(self._origin.token)
-        if (
-            self._origin.kind is PositionKind.INVALIDATE
-        ):  # nothing else has the cluster time of a drop or rename
-            return ClusterTime(time.seconds, time.increment + 1)
-        return time
-
-    def _end_of(
-        self, events: Sequence[Event], end: Position, *, in_fragments: bool, closed: bool
-    ) -> Position:
-        """How far the stream is read."""
-        last = events[-1].position if events else None
-        if in_fragments:  # `end` is the token of a fragment
-            return last or self._origin
-        if closed:
-            return replace(end, kind=PositionKind.INVALIDATE)
-        if last is not None and last.token >= end.token:
-            return last
-        return self._origin if end.token == self._origin.token else end
-
     def _new(self, events: Sequence[Event]) -> Sequence[Event]:
         if not events or events[0].token > self.position.token:
             return events
         return events[bisect_right(events, self.position.token, key=lambda event: event.token) :]
 
-    def _read(self, count: int) -> None:
+    def _end_of(
+        self, events: Sequence[Event], end: Position, *, in_fragments: bool, closed: bool
+    ) -> Position:
+        """How far the stream is read."""
+        last = events[-1].position if events else self.position
+        if in_fragments:  # `end` is the token of a fragment
+            return last
+        if closed:
+            return replace(end, kind=PositionKind.INVALIDATE)
+        return last if last.token >= end.token else end
+
+    def _count(self, count: int) -> None:
         """Read freely again once the change that was too large is behind, or is not there after all."""
         self._careful_events += count
         if not count or self._careful_events >= _CAREFUL_EVENTS or self.reading is Reading.IDENTITY:

@@ -108,13 +108,16 @@ class MongoReader:
         return self._take(reply)
 
     async def _open(self) -> ServerCursor:
-        identity_only = self._course.reading is Reading.IDENTITY
-        stages = self._spec.stages(splits=await can_split(self._client), identity_only=identity_only)
         start = self._course.start()
-        self._cursor = await ServerCursor.open(self._client, self._spec, stages, start)
+        stages = self._spec.stages(
+            beyond=start.beyond,
+            splits=await can_split(self._client),
+            identity_only=self._course.reading is Reading.IDENTITY,
+        )
+        self._cursor = await ServerCursor.open(self._client, self._spec, stages, start.option)
         self._course.check_clock(self._cursor.opened.operation_time)
         self._trouble.reopened()
-        log.debug("stream_opened", subscription=self._subscription, start=next(iter(start)))
+        log.debug("stream_opened", subscription=self._subscription, start=next(iter(start.option)))
         if self._left is not None:
             left, self._left = self._left, None
             await left.close()

@@ -51,15 +51,19 @@ class StreamSpec:
     user_stages: tuple[Stage, ...]
     comment: str
 
-    def stages(self, *, splits: bool, identity_only: bool = False) -> tuple[Stage, ...]:
+    def stages(
+        self, *, splits: bool, beyond: str | None = None, identity_only: bool = False
+    ) -> tuple[Stage, ...]:
         """All stages after ``$changeStream``.
 
         Args:
+            beyond: A token; changes up to it are left out before any other stage sees them.
             splits: Whether the server can split large events. It must be the last stage, and must be there
                 always or never: with it the server makes tokens of another form.
             identity_only: Leave nothing of each change but what names it.
         """
         return (
+            *(({"$match": {"_id._data": {"$gt": beyond}}},) if beyond is not None else ()),
             *self.own_stages,
             *self.match,
             *self.user_stages,

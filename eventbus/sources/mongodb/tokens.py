@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from bson.binary import Binary
 from bson.timestamp import Timestamp
 
 from eventbus.model import ClusterTime, Position, PositionKind
@@ -42,7 +41,7 @@ def resume_token(position: Position) -> dict[str, Any]:
     """The document to hand back to the server."""
     token: dict[str, Any] = {"_data": position.token}
     if position.extra is not None:
-        token["_typeBits"] = Binary(position.extra)
+        token["_typeBits"] = position.extra
     return token
 
 

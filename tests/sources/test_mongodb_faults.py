@@ -1,0 +1,190 @@
+"""What a real server does to a stream, and that nothing is lost or doubled by it."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from pymongo import MongoClient
+from structlog.testing import capture_logs
+
+from eventbus.devservices import MongoService
+from eventbus.errors import ConfigurationError, PositionLost
+from eventbus.sources.mongodb.errors import TABLE, Reaction
+from eventbus.telemetry import metrics
+from tests.sources.faults import failing, failing_get_more, open_cursors
+from tests.sources.watching import HANG_SECS, Client, Document, Reading, Watch, ids
+
+pytestmark = [pytest.mark.anyio, pytest.mark.services]
+
+PASSING = [row.code for row in TABLE if row.reaction is Reaction.RESUME]
+
+
+def reopened(reaction: str) -> float:
+    """How often streams of the test's subscription were opened again for this reason."""
+    labels = {"subscription": "test", "reaction": reaction}
+    return metrics.REGISTRY.get_sample_value("eventbus_reader_reopened_total", labels) or 0.0
+
+
+@pytest.fixture
+async def running(faulty_watch: Watch) -> Reading:
+    """A reader that has read one event, ``_id`` 0."""
+    reading = await faulty_watch.reader()
+    await faulty_watch.database.orders.insert_one({"_id": 0})
+    await reading.events(1)
+    return reading
+
+
+async def goes_on(watch: Watch, reading: Reading) -> None:
+    """The changes made meanwhile come, each once."""
+    await watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
+    assert ids(await reading.events(2)) == [1, 2]
+
+
+@pytest.mark.parametrize("code", [*PASSING, 987_654])
+async def test_passing_errors(faulty_watch: Watch, running: Reading, code: int) -> None:
+    """Every error of the table that passes, and one that nobody knows, is followed by going on."""
+    async with failing(faulty_watch.client, "getMore", errorCode=code):
+        await goes_on(faulty_watch, running)
+
+
+@pytest.mark.parametrize("code", [43, 91, 136, 222, 234, 237, 11_601])
+async def test_passing_errors_from_the_inside(faulty_watch: Watch, running: Reading, code: int) -> None:
+    """The same where the server really ends the cursor and sets its labels."""
+    await failing_get_more(faulty_watch.client, code)
+    await goes_on(faulty_watch, running)
+
+
+async def test_many_failures_in_a_row(faulty_watch: Watch, running: Reading) -> None:
+    """Failures of polls and of openings, one after another: one line when it begins, one when it is over."""
+    before = reopened("resume")
+    with capture_logs() as logs:
+        async with failing(faulty_watch.client, "getMore", "aggregate", times=5, errorCode=91):
+            await goes_on(faulty_watch, running)
+    lines = [line for line in logs if line["log_level"] != "debug"]
+    assert [line["event"] for line in lines] == ["stream_interrupted", "stream_resumed"]
+    assert (lines[0]["code"], lines[1]["attempts"]) == (91, 5)
+    assert reopened("resume") == before + 1
+
+
+async def test_an_unknown_error_is_visible(faulty_watch: Watch, running: Reading) -> None:
+    """An error in no row is told with the server's own words."""
+    with capture_logs() as logs:
+        async with failing(faulty_watch.client, "getMore", errorCode=987_654):
+            await goes_on(faulty_watch, running)
+    assert "failCommand" in str(logs[0]["unknown_error"])
+
+
+@pytest.mark.parametrize("command", ["getMore", "aggregate", "buildInfo"])
+async def test_a_cut_connection(faulty_watch: Watch, running: Reading, command: str) -> None:
+    """A connection that is cut in any of our commands is followed by going on."""
+    await failing_get_more(faulty_watch.client, 43)
+    async with failing(faulty_watch.client, command, times=2, closeConnection=True):
+        await goes_on(faulty_watch, running)
+
+
+async def test_a_killed_cursor(faulty_watch: Watch, running: Reading) -> None:
+    """An operator may kill the cursor; the reader opens another one, and leaves none behind."""
+    (cursor,) = await open_cursors(faulty_watch.client)
+    target = {"killCursors": "$cmd.aggregate", "cursors": [cursor["cursorId"]]}
+    await faulty_watch.database.command(target)
+    await goes_on(faulty_watch, running)
+    assert len(await open_cursors(faulty_watch.client)) == 1
+
+
+async def test_the_cursor_before_is_given_up(faulty_watch: Watch, running: Reading) -> None:
+    """A failure may leave the cursor alive at the server; it is killed once another one is open."""
+    (before,) = await open_cursors(faulty_watch.client)
+    async with failing(faulty_watch.client, "getMore", errorCode=89):
+        await goes_on(faulty_watch, running)
+    (after,) = await open_cursors(faulty_watch.client)
+    assert before["cursorId"] != after["cursorId"]
+
+
+async def test_stepdown(faulty_mongo: MongoService, faulty_watch: Watch, running: Reading) -> None:
+    """A primary that steps down ends the stream; it goes on with the next primary."""
+    await faulty_watch.client.admin.command(
+        {"replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 0, "force": True}
+    )
+    await anyio.to_thread.run_sync(faulty_mongo.wait_for_primary)
+    await goes_on(faulty_watch, running)
+
+
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+async def test_restarted_server(
+    faulty_mongo: MongoService, faulty_watch: Watch, running: Reading, how: str
+) -> None:
+    """The server goes away under a waiting poll and comes back: the reader goes on by itself."""
+    waiting = anyio.Event()
+
+    async def read() -> None:
+        waiting.set()
+        assert ids(await running.events(2)) == [1, 2]
+
+    with anyio.fail_after(HANG_SECS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await waiting.wait()
+            await anyio.to_thread.run_sync(getattr(faulty_mongo, how))
+            await anyio.to_thread.run_sync(faulty_mongo.restart)
+            await faulty_watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
+
+
+async def test_a_server_that_falls_silent(
+    faulty_mongo: MongoService, faulty_watch: Watch, running: Reading
+) -> None:
+    """A halted server keeps its connections open and answers nothing; the poll is given up all the same."""
+    with capture_logs() as logs:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.events, 2)
+            faulty_mongo.pause()
+            try:
+                with anyio.fail_after(HANG_SECS):
+                    while not logs:  # noqa: ASYNC110 - a log line wakes nobody
+                        await anyio.sleep(0.01)
+            finally:
+                faulty_mongo.resume()
+            await faulty_watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["stream_interrupted"]
+    assert ids([slot.event for slot in running.slots]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        *((row.code, PositionLost) for row in TABLE if row.reaction is Reaction.HISTORY_LOST),
+        *((row.code, ConfigurationError) for row in TABLE if row.reaction is Reaction.FATAL_CONFIGURATION),
+    ],
+)
+async def test_errors_that_do_not_pass(
+    faulty_watch: Watch, running: Reading, code: int, error: type[Exception]
+) -> None:
+    """Each error of the table that ends a stream does so with the right class, and leaves no cursor."""
+    async with failing(faulty_watch.client, "getMore", errorCode=code):
+        with pytest.raises(error):
+            await running.batch()
+    assert await open_cursors(faulty_watch.client) == []
+
+
+async def test_history_that_is_gone() -> None:
+    """The oplog has rolled over what comes after the position: that is told, and nothing is skipped."""
+    with (
+        MongoService.start(oplog_mb=1, extra_args=["--syncdelay", "1"], own=True) as small,
+        MongoClient[Document](small.uri) as writer,
+    ):
+        async with Client(small.uri) as client, Watch(client, "shop") as watch:
+            start = await watch.source().now()
+            await watch.database.orders.insert_one({"_id": 1})
+            await anyio.to_thread.run_sync(roll_over, writer)
+            with pytest.raises(PositionLost, match="286"):
+                await (await watch.reader(start)).batch()
+
+
+def roll_over(client: MongoClient[Document]) -> None:
+    """Write until the oldest entry of the oplog is another one."""
+
+    def oldest() -> object:
+        return next(client.local["oplog.rs"].find().sort("$natural", 1).limit(1))["ts"]
+
+    first = oldest()
+    while oldest() == first:
+        client.filler.things.insert_many([{"pad": "x" * 200_000} for _ in range(20)])
