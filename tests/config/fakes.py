@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretBytes, SecretStr, field_validator, model_validator
 
 from eventbus.config import Config, load
 from eventbus.errors import ConfigurationError
@@ -28,6 +28,7 @@ class FeedOptions(Options):
     sync: bool = False
     password: SecretStr | None = None
     """Kept to ourselves."""
+    pin: SecretBytes = SecretBytes(b"")
     ports: tuple[int, ...] = Field(default=(), max_length=3)
     keys: tuple[int, ...] = Field(default=(1,), min_length=1)
 
@@ -43,6 +44,8 @@ class HookOptions(Options):
     @field_validator("url")
     @classmethod
     def _is_http(cls, url: str) -> str:
+        if ".forbidden" in url:
+            raise ValueError(f"must not go to {url.rpartition('//')[2].partition('.')[0]}")
         if not url.startswith("http"):
             raise ValueError(f"{url!r} is no address of the web")
         return url

@@ -198,6 +198,7 @@ def test_references_that_lead_nowhere(tmp_path: Path, written: str, message: str
         ("{type: hook, url: 'https://h/${S}', scheme: none}", ": https://h/${S} wants signing"),
         ("{type: hook, url: 'https:${file:token}', scheme: none}", ": https:${file:token} wants signing"),
         ("'${S}'", ": expected a mapping, got '${S}'"),
+        ("{type: hook, url: 'https://${S}.forbidden'}", ".url: must not go to ${S}"),
     ],
 )
 def test_what_was_put_in_is_never_shown(tmp_path: Path, sink: str, message: str) -> None:
@@ -216,6 +217,15 @@ def test_a_sink_named_by_a_variable_is_not_shown(tmp_path: Path) -> None:
     assert problems_of(text, tmp_path, {"S": "hunter2"}) == [
         "c.yaml:5:47: subscriptions.orders.routes[0]: sink '${S}' is not declared (declared sinks: feed)"
     ]
+
+
+@pytest.mark.parametrize("route", ["'${NONE}'", "{sink: '${NONE}'}"])
+def test_a_sink_that_is_not_known_is_not_missed_too(tmp_path: Path, route: str) -> None:
+    text = with_sink("{type: feed, path: x}").replace("[feed]", f"[{route}]")
+
+    (problem,) = problems_of(text, tmp_path)
+
+    assert problem.endswith("variable NONE is not set (${NONE:-default} gives it a default)")
 
 
 def test_a_url_built_of_variables(tmp_path: Path) -> None:

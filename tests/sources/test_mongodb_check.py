@@ -22,7 +22,7 @@ USER, PASSWORD = "root", "correct-horse"
 
 @pytest.fixture(scope="module")
 def guarded_mongo() -> Iterator[MongoService]:
-    """A replica set that wants a name and a password, with a user who may read nothing but ``shop.orders``."""
+    """A replica set that wants a password, with a user who may read nothing but ``shop.orders``."""
     with MongoService.start(auth=(USER, PASSWORD), own=True) as service:
         with MongoClient[Document](service.uri) as client:
             reads = [
@@ -87,16 +87,11 @@ async def test_least_rights(guarded_mongo: MongoService) -> None:
     """The rights find and changeStream on what is read are enough, for reading and for leaving nothing."""
     uri = guarded_mongo.uri.replace(f"{USER}:", "reader:")
     async with Client(uri) as client, Client(guarded_mongo.uri) as root:
-        source = MongoSource(
-            MongoOptions(database="shop", collections=["orders"]), SourceContext("sub", client, None)
-        )
-        await source.check()
-        reader = source.reader(await source.now())
-        await root.shop.orders.insert_one({"_id": 1})
-        while not (batch := await reader.next()):
-            pass
-        assert batch is not None
-        await reader.close()
+        async with Watch(client, "shop") as watch:
+            await watch.source(collections=["orders"]).check()
+            reading = await watch.reader(collections=["orders"])
+            await root.shop.orders.insert_one({"_id": 1})
+            await reading.events(1)
         await no_cursors(root)
 
 
@@ -142,7 +137,7 @@ async def test_not_there(uri: str) -> None:
     async with Client(uri, serverSelectionTimeoutMS=300) as client:
         source = MongoSource(MongoOptions(database="shop"), SourceContext("sub", client, None))
         for call in (source.check, source.now):
-            with pytest.raises(Unreachable, match="refused|failed") as caught:
+            with pytest.raises(Unreachable, match=r"refused|failed") as caught:
                 await call()
             assert PASSWORD not in str(caught.value)
             assert "Topology" not in str(caught.value)

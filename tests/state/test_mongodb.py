@@ -172,11 +172,15 @@ async def test_a_server_that_hangs_is_unreachable_too(
     own_mongo: MongoService, watched: tuple[MongoStore, Lease]
 ) -> None:
     store, lease = watched
+
+    async def save_for_ever() -> None:
+        while True:  # the signal may need a moment
+            await store.save([Save(lease, {"r": Position("2")})], lease_secs=600)
+
     own_mongo.pause()
     try:
         with anyio.fail_after(20), pytest.raises(Unreachable):
-            while True:  # the signal may need a moment
-                await store.save([Save(lease, {"r": Position("2")})], lease_secs=600)
+            await save_for_ever()
     finally:
         own_mongo.resume()
     assert await store.save([Save(lease, {"r": Position("3")})], lease_secs=600) == [True]
