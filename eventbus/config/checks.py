@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pydantic import BaseModel
 
 from eventbus.config.models import CircuitPolicy, DaemonSection, RetryPolicy
-from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, descend, is_broken, written
+from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, descend, written
 from eventbus.config.problems import Problems
 from eventbus.suggestions import did_you_mean, listed
 
@@ -16,9 +16,9 @@ __all__ = ["lease_outlasts_attempts", "policies_are_sound", "routes_are_distinct
 
 def sink_is_declared(sink: Node, path: Path, declared: Collection[str], problems: Problems) -> None:
     """A route leads to a sink that the configuration has."""
-    if not isinstance(sink, ScalarNode) or is_broken(sink) or sink.value in declared:
-        return
-    guess = "" if sink.substitution else did_you_mean(str(sink.value), declared)
+    if not isinstance(sink, ScalarNode) or not isinstance(sink.value, str) or sink.value in declared:
+        return  # what is no text is reported by the model
+    guess = "" if sink.substitution else did_you_mean(sink.value, declared)
     message = f"sink {written(sink)} is not declared{guess} (declared sinks: {listed(declared)})"
     problems.add(sink.place, path, message)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import anyio
+import pymongo
 from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
@@ -27,6 +28,7 @@ _Database: TypeAlias = AsyncDatabase[dict[str, Any]]
 _UNKNOWN_RESULT: Final = "UnknownTransactionCommitResult"
 _PASSING_LABELS: Final = ("RetryableWriteError", "TransientTransactionError", _UNKNOWN_RESULT)
 _RETRY_SECS: Final = 0.1
+_ANSWER_SECS: Final = 5.0
 _ABORT_SECS: Final = 2.0
 _CATCHING_UP_SECS: Final = 0.5
 """How much of a delay is made up for by going faster than the rate."""
@@ -70,6 +72,7 @@ class Workload:
         self._ledger = ledger
         self._shops = [Shop(seed, number, hot_share=hot_share) for number in range(shops)]
         self._patience_secs = patience_secs
+        self._answer_secs = min(_ANSWER_SECS, patience_secs)
         self._wanted: int | None = None
         self._made = 0
         self._due = 0.0
@@ -143,27 +146,24 @@ class Workload:
         """Make a step happen exactly once, and write it down."""
         changes = [self._change(write) for write in step]
         self._ledger.begin(changes)
-        error: Exception | None = None
-        with anyio.move_on_after(self._patience_secs) as patience:
-            error = await self._attempt(step)
-            while error is not None and not await self._is_applied(step):
-                await anyio.sleep(_RETRY_SECS)
-                error = await self._attempt(step, again=True)
-        if patience.cancelled_caught:
-            raise ConnectionFailure(f"MongoDB took no write for {self._patience_secs:g} s: {error}")
+        deadline = anyio.current_time() + self._patience_secs
+        error = await self._attempt(step)
+        while error is not None and not await self._is_applied(step):
+            if anyio.current_time() > deadline:
+                raise ConnectionFailure(f"MongoDB took no write for {self._patience_secs:g} s: {error}")
+            await anyio.sleep(_RETRY_SECS)
+            error = await self._attempt(step, again=True)
         self._ledger.commit(changes)
 
     async def _attempt(self, step: Step, *, again: bool = False) -> Exception | None:
-        """Try once.
+        """Try once, and be cancelled only afterwards: a transaction left open holds its locks for a minute.
 
         Returns:
             None if it is committed; an error if nobody knows.
         """
         try:
-            if len(step) == 1:
-                await self._write(step[0])
-            else:
-                await self._transact(step)
+            with anyio.CancelScope(shield=True):
+                await (self._write(step[0]) if len(step) == 1 else self._transact(step))
         except (PyMongoError, _OutOfTurn) as error:
             if not _leaves_doubt(error, again=again):
                 raise
@@ -176,36 +176,40 @@ class Workload:
             try:
                 for write in step:
                     await self._write(write, session)
-                await _insist_on_commit(session)
+                await _commit_transaction(session)
             finally:
-                if session.in_transaction:  # left open, it would hold its locks for a minute
-                    with anyio.move_on_after(_ABORT_SECS, shield=True):
+                if session.in_transaction:
+                    with pymongo.timeout(_ABORT_SECS):
                         await session.abort_transaction()
 
     async def _write(self, write: Write, session: AsyncClientSession | None = None) -> None:
         collection = self._database[write.collection]
         before = {"_id": write.document_id, "rev": write.rev - 1}
-        match write.operation:
-            case "insert":
-                await collection.insert_one(dict(write.document), session=session)
-                return
-            case "update":
-                result = await collection.update_one(before, _update(write), session=session)
-                found = result.matched_count
-            case "replace":
-                result = await collection.replace_one(before, write.document, session=session)
-                found = result.matched_count
-            case _:
-                deletion = await collection.delete_one(before, session=session)
-                found = deletion.deleted_count
+        found = 1
+        with pymongo.timeout(self._answer_secs):
+            match write.operation:
+                case "insert":
+                    await collection.insert_one(dict(write.document), session=session)
+                case "update":
+                    found = (
+                        await collection.update_one(before, _update(write), session=session)
+                    ).matched_count
+                case "replace":
+                    found = (
+                        await collection.replace_one(before, write.document, session=session)
+                    ).matched_count
+                case _:
+                    found = (await collection.delete_one(before, session=session)).deleted_count
         if found != 1:
             raise _OutOfTurn(f"{write.collection} {write.document_id} is not at rev {write.rev - 1}")
 
     async def _is_applied(self, step: Step) -> bool:
         """Look whether a step is committed. Its last write tells, for a step happens as a whole."""
         last = step[-1]
+        collection = self._database[last.collection]
         try:
-            document = await self._database[last.collection].find_one({"_id": last.document_id}, {"rev": 1})
+            with anyio.CancelScope(shield=True), pymongo.timeout(self._answer_secs):
+                document = await collection.find_one({"_id": last.document_id}, {"rev": 1})
         except PyMongoError as error:
             if not _leaves_doubt(error, again=True):
                 raise
@@ -220,13 +224,15 @@ class Workload:
         return Change(self._database.name, write.collection, identity, write.operation, rev)
 
 
-async def _insist_on_commit(session: AsyncClientSession) -> None:
-    """Commit; an unknown result is asked for again, for a transaction left open would be in its own way."""
+async def _commit_transaction(session: AsyncClientSession) -> None:
+    """Commit; an unknown result is asked for again, since an open transaction would be in its own way."""
+    deadline = anyio.current_time() + _ANSWER_SECS
     while True:
         try:
-            return await session.commit_transaction()
+            with pymongo.timeout(_ANSWER_SECS):
+                return await session.commit_transaction()
         except PyMongoError as error:
-            if not error.has_error_label(_UNKNOWN_RESULT):
+            if not error.has_error_label(_UNKNOWN_RESULT) or anyio.current_time() > deadline:
                 raise
         await anyio.sleep(_RETRY_SECS)
 
@@ -241,7 +247,9 @@ def _leaves_doubt(error: Exception, *, again: bool) -> bool:
         return again
     if isinstance(error, ConnectionFailure | WriteConcernError):
         return True
-    return isinstance(error, PyMongoError) and any(map(error.has_error_label, _PASSING_LABELS))
+    if not isinstance(error, PyMongoError):
+        return False
+    return error.timeout or any(map(error.has_error_label, _PASSING_LABELS))
 
 
 def _update(write: Write) -> dict[str, Any]:

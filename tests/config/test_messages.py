@@ -49,6 +49,7 @@ def test_all_mistakes_at_once_in_the_order_of_their_places() -> None:
         ("{type: feed, path: x, ratio: a}", 38, ".ratio: expected a number, got 'a'"),
         ("{type: feed, path: x, sync: 7}", 37, ".sync: expected true or false, got 7"),
         ("{type: feed, path: x, ports: [1, 2, 3, 4]}", 38, ".ports: must have at most 3 entries"),
+        ("{type: feed, path: x, pin: 31337}", 36, ".pin: expected text, got a number"),
         ("{type: feed, path: x, keys: []}", 37, ".keys: must not be empty"),
         ("{type: feed, path: x, ports: 7}", 38, ".ports: expected a list, got 7"),
         ("{type: feed, path: x, ports: [1, b]}", 42, ".ports[1]: expected a whole number, got 'b'"),
@@ -80,7 +81,7 @@ def test_all_mistakes_at_once_in_the_order_of_their_places() -> None:
         ("!Feed {}", 9, f": {BAD_TAG}"),
         ("{type: feed, path: !!int x}", 28, f".path: {BAD_TAG}"),
         ("{type: feed, path: !hunter2 }", 28, f".path: {BAD_TAG}"),
-        ("{type: feed, ? [path] : x}", 24, ": a key must be text"),
+        ("{type: feed, path: x, ? [path] : x}", 33, ": a key must be text"),
         ("{type: feed, <<: 5, path: x}", 26, ": << takes a mapping or a list of mappings"),
     ],
 )

@@ -54,7 +54,8 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["*hunter2", "!hunter2", "[*hunter2", '"hunter2" hunter2', "'hunter2", "@hunter2", "!hunter2!x y"]
+    "value",
+    ["*hunter2", "!hunter2", "[*hunter2", '"hunter2" hunter2', "'hunter2", "@hunter2", "!hunter2!x y"],
 )
 def test_syntax_errors_quote_no_value(tmp_path: Path, value: str) -> None:
     problems = problems_of(with_sink(f"{{type: feed, path: x, password: {value}}}"), tmp_path)

@@ -79,7 +79,9 @@ class Kill:
             saved_at = last.saved_at  # this life took the lease and died before its first checkpoint
         arrivals = scene.arrivals()
         since = {sink: sum(arrival.at >= saved_at for arrival in arrivals[sink]) for sink in SINKS}
-        since["archive"] = max(since.values())  # a line of a file does not tell when it came
+        # A line of a file does not tell when it came; but one flow feeds all routes, so that none gets
+        # further ahead of the others than its window.
+        since["archive"] = max(since.values()) + WINDOW
         return cls(
             positions,
             saved_at,

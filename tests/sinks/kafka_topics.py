@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+import anyio
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -34,13 +35,22 @@ async def create_topic(
     """A topic that only this test uses; an underscore in the name of a setting stands for a dot."""
     name = name or new_topic_name()
     settings = {key.replace("_", "."): value for key, value in configuration.items()}
+    while not await _created(servers, NewTopic(name, partitions, 1, topic_configs=settings)):
+        await anyio.sleep(0.1)
+    return name
+
+
+async def _created(servers: str, topic: NewTopic) -> bool:
+    """A broker that stood still has to join its cluster again first."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
+        if not (await admin.describe_cluster())["brokers"]:
+            return False
+        await admin.create_topics([topic])
     finally:
         await admin.close()
-    return name
+    return True
 
 
 async def records(servers: str, topic: str) -> Sequence[Record]:

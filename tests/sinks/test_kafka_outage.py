@@ -14,6 +14,7 @@ from anyio.abc import SocketStream
 from eventbus.devservices import KafkaService
 from eventbus.sdk import DELIVERED, Event, Fault, Message, Outcome, Retry, Unreachable
 from eventbus.sinks.kafka import KafkaOptions, KafkaSink
+from eventbus.sinks.kafka.producer import Producer
 from eventbus.testing import Changes, PlainEncoder
 from tests.sinks.kafka_topics import create_topic, new_topic_name, records
 
@@ -88,6 +89,57 @@ async def test_a_broker_that_stands_still_is_given_up_for_certain(
         ids = [event.id for event in events]
         there = [event_id for event_id in found if event_id in ids]
         assert there == ids[: len(there)]
+
+
+async def _started(servers: str) -> Producer:
+    producer = Producer(
+        bootstrap_servers=servers, client_id="test", max_batch_size=1 << 20, request_timeout_ms=60_000
+    )
+    await producer.start()
+    return producer
+
+
+async def test_a_killed_producer_does_not_finish_what_a_broker_has_read_in_part(
+    own_kafka: KafkaService,
+) -> None:
+    """A request that is larger than the buffers between us and the broker."""
+    topic = await create_topic(own_kafka.bootstrap_servers, partitions=40)
+    producer = await _started(own_kafka.bootstrap_servers)
+    await producer.partitions_for(topic)
+    own_kafka.pause()
+    try:
+        for partition in range(40):
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=b"k", value=b"x" * 900_000, headers=[])
+            await producer.send_batch(batch, topic, partition=partition)
+        await anyio.sleep(0.5)  # until the buffers are full: there is nothing to see it by
+        producer.kill()
+    finally:
+        own_kafka.resume()
+    await producer.end()
+    assert await records(own_kafka.bootstrap_servers, topic) == []
+
+
+async def test_a_killed_producer_does_not_finish_connecting(own_kafka: KafkaService) -> None:
+    """A batch that waits for a connection to a broker that stands still."""
+    topic = await create_topic(own_kafka.bootstrap_servers, partitions=1)
+    before = _tasks()
+    producer = await _started(own_kafka.bootstrap_servers)
+    await producer.partitions_for(topic)
+    own_kafka.pause()
+    try:
+        for connection in producer.client._conns.values():
+            connection.close()
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=b"k", value=b"v", headers=[])
+        await producer.send_batch(batch, topic, partition=0)
+        await anyio.sleep(0.5)  # until the kernel has connected: there is nothing to see it by
+        producer.kill()
+    finally:
+        own_kafka.resume()
+    await producer.end()
+    assert _tasks() == before
+    assert await records(own_kafka.bootstrap_servers, topic) == []
 
 
 async def test_closing_while_the_broker_is_away_is_bounded_and_leaves_nothing(

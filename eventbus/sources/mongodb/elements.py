@@ -6,7 +6,6 @@ Layout: https://bsonspec.org/spec.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -53,19 +52,12 @@ def _size(kind: int, buffer: bytes, at: int) -> int:
     fixed = _FIXED.get(kind)
     if fixed is not None:
         return fixed
-    measure = _MEASURED.get(kind)
-    if measure is None:
-        raise ValueError(f"BSON has no type 0x{kind:02x}")
-    return measure(buffer, at)
-
-
-def _counted(beside: int) -> Callable[[bytes, int], int]:
-    """Values that begin with a count of bytes, which leaves out `beside` bytes of the value."""
-    return lambda buffer, at: int(int32(buffer, at)[0]) + beside
-
-
-def _two_texts(buffer: bytes, at: int) -> int:
-    return buffer.index(0, buffer.index(0, at) + 1) + 1 - at
+    beside = _COUNTED.get(kind)
+    if beside is not None:
+        return int(int32(buffer, at)[0]) + beside
+    if kind == _REGULAR_EXPRESSION:
+        return buffer.index(0, buffer.index(0, at) + 1) + 1 - at
+    raise ValueError(f"BSON has no type 0x{kind:02x}")
 
 
 _FIXED: Final = {
@@ -82,15 +74,18 @@ _FIXED: Final = {
     0x7F: 0,  # MaxKey
     0xFF: 0,  # MinKey
 }
+"""Bytes of values whose size their type decides."""
 
-_MEASURED: Final[dict[int, Callable[[bytes, int], int]]] = {
-    0x02: _counted(4),  # string
-    DOCUMENT: _counted(0),
-    ARRAY: _counted(0),
-    BINARY: _counted(5),
-    0x0B: _two_texts,  # regular expression
-    0x0C: _counted(16),  # DBPointer
-    0x0D: _counted(4),  # code
-    0x0E: _counted(4),  # symbol
-    0x0F: _counted(0),  # code with scope
+_COUNTED: Final = {
+    0x02: 4,  # string
+    DOCUMENT: 0,
+    ARRAY: 0,
+    BINARY: 5,
+    0x0C: 16,  # DBPointer
+    0x0D: 4,  # code
+    0x0E: 4,  # symbol
+    0x0F: 0,  # code with scope
 }
+"""Values that begin with a count of bytes: those that it leaves out."""
+
+_REGULAR_EXPRESSION: Final = 0x0B

@@ -23,6 +23,9 @@ _ID: Final = b"\x03_id\0"
 _DATA: Final = b"\x02_data\0"
 _ID_BESIDE_DATA: Final = 16
 """Bytes of ``_id`` beside the text of ``_data``; more of them mean that it has further elements."""
+_TYPE_BITS: Final = b"\x05_typeBits\0"
+"""Keys that hold numbers other than small integers have it."""
+_TYPE_BITS_BESIDE: Final = 16
 
 _times_and_document: Final = Struct("<13sII10sq14si").unpack_from
 _CLUSTER_TIME: Final = b"\x11clusterTime\0"
@@ -65,18 +68,20 @@ def usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | No
         return None
 
 
-def _usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | None:  # noqa: PLR0911 - one pass; calls cost time
+def _usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | None:  # noqa: PLR0911 - one pass; each call costs
     size, id_name, id_size, data_name, data_size = _head(buffer, start)
     at = start + 9 + id_size
     operation = _OPERATIONS.get(buffer[at : at + _OPERATION_HEAD])
-    if operation is None or id_name != _ID or data_name != _DATA or id_size != data_size + _ID_BESIDE_DATA:
+    if operation is None or id_name != _ID or data_name != _DATA:
+        return None
+    extra, further = None, id_size - data_size - _ID_BESIDE_DATA
+    if further and (extra := _type_bits(buffer, start + 24 + data_size, further)) is None:
         return None
     at += operation[1]
     cluster_time, increment, seconds, wall_time, milliseconds, name, length = _times_and_document(buffer, at)
     if cluster_time != _CLUSTER_TIME or wall_time != _WALL_TIME:
         return None
-    document = before = changed = None
-    removed: tuple[str, ...] = ()
+    document = None
     if name == _DOCUMENT:
         value, at = at + 53, at + 53 + length
         document = buffer[value:at]
@@ -91,23 +96,9 @@ def _usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | N
     if name != _KEY:
         return None
     value, at = at + 13, at + 13 + length
-    key = buffer[value:at]
-    if buffer[at]:
-        if buffer.startswith(_UPDATE, at):
-            _, length, name, changed_length = _update(buffer, at)
-            value, at, end = at + 38, at + 38 + changed_length, at + 19 + length
-            if name != _CHANGED or not buffer.startswith(_REMOVED, at):
-                return None
-            changed = buffer[value:at]
-            removed = _removed(buffer, at + 15)
-            at = end
-        if buffer.startswith(_BEFORE, at):
-            value, at = at + 26, at + 26 + int32(buffer, at + 26)[0]
-            before = buffer[value:at]
-        elif buffer.startswith(_NO_BEFORE, at):
-            at += 26
-        if buffer[at]:
-            return None
+    rest = _rest(buffer, at) if buffer[at] else _NOTHING
+    if rest is None:
+        return None
     return Event(
         token=buffer[start + 24 : start + 23 + data_size].decode(),
         operation=operation[0],
@@ -115,13 +106,44 @@ def _usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | N
         collection=collection,
         cluster_time=ClusterTime(seconds, increment),
         time_ms=milliseconds,
-        document_key=key,
+        document_key=buffer[value:at],
         document=document,
-        before=before,
-        changed=changed,
-        removed=removed,
+        before=rest[2],
+        changed=rest[0],
+        removed=rest[1],
         size=size,
+        extra=extra,
     )
+
+
+_NOTHING: Final = (None, (), None)
+
+
+def _rest(buffer: bytes, at: int) -> tuple[bytes | None, tuple[str, ...], bytes | None] | None:
+    """What follows the document's key: the fields set, those removed, and the document before the change."""
+    changed = before = None
+    removed: tuple[str, ...] = ()
+    if buffer.startswith(_UPDATE, at):
+        _, length, name, changed_length = _update(buffer, at)
+        value, end = at + 38, at + 38 + changed_length
+        if name != _CHANGED or not buffer.startswith(_REMOVED, end):
+            return None
+        changed = buffer[value:end]
+        removed = _removed(buffer, end + 15)
+        at += 19 + length
+    if buffer.startswith(_BEFORE, at):
+        value, at = at + 26, at + 26 + int32(buffer, at + 26)[0]
+        before = buffer[value:at]
+    elif buffer.startswith(_NO_BEFORE, at):
+        at += 26
+    return None if buffer[at] else (changed, removed, before)
+
+
+def _type_bits(buffer: bytes, at: int, size: int) -> bytes | None:
+    """The value of ``_typeBits``, if it is the element of this size that lies here."""
+    if not buffer.startswith(_TYPE_BITS, at) or int32(buffer, at + 11)[0] != size - _TYPE_BITS_BESIDE:
+        return None
+    return buffer[at + _TYPE_BITS_BESIDE : at + size]
 
 
 def _removed(buffer: bytes, at: int) -> tuple[str, ...]:
