@@ -26,7 +26,7 @@ check: $(READY) ## format, lint, types, layers and fast tests: under 30 s
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m tests.side_by_side "$(BIN)/mypy --no-error-summary eventbus tests" \
-	  "$(BIN)/lint-imports --no-cache" "$(BIN)/python -m pytest -q -m 'not services'"
+	  "$(BIN)/lint-imports --no-cache" "$(BIN)/python -m pytest -q -m 'not services and not slow'"
 
 format: $(READY) ## format the code and mend what can be mended mechanically
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .

@@ -15,6 +15,32 @@ from eventbus.devservices import KafkaService, MongoService, RedisService, Unava
 
 T = TypeVar("T")
 
+SLOW_MODULES = {
+    "test_any_yaml",
+    "test_cache",
+    "test_daemon_process",
+    "test_file_crashes",
+    "test_json",
+    "test_mongodb_change",
+    "test_mongodb_course",
+    "test_mongodb_elements",
+    "test_random_schedules",
+    "test_redaction",
+    "test_shop",
+    "test_sink_kit",
+    "test_sqlite",
+    "test_stdout",
+    "test_syntax",
+}
+"""Modules that need no server and yet seconds: `make check` leaves them to `make test`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make check` leaves out."""
+    for item in items:
+        if item.path.stem in SLOW_MODULES:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def mongo() -> Iterator[MongoService]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from math import inf
 
 __all__ = ["Circuit", "CircuitPolicy", "CircuitState"]
 
@@ -52,9 +53,10 @@ class Circuit:
         """Whether attempts may go out freely."""
         return self._open_until is None
 
-    def wait_secs(self, now: float) -> float:
-        """How long until one probe may go out; 0 if one may now."""
-        return 0.0 if self._open_until is None else max(0.0, self._open_until - now)
+    @property
+    def open_until(self) -> float:
+        """The moment from which on one probe may go out; in the past if it is closed."""
+        return -inf if self._open_until is None else self._open_until
 
     def succeeded(self) -> bool:
         """An attempt got an answer about its messages.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import secrets
 import signal
 import socket
@@ -125,7 +126,9 @@ class Play:
             await stack.enter_async_context(receiver)
         client = await stack.enter_async_context(AsyncMongoClient[dict[str, Any]](self._servers.mongo.uri))
         seed = secrets.randbelow(2**32)
-        workload = Workload(client, self._servers.name, self._ledger, rate=self._rate, seed=seed)
+        workload = Workload(
+            client, self._servers.name, self._ledger, rate=self._rate, shops=_shops_for(self._rate), seed=seed
+        )
         await workload.prepare()
         values = variables(
             self._servers, file=self._file, port=self._port, webhook_url=webhook.url, secret=secret
@@ -284,6 +287,11 @@ class Play:
 async def _cancel_after(event: anyio.Event, scope: anyio.CancelScope) -> None:
     await event.wait()
     scope.cancel()
+
+
+def _shops_for(rate: float) -> int:
+    """So many that a majority's answer, some 20 ms on a busy machine, does not hold the rate down."""
+    return min(max(4, math.ceil(rate / 25)), 32)
 
 
 def _free_port() -> int:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import anyio
 import structlog
@@ -173,7 +173,7 @@ class Delivery:
                 return
             entries, messages = await self._sort_out(entries, messages, outcomes, since)
             if entries:
-                await anyio.sleep(backoff.next())
+                await anyio.sleep(max(backoff.next(), _asked_to_wait(outcomes)))
 
     async def _encode(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Message]]:
         """Messages for what can be encoded; what cannot is parked."""
@@ -209,7 +209,9 @@ class Delivery:
         if self._circuit.is_closed():
             return await self._send(messages, since)
         async with self._probe:
-            await anyio.sleep(self._circuit.wait_secs(anyio.current_time()))
+            while anyio.current_time() < self._circuit.open_until:
+                with anyio.CancelScope(deadline=self._circuit.open_until):
+                    await self._changed.wait()  # another attempt, sent earlier, may close it meanwhile
             if not self._circuit.is_closed():
                 return await self._send(messages, since)
         return await self._send(messages, since)
@@ -274,6 +276,8 @@ class Delivery:
                 case Retry():
                     again.append((entry, message))
                     again_keys.add(entry.event.key)
+                case _:
+                    assert_never(outcome)
         return [entry for entry, _ in again], [message for _, message in again]
 
     async def _see_through(self, trial: _Trial, failure: Retry) -> None:
@@ -308,6 +312,8 @@ class Delivery:
                     return await self._park_trial(trial, reason)
                 case Retry():
                     failure = outcome
+                case _:
+                    assert_never(outcome)
             if failure.fault is not Fault.FAILED:
                 trial.progress = before
 
@@ -372,3 +378,9 @@ class Delivery:
 
 def _key(entry: Entry) -> bytes:
     return entry.event.key
+
+
+def _asked_to_wait(outcomes: Sequence[Outcome]) -> float:
+    """How long a sink that is not there asked us to wait, at the most."""
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
+    return max((one.after_secs or 0.0 for one in failures if one.fault is not Fault.FAILED), default=0.0)

@@ -57,11 +57,12 @@ class SharedSink:
                 await stack.enter_async_context(self._slots)
             try:
                 outcomes = await self.sink.send(messages)
+                answers = len(outcomes)
             except Exception as error:
                 log.exception("sink_raised", sink=self.name)
                 return [Retry(Fault.FAILED, f"the sink raised {type(error).__name__}")] * len(messages)
-        if len(outcomes) != len(messages):
-            log.error("sink_miscounted", sink=self.name, messages=len(messages), outcomes=len(outcomes))
+        if answers != len(messages):
+            log.error("sink_miscounted", sink=self.name, messages=len(messages), outcomes=answers)
             return [Retry(Fault.FAILED, "the sink returned a wrong number of outcomes")] * len(messages)
         return outcomes
 

@@ -8,7 +8,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from eventbus.model import Batch, Fault
 
-__all__ = ["REGISTRY", "RouteMetrics", "build_info", "lease_held", "reader_reopened", "state_saved"]
+__all__ = [
+    "REGISTRY",
+    "RouteMetrics",
+    "build_info",
+    "events_read",
+    "lease_held",
+    "reader_reopened",
+    "state_saved",
+    "subscription_restarted",
+]
 
 REGISTRY = CollectorRegistry()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.register_assert_rewrite("eventbus.testing.sinks")
+pytest.register_assert_rewrite("eventbus.testing.driving", "eventbus.testing.sinks")
 
 from eventbus.testing.harness import Changes, PlainEncoder, Received, SinkHarness, TargetOutage  # noqa: E402 - after the rewrite hook
 from eventbus.testing.sinks import SinkContract, SinkOutageContract, SinkRejectionContract  # noqa: E402 - as above

@@ -17,14 +17,11 @@ hang into a failure.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from itertools import count
 from typing import ClassVar
 
 import anyio
-import anyio.lowlevel
 import pytest
 from pydantic import ValidationError
 
@@ -33,16 +30,26 @@ from eventbus.sdk import (
     Delivered,
     EncodingError,
     Event,
-    Fault,
     Message,
-    Outcome,
     Rejected,
-    Retry,
     Sink,
     SinkTraits,
     Unreachable,
 )
-from eventbus.testing.harness import Changes, PlainEncoder, Received, SinkHarness, TargetOutage
+from eventbus.testing.driving import (
+    assert_unavailable,
+    by_id,
+    cancel_after,
+    deliver,
+    encoded,
+    first_deliveries,
+    ids_by_key,
+    open_patiently,
+    opened,
+    send_what_was_encoded,
+    until_sent,
+)
+from eventbus.testing.harness import Changes, PlainEncoder, SinkHarness, TargetOutage
 
 __all__ = ["SinkContract", "SinkOutageContract", "SinkRejectionContract"]
 
@@ -73,7 +80,7 @@ class SinkContract(_Kit):
             messages = encoded(sink, changes.distinct(min(sink.traits.max_batch, 50)))
             outcomes = await sink.send(messages)
         assert list(outcomes) == [DELIVERED] * len(messages)
-        assert _by_id(await harness.received()) == {message.event.id: [message.body] for message in messages}
+        assert by_id(await harness.received()) == {message.event.id: [message.body] for message in messages}
 
     async def test_delivers_the_largest_batch_it_asks_for(
         self, harness: SinkHarness, changes: Changes
@@ -83,7 +90,7 @@ class SinkContract(_Kit):
             messages = encoded(sink, changes.distinct(sink.traits.max_batch))
             outcomes = await sink.send(messages)
         assert list(outcomes) == [DELIVERED] * len(messages)
-        assert set(_by_id(await harness.received())) == {message.event.id for message in messages}
+        assert set(by_id(await harness.received())) == {message.event.id for message in messages}
 
     async def test_keeps_the_order_of_a_key(self, harness: SinkHarness, changes: Changes) -> None:
         """Messages of one key take effect in the order in which a route hands them over."""
@@ -92,7 +99,7 @@ class SinkContract(_Kit):
             await deliver(sink, messages, self.patience_secs)
         received = await harness.received()
         assert len(received) == len(messages)
-        assert _ids_by_key(messages, received) == _ids_by_key(messages)
+        assert ids_by_key(messages, received) == ids_by_key(messages)
 
     async def test_sends_of_several_tasks_do_not_mix_up(self, harness: SinkHarness, changes: Changes) -> None:
         """The lanes of several routes call `send` at once."""
@@ -104,7 +111,7 @@ class SinkContract(_Kit):
         received = await harness.received()
         everything = [message for messages in lanes for message in messages]
         assert len(received) == len(everything)
-        assert _ids_by_key(everything, received) == _ids_by_key(everything)
+        assert ids_by_key(everything, received) == ids_by_key(everything)
 
     async def test_the_same_event_gives_the_same_message(
         self, harness: SinkHarness, changes: Changes
@@ -117,8 +124,8 @@ class SinkContract(_Kit):
             await deliver(sink, [second], self.patience_secs)
         assert (first.body, first.key, first.target) == (second.body, second.key, second.target)
         assert list(first.headers) == list(second.headers)
-        assert set(_by_id(await harness.received())) == {event.id}
-        assert set(_by_id(await harness.received())[event.id]) == {first.body}
+        assert set(by_id(await harness.received())) == {event.id}
+        assert set(by_id(await harness.received())[event.id]) == {first.body}
 
     async def test_a_message_larger_than_a_batch_is_taken_or_refused(
         self, harness: SinkHarness, changes: Changes
@@ -130,7 +137,7 @@ class SinkContract(_Kit):
             outcome = made if isinstance(made, Rejected) else (await sink.send([made]))[0]
             await deliver(sink, encoded(sink, [changes.change("small")]), self.patience_secs)
         assert isinstance(outcome, Delivered | Rejected), outcome
-        assert (event.id in _by_id(await harness.received())) == isinstance(outcome, Delivered)
+        assert (event.id in by_id(await harness.received())) == isinstance(outcome, Delivered)
 
     async def test_an_event_that_cannot_be_encoded_is_refused_before_sending(
         self, harness: SinkHarness, changes: Changes
@@ -149,10 +156,10 @@ class SinkContract(_Kit):
         """A route that is stopped in the middle of a send does not spoil the sink for the others."""
         async with opened(harness.make_sink(), self.patience_secs) as sink:
             for steps in range(8):
-                await _cancel_after(steps, sink, encoded(sink, [changes.change("cancelled")]))
+                await cancel_after(steps, sink, encoded(sink, [changes.change("cancelled")]))
             messages = encoded(sink, changes.distinct(3))
             await deliver(sink, messages, self.patience_secs)
-        assert {message.event.id for message in messages} <= set(_by_id(await harness.received()))
+        assert {message.event.id for message in messages} <= set(by_id(await harness.received()))
 
     async def test_close_may_come_at_any_time_and_again(self, harness: SinkHarness) -> None:
         """Before `open`, after it, and twice."""
@@ -188,13 +195,13 @@ class SinkRejectionContract(_Kit):
         async with opened(harness.make_sink(), self.patience_secs) as sink:
             events = [changes.change("before"), self.poison(changes), changes.change("after")]
             results = [sink.encode(event, PlainEncoder()) for event in events]
-            outcomes = await _send_what_was_encoded(sink, results)
+            outcomes = await send_what_was_encoded(sink, results)
             again = await deliver(sink, encoded(sink, [changes.change("later")]), self.patience_secs)
         assert [type(outcome) for outcome in outcomes] == [type(DELIVERED), Rejected, type(DELIVERED)]
         assert isinstance(outcomes[1], Rejected)
         assert outcomes[1].reason
         assert again == 1
-        received = set(_by_id(await harness.received()))
+        received = set(by_id(await harness.received()))
         assert {events[0].id, events[2].id} <= received
         assert events[1].id not in received
 
@@ -215,7 +222,7 @@ class SinkOutageContract(_Kit):
                     with anyio.fail_after(self.patience_secs):
                         assert_unavailable(await sink.send(later), len(later))
             await deliver(sink, later, self.patience_secs)
-        received = set(_by_id(await harness.received()))
+        received = set(by_id(await harness.received()))
         assert {message.event.id for message in messages + later} <= received
 
     async def test_nothing_is_lost_when_the_target_dies_under_load(
@@ -237,13 +244,13 @@ class SinkOutageContract(_Kit):
             async with anyio.create_task_group() as tasks:
                 for lane in range(3):
                     tasks.start_soon(produce, lane)
-                await _until_sent(sent, 24)
+                await until_sent(sent, 24)
                 async with harness.outage():
                     pass
-                await _until_sent(sent, len(sent) + 24)
+                await until_sent(sent, len(sent) + 24)
                 stop.set()
         received = await harness.received()
-        assert _first_deliveries(sent, received) == _ids_by_key(sent)
+        assert first_deliveries(sent, received) == ids_by_key(sent)
 
     async def test_opening_waits_for_the_target(self, harness: TargetOutage, changes: Changes) -> None:
         """`open` during an outage says Unreachable, if the sink looks at all; the next try succeeds."""
@@ -253,136 +260,3 @@ class SinkOutageContract(_Kit):
                 await sink.open()
         async with opened(sink, self.patience_secs):
             await deliver(sink, encoded(sink, [changes.change("a")]), self.patience_secs)
-
-
-def encoded(sink: Sink, events: Iterable[Event]) -> list[Message]:
-    """The messages of events that every sink can carry."""
-    messages = []
-    for event in events:
-        made = sink.encode(event, PlainEncoder())
-        assert isinstance(made, Message), made
-        messages.append(made)
-    return messages
-
-
-@asynccontextmanager
-async def opened(sink: Sink, patience_secs: float) -> AsyncIterator[Sink]:
-    """Open the sink, and close it however the block ends."""
-    try:
-        with anyio.fail_after(patience_secs):
-            await open_patiently(sink)
-        yield sink
-    finally:
-        with anyio.move_on_after(patience_secs, shield=True) as scope:
-            await sink.close()
-        assert not scope.cancelled_caught, "close did not return"
-
-
-async def open_patiently(sink: Sink) -> None:
-    """Open as the daemon does: again for as long as the target is away."""
-    while True:
-        try:
-            return await sink.open()
-        except Unreachable:
-            await anyio.sleep(0.05)
-
-
-async def deliver(sink: Sink, messages: Sequence[Message], patience_secs: float) -> int:
-    """Send as a lane does: in order, in calls as large as the sink takes, until all are delivered.
-
-    Returns:
-        How many were delivered; a rejected message fails the test.
-    """
-    with anyio.fail_after(patience_secs):
-        for call in _calls(sink.traits, messages):
-            await _deliver_one_call(sink, call)
-    return len(messages)
-
-
-async def _deliver_one_call(sink: Sink, call: Sequence[Message]) -> None:
-    remaining = list(call)
-    while remaining:
-        outcomes = await sink.send(remaining)
-        assert len(outcomes) == len(remaining)
-        rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-        assert not rejected, rejected
-        pairs = zip(remaining, outcomes, strict=True)
-        remaining = [message for message, outcome in pairs if isinstance(outcome, Retry)]
-        if remaining:
-            await anyio.sleep(0.05)
-
-
-def _calls(traits: SinkTraits, messages: Sequence[Message]) -> list[list[Message]]:
-    """Cut into calls of `send` within the sink's bounds; no key twice in a call unless it keeps order."""
-    calls: list[list[Message]] = []
-    for message in messages:
-        if not calls or not _fits(traits, calls[-1], message):
-            calls.append([])
-        calls[-1].append(message)
-    return calls
-
-
-def _fits(traits: SinkTraits, call: Sequence[Message], message: Message) -> bool:
-    size = sum(len(other.body) for other in call) + len(message.body)
-    repeated = any(other.event.key == message.event.key for other in call)
-    return (
-        len(call) < traits.max_batch
-        and size <= traits.max_batch_bytes
-        and (traits.keeps_order or not repeated)
-    )
-
-
-async def _send_what_was_encoded(sink: Sink, results: Sequence[Message | Rejected]) -> list[Outcome]:
-    messages = [made for made in results if isinstance(made, Message)]
-    sent: list[Outcome] = []
-    for call in _calls(sink.traits, messages):
-        sent.extend(await sink.send(call))
-    outcomes = iter(sent)
-    return [next(outcomes) if isinstance(made, Message) else made for made in results]
-
-
-async def _cancel_after(steps: int, sink: Sink, messages: Sequence[Message]) -> None:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(sink.send, messages)
-        for _ in range(steps):
-            await anyio.lowlevel.checkpoint()
-        tasks.cancel_scope.cancel()
-
-
-async def _until_sent(sent: Sequence[Message], number: int) -> None:
-    while len(sent) < number:  # noqa: ASYNC110 - the producers are the code under test's own callers
-        await anyio.sleep(0.01)
-
-
-def assert_unavailable(outcomes: Sequence[Outcome], number: int) -> None:
-    """Every message asks for another try, with a reason, and the fault is the target's."""
-    assert len(outcomes) == number
-    for outcome in outcomes:
-        assert isinstance(outcome, Retry), outcome
-        assert outcome.fault is Fault.UNAVAILABLE, outcome
-        assert outcome.reason
-
-
-def _by_id(received: Iterable[Received]) -> dict[str, list[bytes]]:
-    bodies: dict[str, list[bytes]] = defaultdict(list)
-    for message in received:
-        bodies[message.id].append(message.body)
-    return dict(bodies)
-
-
-def _ids_by_key(
-    messages: Sequence[Message], received: Sequence[Received] | None = None
-) -> dict[bytes, list[str]]:
-    """The ids of each key, in the order of `messages` or as they were received."""
-    keys = {message.event.id: message.event.key for message in messages}
-    ids = [message.event.id for message in messages] if received is None else [item.id for item in received]
-    by_key: dict[bytes, list[str]] = defaultdict(list)
-    for event_id in ids:
-        by_key[keys[event_id]].append(event_id)
-    return dict(by_key)
-
-
-def _first_deliveries(messages: Sequence[Message], received: Sequence[Received]) -> dict[bytes, list[str]]:
-    seen = {item.id: item for item in reversed(received)}
-    firsts = sorted(seen.values(), key=received.index)
-    return _ids_by_key(messages, firsts)

@@ -80,6 +80,7 @@ _OF_KIND: Final[Mapping[str, tuple[str, Callable[[Validator, Any, Any, Any], boo
     "minLength": ("string", lambda _, value, wanted, __: len(value) >= wanted),
     "minimum": ("number", lambda _, value, wanted, __: bool(value >= wanted)),
     "maximum": ("number", lambda _, value, wanted, __: bool(value <= wanted)),
+    "exclusiveMinimum": ("number", lambda _, value, wanted, __: bool(value > wanted)),
     "items": ("array", Validator.items),
     "minItems": ("array", lambda _, value, wanted, __: len(value) >= wanted),
     "maxItems": ("array", lambda _, value, wanted, __: len(value) <= wanted),

@@ -193,6 +193,7 @@ def test_references_that_lead_nowhere(tmp_path: Path, written: str, message: str
         ("{type: feed, path: p, timeout: '${F}'}", f".timeout: {NO_DURATION}, got '${{F}}'"),
         ("{type: feed, path: p, timeout: '${Q}'}", f'.timeout: {NO_DURATION}, got "${{Q}}"'),
         ("{type: '${S}'}", ".type: unknown type '${S}' (known: feed, hook, rude)"),
+        ("{type: '${FED}'}", ".type: unknown type '${FED}' (known: feed, hook, rude)"),
         ("{type: hook, url: '${S}'}", ".url: '${S}' is no address of the web"),
         ("{type: hook, url: 'a ${S} b ${F}'}", ".url: 'a ${S} b ${F}' is no address of the web"),
         ("{type: hook, url: 'https://h/${S}', scheme: none}", ": https://h/${S} wants signing"),
@@ -202,7 +203,7 @@ def test_references_that_lead_nowhere(tmp_path: Path, written: str, message: str
     ],
 )
 def test_what_was_put_in_is_never_shown(tmp_path: Path, sink: str, message: str) -> None:
-    environ = {"S": "hunter2", "Z": "-31337", "F": "5", "Q": "it's\nhunter2", "APPEN": "appen"}
+    environ = {"S": "hunter2", "Z": "-31337", "F": "5", "Q": "it's\nhunter2", "APPEN": "appen", "FED": "fed"}
     (tmp_path / "token").write_text("hunter2\n")
 
     (problem,) = problems_of(with_sink(sink), tmp_path, environ)
@@ -214,7 +215,7 @@ def test_what_was_put_in_is_never_shown(tmp_path: Path, sink: str, message: str)
 def test_a_sink_named_by_a_variable_is_not_shown(tmp_path: Path) -> None:
     text = with_sink("{type: feed, path: x}").replace("[feed]", "['${S}']")
 
-    assert problems_of(text, tmp_path, {"S": "hunter2"}) == [
+    assert problems_of(text, tmp_path, {"S": "fed"}) == [
         "c.yaml:5:47: subscriptions.orders.routes[0]: sink '${S}' is not declared (declared sinks: feed)"
     ]
 

@@ -156,8 +156,10 @@ async def test_stop_finishes_what_is_begun_and_begins_nothing(client: Client, fr
 async def test_cancelling_finishes_what_is_under_way(client: Client, fresh_database: str) -> None:
     ledger = Ledger()
     start = await start_of(client, fresh_database)
+    workload = Workload(client, fresh_database, ledger, seed=5)
+    await workload.prepare()  # collections that a transaction makes would be a conflict with the next one
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Workload(client, fresh_database, ledger, seed=5).run)
+        tasks.start_soon(workload.run)
         await reached(ledger, 50)
         tasks.cancel_scope.cancel()
 

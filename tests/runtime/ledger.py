@@ -16,6 +16,8 @@ from tests.runtime.history import Fate, History, fate_of
 
 __all__ = ["Arrival", "RouteLedger", "Stay"]
 
+_ROUNDING_SECS = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -44,6 +46,7 @@ class Stay:
     arrived: set[str] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
     rejected: set[str] = field(default_factory=set)
+    not_before: dict[str, float] = field(default_factory=dict)
     failures: dict[str, list[int]] = field(default_factory=dict)
     under_way: set[bytes] = field(default_factory=set)
     latest: dict[bytes, str] = field(default_factory=dict)
@@ -101,10 +104,14 @@ class RouteLedger:
 
     # What happens
 
-    def sending(self, stay: Stay, event: Event) -> None:
+    def sending(self, stay: Stay, event: Event, now: float) -> None:
         """An attempt with an event begins."""
         if event.token in stay.confirmed:
             self._violated(f"{self.name}: {event} is sent again after it was delivered")
+        if event.id in self.letters:
+            self._violated(f"{self.name}: {event} is sent again after it was parked")
+        if now < stay.not_before.get(event.token, now) - _ROUNDING_SECS:
+            self._violated(f"{self.name}: {event} is sent again sooner than the sink asked for")
 
     def arrived(self, stay: Stay, arrival: Arrival, route: Route) -> None:
         """The target has an event."""
@@ -119,8 +126,10 @@ class RouteLedger:
         self._passed.setdefault(event.token, "delivered")
         stay.arrived.add(event.token)
 
-    def answered(self, stay: Stay, event: Event, outcome: Outcome) -> None:
+    def answered(self, stay: Stay, event: Event, outcome: Outcome, now: float) -> None:
         """The engine learned what became of an attempt."""
+        if isinstance(outcome, Retry) and outcome.after_secs:
+            stay.not_before[event.token] = now + outcome.after_secs
         match outcome:
             case Delivered():
                 stay.answers += 1
@@ -136,6 +145,8 @@ class RouteLedger:
     def parked(self, stay: Stay, letter: DeadLetter) -> None:
         """A dead letter became durable."""
         event = letter.event
+        if event.id in stay.set_aside:
+            self._violated(f"{self.name}: {event} is parked again, though it was parked when this life began")
         if event.token in stay.confirmed:
             self._violated(f"{self.name}: {event} is parked though it was delivered")
         if problem := self._unfounded(stay, letter):

@@ -83,6 +83,7 @@ class Schedule:
     store_troubles: tuple[StoreTrouble, ...]
     batch: int
     stage_secs: float
+    every_secs: float
     shared_sink: bool
 
 
@@ -173,6 +174,7 @@ def _world_plan(schedule: Schedule) -> WorldPlan:
         seed=schedule.seed,
         pace=Pace(batch=schedule.batch, poll_secs=0.02, idle_secs=0.5),
         stages=[FateStage(schedule.stage_secs)],
+        every_secs=schedule.every_secs,
         drain_timeout_secs=10.0,
     )
 
@@ -193,7 +195,7 @@ _FATES: Sequence[Fate] = [Fate.DELIVER] * 12 + [Fate.FILTER, Fate.FILTER, Fate.P
 
 _changes = st.builds(
     Change,
-    gap_secs=st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.0, 0.01, 0.01, 0.05, 0.05, 0.3, 1.0]),
+    gap_secs=st.sampled_from([0.0] * 8 + [0.01, 0.05, 0.3, 1.0]),
     key=st.sampled_from([*_KEYS * 5, None]),
     size=st.sampled_from([1, 1, 5, 20, 60]),
     fate=st.sampled_from(_FATES),
@@ -205,16 +207,17 @@ def _troubles(draw: st.DrawFn) -> Trouble:
     kind = draw(
         st.sampled_from(
             [
-                *("failing", "failing", "rejecting", "unavailable", "busy", "unauthorised", "lying", "lost"),
-                *("raising", "miscounting", "slow", "hanging", "closed"),
+                *("failing", "failing", "failing", "lying", "lying", "rejecting", "rejecting"),
+                *("unavailable", "unavailable", "busy", "busy", "unauthorised", "lost"),
+                *("raising", "miscounting", "slow", "slow", "hanging", "closed"),
             ]
         )
     )
-    start = draw(_secs(12))
+    start = draw(st.one_of(st.just(0.0), _secs(4)))
     return Trouble(
         kind,
         start=start,
-        end=min(HEALED_SECS, start + draw(_secs(15))),
+        end=min(HEALED_SECS, start + draw(st.one_of(_secs(2), _secs(20)))),
         keys=draw(st.sampled_from([frozenset[str](), frozenset({"k0"}), frozenset({"k0", "k1"})])),
         times=draw(st.sampled_from([1, 2, 3, 10, 1_000_000])),
         secs=draw(st.sampled_from([0.05, 0.5, 3.0])),
@@ -223,11 +226,11 @@ def _troubles(draw: st.DrawFn) -> Trouble:
 
 @st.composite
 def _store_troubles(draw: st.DrawFn) -> StoreTrouble:
-    start = draw(_secs(12))
+    start = draw(_secs(5))
     return StoreTrouble(
         draw(st.sampled_from(["away", "hanging", "lost_answer"])),
         start=start,
-        end=min(HEALED_SECS, start + draw(_secs(18))),
+        end=min(HEALED_SECS, start + draw(st.one_of(_secs(2), _secs(20)))),
         calls=draw(st.sampled_from([frozenset[str](), frozenset({"save"}), frozenset({"park"})])),
     )
 
@@ -255,8 +258,8 @@ _policies = st.builds(
         initial_open_secs=st.sampled_from([0.1, 1.0]),
         max_open_secs=st.just(5.0),
     ),
-    window_events=st.sampled_from([1, 2, 7, 16, 40]),
-    window_size=st.sampled_from([30, 100, 1 << 20]),
+    window_events=st.sampled_from([1, 3, 8, 16, 40, 64, 64, 256]),
+    window_size=st.sampled_from([30, 100, 1 << 20, 1 << 20]),
     lanes=st.sampled_from([None, 1, 3]),
 )
 
@@ -271,7 +274,7 @@ _routes = st.builds(
 _endings = st.builds(
     Ending,
     kind=st.sampled_from(["crash", "crash", "stop", "usurp"]),
-    after_secs=_secs(6),
+    after_secs=st.one_of(_secs(1), _secs(5)),
     reclaim=st.booleans(),
 )
 
@@ -284,5 +287,6 @@ schedules = st.builds(
     store_troubles=_many(_store_troubles(), 0, 2),
     batch=st.sampled_from([1, 4, 16, 64]),
     stage_secs=st.sampled_from([0.0, 0.0, 0.05]),
+    every_secs=st.sampled_from([0.2, 1.0]),
     shared_sink=st.booleans(),
 )

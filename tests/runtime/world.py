@@ -247,7 +247,7 @@ class Life(Witness):
         self._world.step()
         stay = self.stay(route)
         for message in messages:
-            self._world.ledgers[route].sending(stay, message.event)
+            self._world.ledgers[route].sending(stay, message.event, anyio.current_time())
         keys = {message.event.key for message in messages}
         if both := keys & stay.under_way:
             self._world.violated(f"{route}: two attempts at once with {both}")
@@ -264,7 +264,7 @@ class Life(Witness):
         stay = self.stay(route)
         for message, outcome in zip(messages, outcomes, strict=True):
             stay.under_way.discard(message.event.key)
-            self._world.ledgers[route].answered(stay, message.event, outcome)
+            self._world.ledgers[route].answered(stay, message.event, outcome, anyio.current_time())
 
     def misused(self, text: str) -> None:
         """See `Answers`."""

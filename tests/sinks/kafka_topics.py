@@ -35,7 +35,8 @@ async def create_topic(
     """A topic that only this test uses; an underscore in the name of a setting stands for a dot."""
     name = name or new_topic_name()
     settings = {key.replace("_", "."): value for key, value in configuration.items()}
-    while not await _created(servers, NewTopic(name, partitions, 1, topic_configs=settings)):
+    topic = NewTopic(name, partitions, 1, topic_configs=settings)
+    while not await _created(servers, topic):  # noqa: ASYNC110 - the broker sends no word when it is ready
         await anyio.sleep(0.1)
     return name
 

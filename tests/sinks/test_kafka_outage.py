@@ -132,8 +132,9 @@ async def test_a_killed_producer_does_not_finish_connecting(own_kafka: KafkaServ
             connection.close()
         batch = producer.create_batch()
         batch.append(timestamp=None, key=b"k", value=b"v", headers=[])
-        await producer.send_batch(batch, topic, partition=0)
+        answer = await producer.send_batch(batch, topic, partition=0)
         await anyio.sleep(0.5)  # until the kernel has connected: there is nothing to see it by
+        assert not answer.done()
         producer.kill()
     finally:
         own_kafka.resume()

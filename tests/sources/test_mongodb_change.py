@@ -159,15 +159,33 @@ def same(event: Event, seen: Document) -> None:
     assert list(event.removed) == update.get("removedFields", [])
 
 
-@given(st.permutations(list(change())), DOCUMENTS)
-def test_any_order_of_fields_and_any_further_fields(order: list[str], further: Document) -> None:
+UPDATE = change(
+    operationType="update",
+    updateDescription={"updatedFields": {"a": 1}, "removedFields": ["b", "c.d"], "truncatedArrays": []},
+    fullDocumentBeforeChange={"_id": 1, "b": 2},
+)
+
+
+@given(st.permutations(list(UPDATE)), st.integers(0, len(UPDATE)), DOCUMENTS)
+def test_any_order_of_fields_and_any_further_fields(order: list[str], place: int, further: Document) -> None:
     """Where the server puts its fields, and what else it sends, makes no difference."""
-    plain = change()
-    more = {f"new{name}": value for name, value in further.items()}
-    mixed = {name: plain[name] for name in order[:3]} | more | {name: plain[name] for name in order[3:]}
-    (expected,) = ChangeDecoder().events(reply_of(plain))
+    new = {f"new{name}": value for name, value in further.items()}
+    mixed = (
+        {name: UPDATE[name] for name in order[:place]} | new | {name: UPDATE[name] for name in order[place:]}
+    )
+    (expected,) = ChangeDecoder().events(reply_of(UPDATE))
     (event,) = ChangeDecoder().events(reply_of(mixed))
     assert slots(event) | {"size": 0} == slots(expected) | {"size": 0}
+
+
+def test_what_stands_last() -> None:
+    """A field that the quick way does not expect at the end is not passed over."""
+    last = {name: UPDATE[name] for name in UPDATE if name != "updateDescription"}
+    last["updateDescription"] = UPDATE["updateDescription"]
+    (event,) = ChangeDecoder().events(reply_of(last))
+    assert event.removed == ("b", "c.d")
+    decoder = ChangeDecoder()
+    assert decoder.events(reply_of(change(splitEvent={"fragment": 1, "of": 2}))) == []
 
 
 @pytest.mark.parametrize("behind", [b"", bson.encode(change())], ids=["end of bytes", "another change"])

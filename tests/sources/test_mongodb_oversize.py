@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bson
 import pytest
 from structlog.testing import capture_logs
 
@@ -10,8 +11,9 @@ from tests.sources.watching import Document, Watch, document, ids
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 
-LARGE = 16 * 1024 * 1024 - 200
-"""Characters that nearly fill a document: one image fits into a change, two do not."""
+LARGE = 6_000_000
+"""Characters of a text: the images before and after an update and what it set are too much for one document,
+which may have 16 MiB."""
 IMAGES: Document = {"full_document": "required", "before": "required"}
 
 
@@ -24,6 +26,19 @@ async def large_changes(watch: Watch) -> None:
         await orders.insert_one({"_id": key, "text": "a" * LARGE})
         await orders.update_one({"_id": key}, {"$set": {"text": "b" * LARGE}})
     await orders.insert_many([{"_id": i} for i in range(5)])
+
+
+async def test_a_document_as_large_as_can_be(either_watch: Watch) -> None:
+    """A document of all of 16 MiB comes like any other, on a server that splits and on one that cannot."""
+    watch = either_watch
+    text = "a" * (16 * 1024 * 1024 - len(bson.encode({"_id": 1, "text": ""})))
+    reading = await watch.reader()
+    for written in ({"_id": 0}, {"_id": 1, "text": text}, {"_id": 2}):
+        await watch.database.orders.insert_one(dict(written))
+    events = await reading.events(3)
+    assert ids(events) == [0, 1, 2]
+    assert len(bson.encode({"_id": 1, "text": text})) == 16 * 1024 * 1024
+    assert document(events[1].document)["text"] == text
 
 
 async def test_split_changes(watch: Watch) -> None:
@@ -107,7 +122,9 @@ async def test_where_the_server_cannot_split(old_watch: Watch) -> None:
 
 async def test_a_field_too_large_to_be_split(watch: Watch) -> None:
     """A stage of the user may make one field larger than any fragment: such a change is parked, too."""
-    both = {"$set": {"fullDocument.before": "$fullDocumentBeforeChange"}}
-    events, parked = await parked_and_around(watch, {**IMAGES, "pipeline": [both]})
+    parts = {"after": "$fullDocument", "before": "$fullDocumentBeforeChange", "update": "$updateDescription"}
+    events, parked = await parked_and_around(
+        watch, {**IMAGES, "pipeline": [{"$set": {"fullDocument": parts}}]}
+    )
     assert ids([slot.event for slot in parked]) == ["large", "also"]
     assert len(events) == 8

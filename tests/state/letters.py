@@ -132,6 +132,7 @@ def odd_events() -> dict[str, Event]:
         ),
         "own_key": event(8, key=b"\0\xff key\nwith anything"),
         "key_with_dollar": event(9, document_key=bson.encode({"_id": {"$a": 1, "b.c": nested(60)}})),
+        "deep_key": event(15, document_key=bson.encode({"_id": nested(110)})),
         "key_of_all_types": event(10, document_key=bson.encode({"_id": everything()})),
         "big_key": event(11, document_key=bson.encode({"_id": "k" * 3_000_000})),
         "no_cluster_time": event(12, cluster_time=None, time_ms=-1, size=2**40),

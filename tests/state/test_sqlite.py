@@ -186,6 +186,19 @@ async def test_a_commit_is_on_disk_before_it_returns(store: SqliteStore) -> None
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
+async def test_a_save_that_fails_half_way_writes_nothing(store: SqliteStore) -> None:
+    leases = [await store.acquire(name, lease_secs=600, reclaim=False) for name in ("s", "t")]
+    saves = [
+        Save(lease, {"r": Position(token)})
+        for lease, token in zip(leases, ["1", "\ud800"], strict=True)
+        if lease is not None
+    ]
+    with pytest.raises(UnicodeEncodeError):
+        await store.save(saves, lease_secs=600)
+    assert await store.positions("s") == {}
+    assert await store.save(saves[:1], lease_secs=600) == [True]
+
+
 async def test_somebody_elses_transaction_is_waited_for(path: Path, store: SqliteStore) -> None:
     lease = await store.acquire("s", lease_secs=600, reclaim=False)
     assert lease is not None

@@ -1,0 +1,66 @@
+"""Every model that users write, by the heading under which its options are documented."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from eventbus.config import models
+from eventbus.registry import Registry
+
+__all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models"]
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "The sections": models.Document,
+    "`mongodb`": models.MongoDBSection,
+    "`state` with `type: mongodb`": models.MongoDBStateSection,
+    "`state` with `type: sqlite`": models.SQLiteStateSection,
+    "`server`": models.ServerSection,
+    "`log`": models.LogSection,
+    "`daemon`": models.DaemonSection,
+    "`defaults`": models.DefaultsSection,
+    "`retry`": models.RetryPolicy,
+    "`window`": models.WindowPolicy,
+    "`circuit`": models.CircuitPolicy,
+    "`subscriptions.<name>`": models.SubscriptionSection,
+    "`routes`": models.RouteSection,
+}
+
+
+def plugin_models() -> dict[str, type[BaseModel]]:
+    """The options of the built-in sinks and sources, and the models inside them, by heading."""
+    registry = Registry.from_entry_points()
+    found: dict[str, type[BaseModel]] = {}
+    for name in registry.sinks:
+        found |= _with_inner(f"`sinks.<name>` with `type: {name}`", name, registry.sink(name).Options)
+    for name in registry.sources:
+        found |= _with_inner(f"`source` with `type: {name}`", name, registry.source(name).Options)
+    return {heading: model for heading, model in found.items() if model.__module__.startswith("eventbus.")}
+
+
+def documented_models() -> dict[str, type[BaseModel]]:
+    """All of them."""
+    return SECTIONS | plugin_models()
+
+
+def is_typed(heading: str) -> bool:
+    """Whether a key `type` decides that a mapping is this one."""
+    return heading.startswith("`state` with")
+
+
+def _with_inner(heading: str, type_name: str, model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    found = {heading: model}
+    for name, field in model.model_fields.items():
+        for inner in _models_in(field.annotation):
+            found |= _with_inner(f"`{name}` of `type: {type_name}`", type_name, inner)
+    return found
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _models_in(argument)

@@ -1,0 +1,55 @@
+"""The plugin that plugins/README.md shows works: it can be configured, and passes its own contract tests."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+import types
+from pathlib import Path
+
+import pytest
+
+from eventbus.config import load
+from eventbus.registry import Registry
+from tests.docs.pages import ROOT, Block, blocks
+
+PAGE = ROOT / "plugins/README.md"
+
+
+def _module(block: Block) -> types.ModuleType:
+    """The module that a block's first line names, as if its package were installed."""
+    module = types.ModuleType(block.text.partition("\n")[0].removeprefix("# ").removesuffix(".py"))
+    sys.modules[module.__name__] = module
+    exec(compile("\n" * (block.line - 1) + block.text, str(PAGE), "exec"), module.__dict__)
+    return module
+
+
+PLUGIN, TESTS = [_module(block) for block in blocks("python", PAGE)]
+TestSpool = TESTS.TestSpool
+"""The page's own tests, collected here."""
+
+
+def test_its_sink_can_be_configured(tmp_path: Path) -> None:
+    """By the type that its entry point names."""
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        f"mongodb: {{uri: 'mongodb://localhost/?replicaSet=rs0'}}\n"
+        f"sinks: {{files: {{type: spool, folder: '{tmp_path}'}}}}\n"
+        f"subscriptions: {{orders: {{source: {{database: shop}}, routes: [files]}}}}\n"
+    )
+    registry = Registry(sinks={"spool": PLUGIN.SpoolSink}, sources=Registry.from_entry_points().sources)
+    assert load([file], registry, {}).sinks["files"].cls is PLUGIN.SpoolSink
+
+
+def test_its_entry_point_is_one_that_is_looked_for() -> None:
+    """The group is known, and what it names is on the page."""
+    (toml,) = blocks("toml", PAGE)
+    groups = tomllib.loads(toml.text)["project"]["entry-points"]
+    assert groups == {"eventbus.sinks": {"spool": "eventbus_spool:SpoolSink"}}
+
+
+@pytest.mark.parametrize("group", ["eventbus.sinks", "eventbus.sources"])
+def test_the_built_in_types_are_registered_in_the_same_way(group: str) -> None:
+    """As the page says."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"][group]
