@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check format lint types layers fast test proof mutants demo fetch clean
+.PHONY: help setup check format test proof mutants demo fetch clean
 .DEFAULT_GOAL := help
 
 help: ## this list

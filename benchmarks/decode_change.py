@@ -66,9 +66,8 @@ def with_decoder(replies: Sequence[bytes]) -> int:
 def in_general(replies: Sequence[bytes]) -> int:
     namespaces, count = Namespaces(), 0
     for raw in replies:
-        changes = Reply.of(raw).changes
         for start in Reply.of(raw).starts():
-            event_of(elements(changes, start), namespaces, size=int32(changes, start)[0])
+            event_of(elements(raw, start), namespaces, size=int32(raw, start)[0])
             count += 1
     return count
 

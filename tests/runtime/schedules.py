@@ -109,8 +109,7 @@ def play(schedule: Schedule) -> World:
             tasks.start_soon(happen)
             for ending in schedule.endings:
                 await _live(world, ending)
-            await anyio.sleep_until(HEALED_SECS)
-            await _live_to_the_end(world, lambda: happened)
+            await _live_to_the_end(world, lambda: happened and anyio.current_time() >= HEALED_SECS)
 
     world.play(scene, within_secs=HEALED_SECS + 600.0)
     return world
@@ -130,10 +129,10 @@ async def _live(world: World, ending: Ending) -> None:
     await life.crash()
 
 
-async def _live_to_the_end(world: World, happened: Callable[[], bool]) -> None:
+async def _live_to_the_end(world: World, healed: Callable[[], bool]) -> None:
     while True:
         life = world.begin()
-        await world.until(partial(_is_over, world, life, happened))
+        await world.until(partial(_is_over, world, life, healed))
         if not life.over.is_set():
             break
         assert isinstance(life.fault, LeaseLost)
@@ -149,10 +148,10 @@ async def _stop(world: World, life: Life) -> None:
         await life.stop()
 
 
-def _is_over(world: World, life: Life, happened: Callable[[], bool]) -> bool:
+def _is_over(world: World, life: Life, healed: Callable[[], bool]) -> bool:
     routes = life.subscription.routes
     return life.over.is_set() or (
-        happened()
+        healed()
         and bool(routes)
         and not any(ledger.missing() for ledger in world.ledgers.values())
         and not any(route.open_events for route in routes.values())

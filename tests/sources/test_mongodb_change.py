@@ -137,9 +137,9 @@ def agree(reply: Reply) -> None:
     """The quick way and the general one read the same, and the quick one reads every ordinary change."""
     namespaces = Namespaces()
     for start in reply.starts():
-        quick = usual_event(reply.changes, start, namespaces)
-        size = int.from_bytes(reply.changes[start : start + 4], "little")
-        fields = elements(reply.changes, start)
+        quick = usual_event(reply.buffer, start, namespaces)
+        size = int.from_bytes(reply.buffer[start : start + 4], "little")
+        fields = elements(reply.buffer, start)
         assert quick is not None
         assert slots(quick) == slots(event_of(fields, namespaces, size=size))
 

@@ -13,9 +13,12 @@ import pytest
 from bson import Binary, Decimal128, Int64, MinKey, ObjectId, Regex, Timestamp
 from pydantic import ValidationError
 
+from eventbus.model import ClusterTime
+from eventbus.sdk import Reader, Source, SourceContext
 from eventbus.sources.mongodb import MongoOptions, MongoSource
 from eventbus.sources.mongodb.extended_json import bson_values
 from eventbus.sources.mongodb.stream import stream_spec
+from eventbus.sources.mongodb.tokens import high_water_mark
 from tests.sources.watching import Document
 
 
@@ -29,6 +32,14 @@ def refused(**written: Any) -> str:
 
 def spec_of(own_database: str | None = None, **written: Any) -> Any:
     return stream_spec(MongoOptions(**written), "orders", own_database)
+
+
+def test_is_a_source() -> None:
+    """It has everything that the runtime asks of a source."""
+    source: Source = MongoSource(MongoOptions(), SourceContext("orders", None, None))
+    reader: Reader = source.reader(high_water_mark(ClusterTime(1, 1)))
+    assert isinstance(source, Source)
+    assert callable(reader.next)
 
 
 def test_registered() -> None:

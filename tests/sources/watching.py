@@ -68,7 +68,25 @@ class Reading:
     async def batch(self) -> Batch:
         """The next batch; sees that positions never go back and that all of it lies behind the last one."""
         with anyio.fail_after(HANG_SECS):
-            batch = await self.reader.next()
+            return await self._batch()
+
+    async def take(self, count: int) -> list[Slot]:
+        """The next `count` changes, which must be the end of a batch."""
+        slots: list[Slot] = []
+        with anyio.fail_after(HANG_SECS):
+            while len(slots) < count:
+                slots += (await self._batch()).slots
+        assert len(slots) == count
+        return slots
+
+    async def until(self, token: str) -> None:
+        """Read until the position has reached a token."""
+        with anyio.fail_after(HANG_SECS):
+            while self.position.token < token:
+                await self._batch()
+
+    async def _batch(self) -> Batch:
+        batch = await self.reader.next()
         assert batch is not None
         tokens = [self.position.token, *batch.tokens]
         assert all(a < b for a, b in pairwise(tokens)), "out of order, or twice"
@@ -77,24 +95,11 @@ class Reading:
         self.slots += batch.slots
         return batch
 
-    async def take(self, count: int) -> list[Slot]:
-        """The next `count` changes, which must be the end of a batch."""
-        slots: list[Slot] = []
-        while len(slots) < count:
-            slots += (await self.batch()).slots
-        assert len(slots) == count
-        return slots
-
     async def events(self, count: int) -> list[Event]:
         """The next `count` events, none of them parked."""
         slots = await self.take(count)
         assert all(isinstance(slot, Event) for slot in slots)
         return [slot.event for slot in slots]
-
-    async def until(self, token: str) -> None:
-        """Read until the position has reached a token."""
-        while self.position.token < token:
-            await self.batch()
 
 
 def document(section: Section) -> Document:

@@ -40,10 +40,10 @@ class ChangeDecoder:
         Raises:
             ConfigurationError: The subscription's own stages in the server spoil the changes.
         """
-        changes, namespaces = reply.changes, self._namespaces
+        buffer, namespaces = reply.buffer, self._namespaces
         events = []
         for start in reply.starts():
-            event = usual_event(changes, start, namespaces) or self._any_event(changes, start)
+            event = usual_event(buffer, start, namespaces) or self._any_event(buffer, start)
             if event is not None:
                 events.append(event)
         return events

@@ -9,11 +9,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, NamedTuple
 
-__all__ = ["ARRAY", "BINARY", "DOCUMENT", "NULL", "Element", "elements", "int32"]
+__all__ = ["DOCUMENT", "NULL", "Element", "elements", "int32", "spans"]
 
 DOCUMENT: Final = 0x03
-ARRAY: Final = 0x04
-BINARY: Final = 0x05
 NULL: Final = 0x0A
 
 int32: Final = Struct("<i").unpack_from
@@ -38,13 +36,23 @@ def elements(buffer: bytes, start: int = 0) -> dict[bytes, Element]:
     Raises:
         ValueError: A type that BSON does not have.
     """
+    found = spans(buffer, start)
+    return {name: Element(kind, buffer[begin:end]) for name, (kind, begin, end) in found.items()}
+
+
+def spans(buffer: bytes, start: int = 0) -> dict[bytes, tuple[int, int, int]]:
+    """Type, begin and end of each value of the document that begins at `start`, by name, in their order.
+
+    Raises:
+        ValueError: A type that BSON does not have.
+    """
     found = {}
     at = start + 4
     while kind := buffer[at]:
-        value = buffer.index(0, at + 1) + 1
-        name = buffer[at + 1 : value - 1]
-        at = value + _size(kind, buffer, value)
-        found[name] = Element(kind, buffer[value:at])
+        begin = buffer.index(0, at + 1) + 1
+        name = buffer[at + 1 : begin - 1]
+        at = begin + _size(kind, buffer, begin)
+        found[name] = (kind, begin, at)
     return found
 
 
@@ -79,8 +87,8 @@ _FIXED: Final = {
 _COUNTED: Final = {
     0x02: 4,  # string
     DOCUMENT: 0,
-    ARRAY: 0,
-    BINARY: 5,
+    0x04: 0,  # array
+    0x05: 5,  # binary
     0x0C: 16,  # DBPointer
     0x0D: 4,  # code
     0x0E: 4,  # symbol

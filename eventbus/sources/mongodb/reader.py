@@ -119,8 +119,8 @@ class MongoReader:
         self._trouble.reopened()
         log.debug("stream_opened", subscription=self._subscription, start=next(iter(start.option)))
         if self._left is not None:
-            left, self._left = self._left, None
-            await left.close()
+            await self._left.close()
+            self._left = None
         return self._cursor
 
     def _take(self, reply: Reply) -> Batch:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eventbus.model import ClusterTime
-from eventbus.sources.mongodb.elements import Element, elements, int32
+from eventbus.sources.mongodb.elements import int32, spans
 
 __all__ = ["Reply"]
 
@@ -18,44 +18,50 @@ class Reply:
     Args:
         cursor_id: The cursor's number; 0 once the server has closed it.
         collection: What ``getMore`` and ``killCursors`` want to be told besides.
-        changes: The raw array of changes.
+        buffer: The answer's bytes.
+        changes: Where in them the array of changes begins.
         token: The raw post-batch resume token: everything up to it is in this reply or an earlier one.
         operation_time: How far the server's own clock of operations was, if it says so.
     """
 
     cursor_id: int
     collection: str
-    changes: bytes
+    buffer: bytes
+    changes: int
     token: bytes | None
     operation_time: ClusterTime | None
 
     @classmethod
     def of(cls, raw: bytes) -> Reply:
         """Read a raw reply that reports success."""
-        fields = elements(raw)
-        cursor = elements(fields[b"cursor"].value)
-        token = cursor.get(b"postBatchResumeToken")
-        changes = cursor.get(b"nextBatch") or cursor[b"firstBatch"]
+        fields = spans(raw)
+        cursor = spans(raw, fields[b"cursor"][1])
+
+        def value(of: dict[bytes, tuple[int, int, int]], name: bytes) -> bytes | None:
+            span = of.get(name)
+            return raw[span[1] : span[2]] if span else None
+
         return cls(
-            cursor_id=int.from_bytes(cursor[b"id"].value, "little", signed=True),
-            collection=cursor[b"ns"].text.partition(".")[2],
-            changes=changes.value,
-            token=token.value if token else None,
-            operation_time=_time(fields.get(b"operationTime")),
+            cursor_id=int.from_bytes(value(cursor, b"id") or b"", "little", signed=True),
+            collection=(value(cursor, b"ns") or b"")[4:-1].decode().partition(".")[2],
+            buffer=raw,
+            changes=(cursor.get(b"nextBatch") or cursor[b"firstBatch"])[1],
+            token=value(cursor, b"postBatchResumeToken"),
+            operation_time=_time(value(fields, b"operationTime")),
         )
 
     def starts(self) -> Iterator[int]:
-        """Where each change begins in `changes`."""
-        changes = self.changes
-        at = 4
-        while changes[at]:
-            start = changes.index(0, at + 1) + 1
+        """Where each change begins in `buffer`."""
+        buffer = self.buffer
+        at = self.changes + 4
+        while buffer[at]:
+            start = buffer.index(0, at + 1) + 1
             yield start
-            at = start + int32(changes, start)[0]
+            at = start + int32(buffer, start)[0]
 
 
-def _time(element: Element | None) -> ClusterTime | None:
-    if element is None:
+def _time(value: bytes | None) -> ClusterTime | None:
+    """The time that BSON's timestamp holds: the increment stands first."""
+    if value is None:
         return None
-    low, high = element.value[:4], element.value[4:]
-    return ClusterTime(int.from_bytes(high, "little"), int.from_bytes(low, "little"))
+    return ClusterTime(int.from_bytes(value[4:], "little"), int.from_bytes(value[:4], "little"))
