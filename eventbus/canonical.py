@@ -14,6 +14,7 @@ import bson
 import bsonjs
 import orjson
 from bson.decimal128 import Decimal128
+from bson.errors import InvalidBSON
 
 __all__ = ["canonical_json"]
 
@@ -28,7 +29,7 @@ def canonical_json(value: object) -> bytes:
 
     Returns:
         Compact UTF-8 JSON. Numbers that MongoDB compares as equal are written alike; other BSON types are
-        written as canonical Extended JSON.
+        written as canonical Extended JSON. What cannot be decoded is written as ``{"$bson": hexadecimal}``.
     """
     if isinstance(value, bytes):
         return _of_raw(value)
@@ -38,7 +39,11 @@ def canonical_json(value: object) -> bytes:
 def _of_raw(raw: bytes) -> bytes:
     if len(raw) == 22 and raw[4] == _OBJECT_ID and raw[5:9] == b"_id\0":
         return b'{"_id":{"$oid":"%b"}}' % raw[9:21].hex().encode()
-    return orjson.dumps(_plain(bson.decode(raw, _OPTIONS)))
+    try:
+        return orjson.dumps(_plain(bson.decode(raw, _OPTIONS)))
+    except (InvalidBSON, orjson.JSONEncodeError):
+        # The server stores text that is not UTF-8 and nesting beyond JSON's. Such a key must have its order, too.
+        return orjson.dumps({"$bson": raw.hex()})
 
 
 _OPTIONS: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(

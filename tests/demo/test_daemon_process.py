@@ -12,7 +12,7 @@ import pytest
 from eventbus.demo.daemon_process import DaemonProcess, Readiness
 from tests.demo.processes import started_with, wait_for
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.services]  # processes that start: not one of the fast tests
 
 URL = "http://127.0.0.1:1"
 WAITING = """\

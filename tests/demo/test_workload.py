@@ -14,7 +14,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from eventbus.demo.ledger import LAST_REV, Change, Ledger, Receipt, canonical_id
-from eventbus.demo.workload import Workload
+from eventbus.demo.shop import Shop
+from eventbus.demo.workload import Workload, _OutOfTurn
 from eventbus.devservices import MongoService
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
@@ -120,6 +121,23 @@ async def test_a_write_of_unknown_outcome_is_counted_once(
     assert ledger.check(await told_by_server(client, fresh_database, start)).is_clean
 
 
+async def test_a_write_that_is_sent_twice_happens_once(client: Client, fresh_database: str) -> None:
+    """As when the first one was given up and arrives late."""
+    workload = Workload(client, fresh_database, Ledger(), seed=8)
+    shop = Shop(8, 0, hot_share=0)
+    start = await start_of(client, fresh_database)
+    writes = [write for _ in range(300) for write in shop.next_step()]
+    for write in writes:
+        await workload._write(write)
+        with pytest.raises((_OutOfTurn, DuplicateKeyError)):
+            await workload._write(write)
+
+    told = await told_by_server(client, fresh_database, start)
+
+    assert {write.operation for write in writes} == {"insert", "update", "replace", "delete"}
+    assert [receipt.change for receipt in told] == [workload._change(write) for write in writes]
+
+
 async def test_the_ledger_is_right_after_the_server_was_killed() -> None:
     """SIGKILL in mid-work; the workload goes on when the server is back, and nothing is guessed."""
     with MongoService.start(own=True) as mongo:
@@ -188,13 +206,13 @@ async def test_a_server_that_stays_away_is_an_error_after_the_patience(fresh_dat
 
 
 async def test_the_rate_is_kept(client: Client, fresh_database: str) -> None:
-    """Two hundred writes at 200 a second take about a second; the bounds allow for a busy machine."""
+    """Two hundred writes at 200 a second are not made in less than a second, all but the last few."""
     workload = Workload(client, fresh_database, Ledger(), seed=7, rate=200)
     begun = anyio.current_time()
 
     await workload.run(changes=200)
 
-    assert anyio.current_time() - begun > 0.7
+    assert anyio.current_time() - begun > 0.9
 
 
 async def reached(ledger: Ledger, count: int) -> None:

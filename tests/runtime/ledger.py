@@ -198,10 +198,19 @@ class RouteLedger:
         if len(again) > self.policy.window_events + since + len(unknown):
             self._violated(f"{self.name}: {len(again)} events will be delivered again, {since} settled since")
 
-    def check_drained(self, stay: Stay, route: Route, stored: Position) -> None:
-        """After a drain nothing is left to be delivered again."""
+    def check_drained(self, stay: Stay, route: Route, stored: Position, *, excused: bool) -> None:
+        """After a drain nothing is left to be delivered again.
+
+        Args:
+            stay: What this life did.
+            route: The engine's route.
+            stored: The durable position.
+            excused: Whether the drain timed out, or the sink was down: a crash for this route.
+        """
         if route.open_events:
-            return  # it timed out, or its sink was down: a crash for this route
+            if not excused:
+                self._violated(f"{self.name}: the drain left {route.open_events} events open")
+            return
         if stored.token != route.admitted.token:
             self._violated(f"{self.name}: drained to {route.admitted}, stored {stored}")
         if again := sorted(token for token in stay.arrived if token > stored.token):

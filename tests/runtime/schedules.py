@@ -206,7 +206,7 @@ def _troubles(draw: st.DrawFn) -> Trouble:
     kind = draw(
         st.sampled_from(
             [
-                *("failing", "failing", "failing", "lying", "lying", "rejecting", "rejecting"),
+                *("failing", "failing", "throttled", "lying", "lying", "rejecting", "rejecting"),
                 *("unavailable", "unavailable", "busy", "busy", "unauthorised", "lost"),
                 *("raising", "miscounting", "slow", "slow", "hanging", "closed"),
             ]
@@ -237,7 +237,7 @@ def _store_troubles(draw: st.DrawFn) -> StoreTrouble:
 _traits = st.builds(
     SinkTraits,
     lanes=st.integers(1, 4),
-    max_batch=st.sampled_from([1, 1, 3, 8, 50]),
+    max_batch=st.sampled_from([1, 3, 8, 50]),
     max_batch_bytes=st.sampled_from([30, 1 << 20]),
     keeps_order=st.booleans(),
     concurrency=st.sampled_from([None, None, 1, 2]),

@@ -24,9 +24,11 @@ _FAULTS = {
     "lost": Fault.UNAVAILABLE,
     "unauthorised": Fault.UNAUTHORISED,
     "failing": Fault.FAILED,
+    "throttled": Fault.FAILED,
     "lying": Fault.FAILED,
 }
 _TAKES_EFFECT = {"lying", "lost"}
+_ASKS_TO_WAIT = {"busy", "throttled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,9 @@ class Trouble:
     """A stretch of time in which a target misbehaves.
 
     Args:
-        kind: Of single messages: ``failing``, ``rejecting``, ``unavailable``, ``busy`` (asks to wait),
-            ``unauthorised``, ``lying`` (takes it and says that it failed), ``lost`` (takes it and the answer
-            is lost). Of whole calls: ``raising``, ``miscounting``, ``slow``, ``hanging`` (until the end).
+        kind: Of single messages: ``failing``, ``throttled`` (fails and asks to wait), ``rejecting``,
+            ``unavailable``, ``busy`` (unavailable and asks to wait), ``unauthorised``, ``lying`` (takes it and
+            says that it failed), ``lost`` (takes it and the answer is lost). Of whole calls: ``raising``, ``miscounting``, ``slow``, ``hanging`` (until the end).
             Of opening: ``closed``.
         start: When it begins, in virtual seconds.
         end: When it is over.
@@ -219,7 +221,7 @@ class FaultySink:
             return DELIVERED if self._rng.random() < 0.9 else Delivered()
         if trouble.kind == "rejecting":
             return Rejected("never")
-        after_secs = trouble.secs if trouble.kind == "busy" else None
+        after_secs = trouble.secs if trouble.kind in _ASKS_TO_WAIT else None
         return Retry(_FAULTS[trouble.kind], trouble.kind, after_secs)
 
     async def _pass_time(self) -> None:

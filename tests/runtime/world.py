@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
 import anyio
@@ -164,6 +165,8 @@ class World:
     def step(self) -> None:
         """Something happened; too much of it means that the engine runs in a circle."""
         self._steps += 1
+        for life in self.lives:
+            life.look()
         if self._steps > _MAX_STEPS:
             self.violated("the engine runs in a circle")
         self._pulse.set()
@@ -200,6 +203,8 @@ class Life(Witness):
         self._world = world
         self._scope = anyio.CancelScope()
         self._stays: dict[str, Stay] = {}
+        self._drain_ends = inf
+        self._cannot_progress: set[str] = set()
         self.store = MemoryStore(
             world.vault, instance, lambda: self.is_dead, self, world.rng, latency_secs=plan.store_secs
         )
@@ -237,8 +242,16 @@ class Life(Witness):
 
     async def stop(self) -> None:
         """Ask it to drain, and see it end."""
+        self._drain_ends = anyio.current_time() + self._world.plan.drain_timeout_secs
         self.subscription.stop()
         await self.over.wait()
+
+    def look(self) -> None:
+        """While it drains, remember the routes that it need not wait for: their sinks are down."""
+        if self.subscription.state == "draining":
+            routes = self.subscription.routes.items()
+            down = {name for name, route in routes if route.circuit_reason or route.sink.waiting_for}
+            self._cannot_progress |= down
 
     # What its sinks and its store tell
 
@@ -324,8 +337,11 @@ class Life(Witness):
         last_save_secs = self._world.plan.lease_secs / 3
         if self._world.vault.was_in_trouble("save", since=anyio.current_time() - last_save_secs):
             return  # what could not be saved in time will be delivered again
+        timed_out = anyio.current_time() >= self._drain_ends
         for name, route in self.subscription.routes.items():
-            self._world.ledgers[name].check_drained(self.stay(name), route, self._world.stored(name))
+            excused = timed_out or name in self._cannot_progress
+            ledger = self._world.ledgers[name]
+            ledger.check_drained(self.stay(name), route, self._world.stored(name), excused=excused)
 
     def _route_specs(self) -> dict[str, RouteSpec]:
         world = self._world

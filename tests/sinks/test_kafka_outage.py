@@ -196,7 +196,7 @@ async def test_a_topic_that_is_missing_waits_until_it_is_there(
     """This broker creates none by itself; the other topics of the call are written meanwhile."""
     there = await create_topic(own_kafka.bootstrap_servers)
     missing = new_topic_name()
-    sink = _sink(own_kafka.bootstrap_servers, "{collection}")
+    sink = _sink(own_kafka.bootstrap_servers, "{collection}", request_timeout="60s")
     events = changes.distinct(2)
     events[0].collection, events[1].collection = there, missing
     await sink.open()
