@@ -16,7 +16,7 @@ import orjson
 from bson.decimal128 import Decimal128
 from bson.errors import InvalidBSON
 
-__all__ = ["canonical_json"]
+__all__ = ["canonical_json", "canonical_value"]
 
 _OBJECT_ID = 0x07
 
@@ -36,13 +36,18 @@ def canonical_json(value: object) -> bytes:
     return orjson.dumps(_plain(value))
 
 
+def canonical_value(value: object) -> bytes:
+    """Canonical bytes of one value, binary data included, in the same form as within a document."""
+    return orjson.dumps(_plain(value))
+
+
 def _of_raw(raw: bytes) -> bytes:
     if len(raw) == 22 and raw[4] == _OBJECT_ID and raw[5:9] == b"_id\0":
         return b'{"_id":{"$oid":"%b"}}' % raw[9:21].hex().encode()
     try:
         return orjson.dumps(_plain(bson.decode(raw, _OPTIONS)))
     except (InvalidBSON, orjson.JSONEncodeError):
-        # The server stores text that is not UTF-8 and nesting beyond JSON's. Such a key must have its order, too.
+        # The server stores text that is not UTF-8, and deep nesting. Such a key must have its order, too.
         return orjson.dumps({"$bson": raw.hex()})
 
 

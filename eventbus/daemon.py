@@ -103,7 +103,7 @@ class Daemon:
         """Serve, check, carry; until a signal.
 
         Returns:
-            The exit code.
+            The exit code: 1 if the last positions could not be written.
         """
         metrics.build_info(__version__)
         try:
@@ -115,7 +115,7 @@ class Daemon:
             for problem in refused:
                 sys.stderr.write(f"{problem}\n")
             return 2
-        return 0
+        return 1 if self._saver.unsaved else 0
 
     async def _run(self) -> None:
         async with anyio.create_task_group() as tasks:
@@ -130,7 +130,10 @@ class Daemon:
         if self._supervisor is None:
             return Health(ok=True)
         silent_secs = anyio.current_time() - self._saver.ticked_at
-        return Health(silent_secs < _STUCK_SECS, {"saver_silent_secs": round(silent_secs, 1)})
+        return Health(
+            silent_secs < _STUCK_SECS + 2 * self._saver.round_secs,
+            {"saver_silent_secs": round(silent_secs, 1)},
+        )
 
     def ready(self) -> Health:
         """Whether every subscription runs, or stands by for another daemon, and lacks nothing."""

@@ -160,6 +160,10 @@ class Sink(Protocol):
 class Reader(Protocol):
     """One cursor reading a source from a position."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot read at the moment, for people; None while it can."""
+
     async def next(self) -> Batch | None:
         """Wait for changes and return what came; empty batches tell that the position moved.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from eventbus.config import Config
 from eventbus.daemon import open_store
@@ -17,6 +19,8 @@ from eventbus.model import Position
 from eventbus.state.store import StoredDeadLetter
 
 __all__ = ["print_dead_letters", "print_positions"]
+
+_WIDE = 4000
 
 
 async def print_dead_letters(
@@ -92,5 +96,6 @@ def _print_table(columns: Sequence[str], rows: Iterable[dict[str, Any]], nothing
         return
     table = Table(*columns)
     for row in rows:
-        table.add_row(*["" if row.get(column) is None else str(row[column]) for column in columns])
-    Console().print(table)
+        table.add_row(*[Text("" if row.get(column) is None else str(row[column])) for column in columns])
+    # Off a terminal nothing is cut: the reader there is a program or a pager.
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)

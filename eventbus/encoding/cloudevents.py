@@ -31,7 +31,7 @@ import bson
 import orjson
 from bson.errors import BSONError
 
-from eventbus.canonical import canonical_json
+from eventbus.canonical import canonical_value
 from eventbus.encoding.json import relaxed_json
 from eventbus.errors import EncodingError
 from eventbus.model import Event, Section
@@ -164,11 +164,14 @@ def _readable(document_key: Section) -> str:
             return text if _NOT_ALLOWED.search(text) is None else json.dumps(text)
         case bson.ObjectId() as object_id:
             return str(object_id)
-        case bson.Binary(subtype=4) as binary:
+        case bson.Binary(subtype=4) as binary if len(binary) == _UUID_BYTES:
             return str(binary.as_uuid())
         case value:
-            text = canonical_json(value).decode()
+            text = canonical_value(value).decode()
             return text if _NOT_ALLOWED.search(text) is None else json.dumps(orjson.loads(text))
+
+
+_UUID_BYTES: Final = 16
 
 
 def _identifier(document_key: Section) -> Any:

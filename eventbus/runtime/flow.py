@@ -67,6 +67,11 @@ class Flow:
             async for batch in receive:
                 await self._hand_out(await self._through_stages(batch))
 
+    @property
+    def trouble(self) -> str | None:
+        """Why its reader cannot read at the moment, for people."""
+        return self._reader.trouble
+
     async def close(self) -> None:
         """Hand out nothing more from now on, and stop reading soon; what is in hand is forgotten."""
         self._is_closed = True

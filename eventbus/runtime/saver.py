@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from eventbus.errors import LeaseLost, Unreachable
+from eventbus.errors import EventbusError, LeaseLost, Unreachable
 from eventbus.model import Position
 from eventbus.runtime.route import Route
 from eventbus.state.store import Lease, Save, Store
@@ -69,15 +69,22 @@ class Saver:
         self._kept: list[_Kept] = []
         self._lock = anyio.Lock()
         self._failing = False
+        self.unsaved: set[str] = set()
+        """Subscriptions whose last positions could not be written: some of their events will come again."""
         self.ticked_at = 0.0
         """When the last round began, in seconds of the loop's clock: a sign of life."""
+
+    @property
+    def round_secs(self) -> float:
+        """How long it rests between two rounds."""
+        return min(self._every_secs, self._lease_secs / 5)
 
     async def run(self) -> None:
         """Save what moved, until cancelled."""
         while True:
             self.ticked_at = anyio.current_time()
             await self._save([kept for kept in self._kept if self._is_due(kept)])
-            await anyio.sleep(min(self._every_secs, self._lease_secs / 5))
+            await anyio.sleep(self.round_secs)
 
     @asynccontextmanager
     async def keeping(
@@ -103,8 +110,11 @@ class Saver:
                 yield
             finally:
                 # Bounded and shielded: what was delivered must be remembered even when we are cancelled.
-                with anyio.move_on_after(self._lease_secs / 3, shield=True):
+                with anyio.move_on_after(self._lease_secs / 3, shield=True) as patience:
                     await self._end(kept)
+                if patience.cancelled_caught:
+                    self.unsaved.add(lease.subscription)
+                    log.error("positions_not_saved", subscription=lease.subscription)
                 self._kept.remove(kept)
                 metrics.lease_held(lease.subscription, held=False)
         if kept.lost is not None:
@@ -112,7 +122,7 @@ class Saver:
 
     async def _end(self, kept: _Kept) -> None:
         kept.ending = True
-        while not await self._save([kept]):
+        while not await self._save([kept]):  # noqa: ASYNC110 - each turn is a try of its own
             await anyio.sleep(_RETRY_SECS)
         if kept.lost is None:
             try:
@@ -168,8 +178,10 @@ class Saver:
         with anyio.move_on_after(patience_secs):
             try:
                 held = list(await self._store.save(saves, lease_secs=self._lease_secs))
-            except Unreachable as error:
-                problem = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the lease runs out and says so
+                problem = (
+                    str(error) if isinstance(error, EventbusError) else f"{type(error).__name__}: {error}"
+                )
             else:
                 if self._failing:
                     log.info("state_store_back")

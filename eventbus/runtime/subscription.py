@@ -89,6 +89,7 @@ class Subscription:
         self.waiting_for: str | None = None
         """What it cannot go on without at the moment, for people."""
         self.routes: dict[str, Route] = {}
+        self._flow: Flow | None = None
         self._store = store
         self._saver = saver
         self._lease_secs = lease_secs
@@ -97,6 +98,11 @@ class Subscription:
         self._stopping = anyio.Event()
         self._changed = Signal()
         self._log = log.bind(subscription=spec.name)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be read at the moment, for people."""
+        return self._flow.trouble if self._flow is not None else None
 
     def stop(self) -> None:
         """Ask for the drain: stop reading, finish open tickets, save, release."""
@@ -135,6 +141,7 @@ class Subscription:
             list(self.routes.values()),
             self._changed,
         )
+        self._flow = flow
         self.state = "running"
         self._log.info("subscription_started", routes=sorted(self.routes))
         async with anyio.create_task_group() as tasks:

@@ -124,7 +124,7 @@ class Supervisor:
         life = self._lives.get(spec.name)
         if life is None:
             return SubscriptionStatus(spec.name, "starting", ["not started yet"], {})
-        problems = [life.waiting_for] if life.waiting_for else []
+        problems = [problem for problem in (life.waiting_for, life.trouble) if problem]
         if life.state == "crashed":
             problems.append(self._faults.get(spec.name, "crashed"))
         if life.state != "standby":

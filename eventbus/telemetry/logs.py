@@ -29,12 +29,13 @@ def configure_logs(level: str, form: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,  # before the mask, and without the values of variables
         _mask,
     ]
     render: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)]
+        else [structlog.processors.JSONRenderer(serializer=_dumps)]
     )
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

@@ -1,4 +1,4 @@
-"""Virtual time: a clock that leaps to the next deadline whenever every task waits, and an order that a seed fixes.
+"""Virtual time: a clock that leaps to the next deadline when every task waits, and an order fixed by a seed.
 
 A run takes no longer than its computing, an hour of outage included, and the same seed gives the same run.
 """

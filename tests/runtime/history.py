@@ -103,12 +103,18 @@ class SimulatedReader:
 
     def __init__(self, history: History, start: Position, pace: Pace, rng: Random, polled: Polled) -> None:
         self.start = start
+        self.trouble: str | None = None
         self._history = history
         self._token = start.token
         self._pace = pace
         self._rng = rng
         self._polled = polled
         self._closed = anyio.Event()
+
+    @property
+    def trouble(self) -> str | None:
+        """See `eventbus.sdk.Reader`."""
+        return None
 
     async def next(self) -> Batch | None:
         """See `eventbus.sdk.Reader`."""

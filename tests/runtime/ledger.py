@@ -94,7 +94,7 @@ class RouteLedger:
         return [event for event in self.owed() if not self.has_passed(event)]
 
     def has_passed(self, event: Event) -> bool:
-        """Whether an event is delivered, durably parked or filtered on this route, or never was its business."""
+        """Whether an event is delivered, durably parked or filtered on this route, or is not owed at all."""
         is_owed = self.owed_after is not None and event.token > self.owed_after
         return not is_owed or event.token in self._passed or fate_of(event) is Fate.FILTER
 
@@ -146,7 +146,7 @@ class RouteLedger:
         """A dead letter became durable."""
         event = letter.event
         if event.id in stay.set_aside:
-            self._violated(f"{self.name}: {event} is parked again, though it was parked when this life began")
+            self._violated(f"{self.name}: {event} is parked again, though an earlier life parked it")
         if event.token in stay.confirmed:
             self._violated(f"{self.name}: {event} is parked though it was delivered")
         if problem := self._unfounded(stay, letter):
@@ -165,7 +165,9 @@ class RouteLedger:
         until = self._history.after(position.token)
         for event in self._history.events[self._covered : until]:
             if not self.has_passed(event):
-                self._violated(f"{self.name}: a position at {position.token} is stored, {event} is not settled")
+                self._violated(
+                    f"{self.name}: a position at {position.token} is stored, {event} is not settled"
+                )
         self._covered = max(self._covered, until)
 
     # What must hold at all times
@@ -184,8 +186,8 @@ class RouteLedger:
     def check_crash(self, stay: Stay, route: Route, stored: Position) -> None:
         """Invariant (iv): what the next life will deliver again.
 
-        The bound is the window and what was settled since the last checkpoint; and what the target has without
-        the engine knowing, which belongs to the next window.
+        The bound is the window and what was settled since the last checkpoint; and what the target has
+        without the engine knowing, which belongs to the next window.
         """
         again = {token for token in stay.arrived if token > stored.token}
         unknown = {

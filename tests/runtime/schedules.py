@@ -227,7 +227,7 @@ def _troubles(draw: st.DrawFn) -> Trouble:
 def _store_troubles(draw: st.DrawFn) -> StoreTrouble:
     start = draw(_secs(5))
     return StoreTrouble(
-        draw(st.sampled_from(["away", "hanging", "lost_answer"])),
+        draw(st.sampled_from(["away", "away", "hanging", "lost_answer", "late_answer"])),
         start=start,
         end=min(HEALED_SECS, start + draw(st.one_of(_secs(2), _secs(20)))),
         calls=draw(st.sampled_from([frozenset[str](), frozenset({"save"}), frozenset({"park"})])),

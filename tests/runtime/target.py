@@ -37,9 +37,9 @@ class Trouble:
 
     Args:
         kind: Of single messages: ``failing``, ``throttled`` (fails and asks to wait), ``rejecting``,
-            ``unavailable``, ``busy`` (unavailable and asks to wait), ``unauthorised``, ``lying`` (takes it and
-            says that it failed), ``lost`` (takes it and the answer is lost). Of whole calls: ``raising``, ``miscounting``, ``slow``, ``hanging`` (until the end).
-            Of opening: ``closed``.
+            ``unavailable``, ``busy`` (unavailable and asks to wait), ``unauthorised``, ``lying`` (takes it
+            and says that it failed), ``lost`` (takes it and the answer is lost). Of whole calls: ``raising``,
+            ``miscounting``, ``slow``, ``hanging`` (until the end). Of opening: ``closed``.
         start: When it begins, in virtual seconds.
         end: When it is over.
         keys: Which keys it concerns; empty for all.
@@ -73,7 +73,7 @@ class Target:
     """
 
     name: str
-    traits: SinkTraits = SinkTraits(lanes=2)
+    traits: SinkTraits = field(default_factory=lambda: SinkTraits(lanes=2))
     troubles: list[Trouble] = field(default_factory=list)
     secs: float = 0.01
     strikes: Counter[tuple[Trouble, str, str]] = field(default_factory=Counter)

@@ -104,7 +104,7 @@ def change(number: int) -> Event:
 
 
 async def until_settled(route: Route) -> None:
-    """Others keep coming until nothing else is open: an event that fails alone proves nothing about itself."""
+    """Others keep coming until nothing is open: an event that fails alone proves nothing about itself."""
     for number in range(100, 300):
         await anyio.sleep(0.5)
         if not route.open_events:

@@ -14,6 +14,8 @@ from eventbus.state.store import Lease, Save, StoredDeadLetter
 
 __all__ = ["MemoryStore", "StoreTrouble", "Vault", "Witness"]
 
+_TAKES_EFFECT = {"lost_answer", "late_answer"}
+
 
 @dataclass(frozen=True, slots=True)
 class StoreTrouble:
@@ -21,7 +23,8 @@ class StoreTrouble:
 
     Args:
         kind: ``away`` refuses at once, ``hanging`` answers nothing until the end and then refuses,
-            ``lost_answer`` does what it was asked and then seems to be away.
+            ``lost_answer`` does what it was asked and then seems to be away, ``late_answer`` does it and
+            answers at the end.
         start: When it begins, in virtual seconds.
         end: When it is over.
         calls: Names of the calls it concerns; empty for all.
@@ -45,7 +48,7 @@ class _Row:
 
 
 class Witness:
-    """Told of everything that becomes durable, and of every call before it is made; overridden by whoever checks."""
+    """Told of each save before it is made, and of all that becomes durable; whoever checks overrides it."""
 
     def asked_to_save(self, saves: Sequence[Save]) -> None:
         """A save sets out: what the engine knows at this moment is what it saves."""
@@ -199,11 +202,13 @@ class MemoryStore:
         trouble = self._vault.trouble(call)
         if trouble is not None and trouble.kind == "hanging":
             await anyio.sleep_until(trouble.end)
-        if self._is_dead() or (trouble is not None and trouble.kind != "lost_answer"):
+        if self._is_dead() or (trouble is not None and trouble.kind not in _TAKES_EFFECT):
             raise Unreachable("the store is away")
 
     async def _back(self, call: str) -> None:
         await anyio.sleep(self._latency_secs * self._rng.random())
         trouble = self._vault.trouble(call)
+        if trouble is not None and trouble.kind == "late_answer":
+            await anyio.sleep_until(trouble.end)
         if trouble is not None and trouble.kind == "lost_answer":
             raise Unreachable("the store's answer was lost")

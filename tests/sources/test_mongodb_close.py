@@ -167,6 +167,7 @@ async def test_cancelled_polls_leave_nothing(
     await no_cursors(faulty_watch.client)
     await faulty_watch.database.orders.insert_one({"_id": 1})
     assert ids(await reading.events(1)) == [1]
+    await reading.reader.close()
     assert len(recorder.sessions) <= 2, "the driver did not get its sessions back, to use them again"
 
 

@@ -120,6 +120,7 @@ def odd_events() -> dict[str, Event]:
         "deep_bytes": event(4, document=bson.encode(nested(150))),
         "deep_mapping": event(5, document=nested(150), attributes=nested(110, "\ud800")),
         "garbage_bytes": event(6, document=b"\xff\xfe\x00garbage", before=b"", changed=b"\0"),
+        "garbage_key": event(16, document_key=b"\x01\x02garbage"),
         "update": event(
             7,
             operation="update",

@@ -268,11 +268,12 @@ async def test_a_path_that_cannot_be_a_state_file_is_refused_with_its_name(tmp_p
 
 async def test_a_refused_open_gives_the_lock_back(path: Path) -> None:
     await anyio.Path(path).write_bytes(b"not a database" * 1000)
-    store = SqliteStore(path, instance="a")
-    await refused(store)
+    first, second = SqliteStore(path, instance="a"), SqliteStore(path, instance="b")
+    await refused(first)
     await anyio.Path(path).unlink()
-    await store.open()
-    await store.close()
+    await second.open()
+    assert await second.positions("s") == {}
+    await second.close()
 
 
 async def test_closing_gives_the_lock_back_even_when_cancelled(path: Path, store: SqliteStore) -> None:

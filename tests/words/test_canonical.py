@@ -12,7 +12,7 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from bson.regex import Regex
 
-from eventbus.canonical import canonical_json
+from eventbus.canonical import canonical_json, canonical_value
 
 ONE: list[Any] = [1, 1.0, Int64(1), Decimal128("1"), Decimal128("1.000"), Decimal128("10E-1")]
 ALL_DIFFERENT: list[Any] = [
@@ -85,3 +85,11 @@ def test_an_object_id_takes_the_short_way_to_the_same_bytes() -> None:
 def test_what_is_not_utf8_has_a_key_all_the_same(raw: bytes) -> None:
     """The server stores such text; its changes must have an order."""
     assert canonical_json(raw) == b'{"$bson":"%b"}' % raw.hex().encode()
+
+
+@pytest.mark.parametrize("subtype", [0, 3, 4, 128])
+def test_one_value_may_be_binary(subtype: int) -> None:
+    """And is not taken for a raw document."""
+    value = bson.Binary(b"12345", subtype)
+    assert b'"$binary"' in canonical_value(value)
+    assert canonical_json(bson.encode({"_id": value})) == b'{"_id":%b}' % canonical_value(value)

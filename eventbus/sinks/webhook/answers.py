@@ -86,7 +86,7 @@ def retry_after_secs(value: str | None, now: datetime) -> float | None:
         return min(float(digits[:6] or 0), _LONGEST_WAIT_SECS)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
     return min(max((aware - now).total_seconds(), 0.0), _LONGEST_WAIT_SECS)

@@ -13,7 +13,7 @@ from bson.raw_bson import RawBSONDocument
 
 from eventbus.errors import ConfigurationError
 from eventbus.model import Event, Operation, PositionKind
-from eventbus.sources.mongodb.elements import DOCUMENT, NULL, Element, elements
+from eventbus.sources.mongodb.elements import DOCUMENT, NULL, Element, elements, strings
 from eventbus.sources.mongodb.namespaces import Namespaces
 from eventbus.sources.mongodb.tokens import position_of
 
@@ -84,7 +84,7 @@ def _what_changed(fields: Mapping[bytes, Element]) -> tuple[bytes | None, tuple[
         return None, ()
     parts = elements(update)
     removed = parts.get(b"removedFields")
-    names = tuple(bson.decode(removed.value).values()) if removed else ()
+    names = strings(removed.value) if removed else ()
     return _section(parts, b"updatedFields"), names
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, NamedTuple
 
-__all__ = ["DOCUMENT", "NULL", "Element", "elements", "int32", "spans"]
+__all__ = ["DOCUMENT", "NULL", "Element", "elements", "int32", "spans", "strings"]
 
 DOCUMENT: Final = 0x03
 NULL: Final = 0x0A
@@ -54,6 +54,11 @@ def spans(buffer: bytes, start: int = 0) -> dict[bytes, tuple[int, int, int]]:
         at = begin + _size(kind, buffer, begin)
         found[name] = (kind, begin, at)
     return found
+
+
+def strings(array: bytes) -> tuple[str, ...]:
+    r"""The strings of an array; bytes that are not UTF-8, which the server stores, as ``\xff``."""
+    return tuple(value[4:-1].decode(errors="backslashreplace") for _, value in elements(array).values())
 
 
 def _size(kind: int, buffer: bytes, at: int) -> int:

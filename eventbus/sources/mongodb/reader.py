@@ -60,6 +60,11 @@ class MongoReader:
         self._wait_ms = _SHORTEST_WAIT_MS
         self._trouble = _Trouble(subscription)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot read at the moment; see `eventbus.sdk.Reader`."""
+        return self._trouble.said
+
     async def next(self) -> Batch | None:
         """Wait for changes and return what came; see `eventbus.sdk.Reader`."""
         try:
@@ -178,6 +183,13 @@ class _Trouble:
         self._reason: str | None = None
         self._last: Failure | None = None
         self._attempts = 0
+
+    @property
+    def said(self) -> str | None:
+        """What the last failure was; None since a poll succeeded."""
+        if self._last is None or self._last.reaction is Reaction.OVERSIZE:
+            return None
+        return f"cannot read: {self._last.reason}"
 
     def met(self, failure: Failure) -> float:
         """Note a failure, and say how many seconds to wait before trying again."""

@@ -10,10 +10,8 @@ from __future__ import annotations
 from struct import Struct, error
 from typing import Final
 
-import bson
-
 from eventbus.model import ClusterTime, Event
-from eventbus.sources.mongodb.elements import int32
+from eventbus.sources.mongodb.elements import int32, strings
 from eventbus.sources.mongodb.namespaces import Namespaces
 
 __all__ = ["usual_event"]
@@ -148,4 +146,4 @@ def _type_bits(buffer: bytes, at: int, size: int) -> bytes | None:
 
 def _removed(buffer: bytes, at: int) -> tuple[str, ...]:
     (length,) = int32(buffer, at)
-    return tuple(bson.decode(buffer[at : at + length]).values()) if length > 5 else ()
+    return strings(buffer[at : at + length]) if length > 5 else ()

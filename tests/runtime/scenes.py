@@ -1,0 +1,62 @@
+"""Words for the scenes: a route with few arguments, and what one reads off the account afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventbus.core.circuit import CircuitPolicy
+from eventbus.model import Event
+from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.sdk import SinkTraits
+from tests.runtime.target import Target, Trouble
+from tests.runtime.world import Life, RoutePlan, World
+
+__all__ = ["changes", "delivered", "open_events", "route", "running", "started"]
+
+
+def route(
+    name: str,
+    *troubles: Trouble,
+    window: int = 64,
+    size: int = 1 << 20,
+    lanes: int = 2,
+    max_batch: int = 1,
+    keeps_order: bool = False,
+    attempts: int = 3,
+    failures: int = 5,
+    secs: float = 0.01,
+    max_open_secs: float = 5.0,
+) -> RoutePlan:
+    """A route with a target of its own."""
+    traits = SinkTraits(lanes=lanes, max_batch=max_batch, keeps_order=keeps_order)
+    policy = RoutePolicy(
+        RetryPolicy(attempts, 0.1, 1.0), CircuitPolicy(failures, 0.5, max_open_secs), window, size
+    )
+    return RoutePlan(name, Target(name, traits, list(troubles), secs), policy)
+
+
+async def running(world: World, **how: object) -> Life:
+    """A life that has come to reading."""
+    life = world.begin(**how)  # type: ignore[arg-type]  # handed on as it is
+    await started(world, life)
+    return life
+
+
+async def started(world: World, life: Life) -> None:
+    """Wait until a life reads."""
+    await world.until(lambda: life.subscription.state == "running")
+
+
+def changes(world: World, keys: str, count: int = 1) -> list[Event]:
+    """One change for each letter, a key of its own, over and over; a dash is a barrier."""
+    return [world.change(None if key == "-" else key) for _ in range(count) for key in keys]
+
+
+def delivered(world: World, name: str) -> Sequence[Event]:
+    """What arrived on a route, in order, every time it did."""
+    return [arrival.event for arrival in world.ledgers[name].arrivals]
+
+
+def open_events(life: Life, name: str) -> int:
+    """What lies between the watermark of a route and its last admitted event."""
+    return life.subscription.routes[name].open_events

@@ -1,0 +1,166 @@
+"""A failing key delays only itself, keeps its order, and ends as a dead letter with its reasons."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from tests.runtime.history import Fate
+from tests.runtime.scenes import changes, delivered, open_events, route, running
+from tests.runtime.target import Trouble
+from tests.runtime.world import World
+
+BAD = frozenset("x")
+
+
+def test_others_of_its_lane_go_on_while_it_is_tried_again() -> None:
+    """One lane, one event in a call: nothing but the failing key waits."""
+    world = World([route("only", Trouble("failing", keys=BAD, times=4), lanes=1, attempts=100)])
+
+    async def scene() -> None:
+        life = await running(world)
+        bad, *_ = changes(world, "xabx")
+        for _ in range(40):
+            event = world.change("a")
+            await anyio.sleep(0.1)
+            assert event in delivered(world, "only")
+            if bad in delivered(world, "only"):
+                break
+        await world.all_passed()
+        await life.stop()
+        assert not world.ledgers["only"].letters
+
+    world.play(scene)
+
+
+def test_a_poison_key_ends_as_dead_letters_in_order_while_others_flow() -> None:
+    """Each of its events pays its own budget; the reasons are kept."""
+    world = World([route("only", Trouble("failing", keys=BAD), attempts=3)])
+
+    async def scene() -> None:
+        life = await running(world)
+        bad = changes(world, "xxx")
+        while any(event.id not in world.ledgers["only"].letters for event in bad):
+            changes(world, "ab")
+            await anyio.sleep(0.05)
+        await world.all_passed()
+        await life.stop()
+        letters = [world.ledgers["only"].letters[event.id] for event in bad]
+        assert [letter.event for letter in letters] == bad
+        assert {(letter.reason, letter.attempts, letter.errors) for letter in letters} == {
+            ("failing", 3, ("failing",) * 3)
+        }
+        assert all(letter.body == b"only" for letter in letters)
+
+    world.play(scene)
+
+
+def test_what_the_sink_will_never_take_is_parked_at_once() -> None:
+    """No second attempt, and the key's next event follows."""
+    world = World([route("only", Trouble("rejecting", keys=BAD, end=5.0), max_batch=10)])
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "axbx")
+        await world.all_passed()
+        assert anyio.current_time() < 1.0
+        await anyio.sleep_until(5.0)
+        changes(world, "x")
+        await world.all_passed()
+        await life.stop()
+        letters = world.ledgers["only"].letters.values()
+        assert [(letter.reason, letter.attempts) for letter in letters] == [("never", 1)] * 2
+        assert len(delivered(world, "only")) == 3
+
+    world.play(scene)
+
+
+def test_what_cannot_be_encoded_or_was_parked_on_the_way_costs_no_attempt() -> None:
+    """Each becomes a dead letter with its own reason; its neighbours are delivered."""
+    world = World([route("only", max_batch=10)])
+
+    async def scene() -> None:
+        life = await running(world)
+        world.change("a")
+        world.change("a", fate=Fate.UNENCODABLE)
+        world.change("b", fate=Fate.PARK)
+        world.change("b")
+        await world.all_passed()
+        await life.stop()
+        reasons = {letter.reason for letter in world.ledgers["only"].letters.values()}
+        assert reasons == {"not encodable: destined to be unencodable", "destined to be parked"}
+        assert len(delivered(world, "only")) == 2
+
+    world.play(scene)
+
+
+@pytest.mark.parametrize("kind", ["failing", "lying", "unavailable", "lost", "raising", "miscounting"])
+@pytest.mark.parametrize("keeps_order", [True, False])
+def test_a_key_that_fails_in_the_middle_of_a_batch_keeps_its_order(kind: str, keeps_order: bool) -> None:
+    """Whatever the sink does with it, its later events come later; and it all ends delivered."""
+    trouble = Trouble(kind, end=2.0, keys=frozenset() if kind in {"raising", "miscounting"} else BAD)
+    plan = route("only", trouble, lanes=1, max_batch=20, keeps_order=keeps_order, attempts=1000)
+    world = World([plan])
+
+    async def scene() -> None:
+        life = await running(world)
+        events = changes(world, "axbx", 8)
+        await anyio.sleep(1)
+        events += changes(world, "xa", 4)
+        await world.all_passed()
+        await life.stop()
+        first = list(dict.fromkeys(delivered(world, "only")))
+        for key in (b"a", b"b", b"x"):
+            assert [one for one in first if one.key == key] == [one for one in events if one.key == key]
+
+    world.play(scene)
+
+
+def test_a_failure_with_a_request_to_wait_is_not_tried_sooner() -> None:
+    """Neither by the key that was set aside, nor where others of the batch were delivered."""
+    for kind in ("throttled", "busy"):
+        world = World([route("only", Trouble(kind, keys=BAD, times=1, secs=7.0), lanes=1, max_batch=10)])
+
+        async def scene(world: World = world) -> None:
+            life = await running(world)
+            events = changes(world, "axb")
+            await world.all_passed()
+            await life.stop()
+            first, late = (world.ledgers["only"].times(events[place])[0] for place in (0, 1))
+            assert late - first >= 7.0
+
+        world.play(scene)
+
+
+def test_an_event_that_fails_alone_proves_nothing_about_itself() -> None:
+    """With nobody else to compare, the sink may be down: it waits, and pays only when others get through."""
+    world = World([route("only", Trouble("failing", keys=BAD))])
+
+    async def scene() -> None:
+        life = await running(world)
+        bad = world.change("x")
+        await anyio.sleep(300)
+        assert not world.ledgers["only"].letters
+        assert life.subscription.routes["only"].circuit_reason == "failing"
+        while bad.id not in world.ledgers["only"].letters:
+            changes(world, "a")
+            await anyio.sleep(0.5)
+        await world.all_passed()
+
+    world.play(scene)
+
+
+def test_a_window_full_of_one_failing_key_waits_for_the_sink() -> None:
+    """A limit of the rule above: nothing else has room to show that the sink is well. Nothing is lost."""
+    world = World([route("only", Trouble("failing", keys=BAD, end=600.0), window=8)])
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "x" * 20 + "a")
+        await anyio.sleep(500)
+        assert open_events(life, "only") == 8
+        assert not world.ledgers["only"].letters
+        await world.all_passed()
+        await life.stop()
+
+    world.play(scene)
