@@ -15,7 +15,7 @@ from bson import json_util
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-_PIPELINE = [{"$changeStreamSplitLargeEvent": {}}]
+_PIPELINE: list[dict[str, Any]] = [{"$changeStreamSplitLargeEvent": {}}]
 """With this stage the server writes resume tokens of its second version, as later servers always do."""
 
 

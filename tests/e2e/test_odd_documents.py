@@ -28,7 +28,7 @@ def test_each_ends_somewhere_and_the_stream_goes_on(scene: Scene) -> None:
         daemon.start()
         raw = bson.encode({"_id": "not text", "text": "placeholder: text"})
         raw = raw.replace(b"placeholder: text", INVALID_UTF8 + b"." * (17 - len(INVALID_UTF8)))
-        scene.collection.insert_one(RawBSONDocument(raw))  # type: ignore[arg-type]
+        scene.collection.insert_one(RawBSONDocument(raw))
         scene.collection.insert_one({"_id": "huge", "text": "x" * (16 * 1024 * 1024 - 100)})
         scene.collection.insert_one({"_id": "nan", "amount": Decimal128("NaN"), "ratio": float("nan")})
         scene.collection.insert_one({"_id": "line one\nline two\r\n", "n": 1})
@@ -80,3 +80,29 @@ def _check_listing(daemon: DaemonProcess, ends: Mapping[str, Mapping[str, str]])
     parked = sum(end.startswith("parked") for of_sink in ends.values() for end in of_sink.values())
     assert len(listed) == parked
     assert all(letter["reason"] for letter in listed)
+
+
+def test_names_and_keys_that_are_not_utf8_stop_nothing(scene: Scene) -> None:
+    """Such an `_id` is parked, such a removed field is delivered; what comes behind them is delivered."""
+    with DaemonProcess(scene.directory, scene.config()) as daemon:
+        daemon.start()
+        key = bson.encode({"_id": "placeholder"}).replace(b"placeholder", b"\xff\xfe.........")
+        scene.collection.insert_one(RawBSONDocument(key))
+        named = bson.encode({"_id": "bad", "bad name": 1}).replace(b"bad name", b"bad\xffname")
+        scene.collection.insert_one(RawBSONDocument(named))
+        unset = bson.encode({"$unset": {"bad name": ""}}).replace(b"bad name", b"bad\xffname")
+        scene.collection.update_one({"_id": "bad"}, RawBSONDocument(unset))
+        scene.collection.insert_one({"_id": "behind"})
+        daemon.wait_for(lambda: b'"_id":"behind"' in b"".join(_bodies(scene)), "the event behind them")
+        assert daemon.terminate() == 0
+    assert "subscription_crashed" not in daemon.log()
+    bodies = [json.loads(body) for body in _bodies(scene)]
+    removals = [body["data"]["removed"] for body in bodies if body["data"]["operation"] == "update"]
+    assert removals == [["bad\\xffname"]]
+    letters = list(scene.client[scene.state_database]["dead_letters"].find({"route": "webhook"}))
+    assert len(letters) == 2
+    assert all("not encodable" in letter["reason"] for letter in letters)
+
+
+def _bodies(scene: Scene) -> list[bytes]:
+    return [arrival.body for arrival in list(scene.webhook.arrivals)]

@@ -157,3 +157,25 @@ def test_an_unreachable_mongodb_is_waited_for(tmp_path: Path) -> None:
             mongo.restart()
             daemon.wait_until_ready()
             assert daemon.terminate() == 0
+
+
+def test_a_source_that_goes_away_shows_in_readiness(tmp_path: Path) -> None:
+    """Not ready while nothing can be read, with the reason; ready again when the server is back."""
+    with MongoService.start(own=True) as mongo:
+        config = {
+            "mongodb": {"uri": mongo.uri},
+            "state": {"type": "sqlite", "path": str(tmp_path / "state.db")},
+            "sinks": {"archive": {"type": "file", "path": str(tmp_path / "archive.jsonl")}},
+            "subscriptions": {
+                "orders": {"source": {"database": "shop", "collections": ["orders"]}, "routes": ["archive"]}
+            },
+            "log": {"format": "json"},
+        }
+        with DaemonProcess(tmp_path, config).start() as daemon:
+            mongo.kill()
+            daemon.wait_for(lambda: daemon.get("/readyz")[0] == 503, "the word that it cannot read")
+            assert "cannot read" in daemon.get("/readyz")[1]
+            assert daemon.get("/livez")[0] == 200
+            mongo.restart()
+            daemon.wait_until_ready()
+            assert daemon.terminate() == 0

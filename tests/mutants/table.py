@@ -1,4 +1,4 @@
-"""Deliberate mistakes in the engine, each with the promise that it breaks and the tests that must notice.
+"""Deliberate mistakes in the engine, each with the promise that it breaks and the test that must notice.
 
 A mutant is a text to be found exactly once in a file and what stands there instead. One whose text is no
 longer found is an error: the engine has changed, and the mutant must change with it.
@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = ["MUTANTS", "Mutant"]
-
-SCHEDULES = "tests/runtime/test_random_schedules.py"
-CORE = "tests/core"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,7 @@ class Mutant:
         file: Where, below ``eventbus/``.
         old: What stands there.
         new: What the mutant puts there.
-        tests: What must fail.
+        test: What must fail.
     """
 
     name: str
@@ -32,41 +29,73 @@ class Mutant:
     file: str
     old: str
     new: str
-    tests: str = SCHEDULES
+    test: str
 
 
-WINDOW = "core/window.py"
-LANES = "core/lanes.py"
+BACKOFF = "core/backoff.py"
 CIRCUIT = "core/circuit.py"
-ROUTE = "runtime/route.py"
+LANES = "core/lanes.py"
+SIGNAL = "core/signal.py"
+WINDOW = "core/window.py"
+MODEL = "model.py"
 DELIVERY = "runtime/delivery.py"
-SAVER = "runtime/saver.py"
-SUBSCRIPTION = "runtime/subscription.py"
 FLOW = "runtime/flow.py"
+ROUTE = "runtime/route.py"
+SAVER = "runtime/saver.py"
+SHARED_SINK = "runtime/shared_sink.py"
+SUBSCRIPTION = "runtime/subscription.py"
 
-NOT_SETTLED = "(i) all at or before a stored position is settled"
+SCHEDULES = "tests/runtime/test_random_schedules.py"
+ADMISSION = "tests/runtime/test_admission.py"
+KEYS = "tests/runtime/test_failing_keys.py"
+OUTAGES = "tests/runtime/test_outages.py"
+PROBES = "tests/runtime/test_circuit_probes.py"
+STATE = "tests/runtime/test_state_outages.py"
+CRASHES = "tests/runtime/test_crashes.py"
+DRAINS = "tests/runtime/test_drains.py"
+
+SETTLED = "(i) all at or before a stored position is settled"
 ORDER = "(ii) first deliveries of a key are in source order"
-BOUNDED = "(iii) open tickets never exceed the window"
-FEW_AGAIN = "(iv) duplicates are bounded"
+BARRIER = "(ii) nothing overtakes a barrier"
+BOUNDED = "(iii) what is open never exceeds the window"
+FEW_AGAIN = "(iv) duplicates after a crash are bounded"
+ONCE = "nothing is delivered twice without a crash"
 LIVENESS = "every event finds an end"
+ALONE = "a failing key delays only itself"
 BUDGET = "an outage spends no event's retries"
-OWN = "a route owns what it admitted; a take skips it"
+OWN = "a route owns what it admitted, and skips it"
+BELOW = "a flow feeds a route only from at or before what it admitted"
+HEARTBEAT = "heartbeats open no ticket and pass none"
+DURABLE = "a start is stored before the first read"
+LETTERS = "a parked event is not delivered late"
 FENCE = "only the holder of the lease writes"
+LEASE = "a lease ends when it was not renewed"
+DRAIN = "a drain forgets the batch in hand and waits for what is open"
 
 MUTANTS = (
     Mutant(
         "the watermark is the end of the front slice",
-        NOT_SETTLED,
+        SETTLED,
         WINDOW,
         "return front.position_before(front.settled.index(0)) or self._end",
         "return front.end",
+        SCHEDULES,
+    ),
+    Mutant(
+        "the watermark ignores the first open event of a slice",
+        SETTLED,
+        WINDOW,
+        "return front.position_before(front.settled.index(0)) or self._end",
+        "return front.position_before(front.settled.rfind(1) + 1) or self._end",
+        SCHEDULES,
     ),
     Mutant(
         "the watermark includes the first open event",
-        NOT_SETTLED,
+        SETTLED,
         WINDOW,
         "return self.slots[index - 1].event.position if index else None",
         "return self.slots[index].event.position",
+        SCHEDULES,
     ),
     Mutant(
         "the watermark moves by slices only",
@@ -74,37 +103,31 @@ MUTANTS = (
         WINDOW,
         "return front.position_before(front.settled.index(0)) or self._end",
         "return self._end",
-        CORE,
+        "tests/core/test_window.py",
     ),
     Mutant(
-        "a heartbeat moves the watermark past what is open",
-        NOT_SETTLED,
+        "a settled slice takes the open ones before it along",
+        SETTLED,
         WINDOW,
-        "        if self._tickets:\n            self._tickets[-1].end = end\n"
-        "        else:\n            self._end = end",
-        "        self._end = end",
-    ),
-    Mutant(
-        "heartbeats are dropped while something is open",
-        "an idle position moves",
-        WINDOW,
-        "            self._tickets[-1].end = end\n",
-        "            pass\n",
-    ),
-    Mutant(
-        "any settled slice is popped, open ones before it or not",
-        NOT_SETTLED,
-        WINDOW,
-        "        return not ticket.open and self._pop()",
-        "        return self._pop()",
-        CORE,
+        "while self._tickets and not self._tickets[0].open:",
+        "while self._tickets and not self._tickets[-1].open:",
+        SCHEDULES,
     ),
     Mutant(
         "slices are popped while one event of them is open",
-        NOT_SETTLED,
+        SETTLED,
         WINDOW,
         "while self._tickets and not self._tickets[0].open:",
         "while self._tickets and self._tickets[0].open <= 1:",
+        SCHEDULES,
+    ),
+    Mutant(
+        "an event may be settled twice",
+        SETTLED,
+        WINDOW,
+        "        if ticket.settled[index]:\n",
+        "        if False:\n",
+        "tests/core/test_window.py",
     ),
     Mutant(
         "room never comes back",
@@ -112,6 +135,26 @@ MUTANTS = (
         WINDOW,
         "            self.events -= len(ticket.slots)\n",
         "",
+        ADMISSION + "::test_a_full_window_holds_the_flow_which_goes_on_with_the_first_room",
+    ),
+    Mutant(
+        "room of bytes never comes back",
+        LIVENESS,
+        WINDOW,
+        "            self.size -= ticket.size\n",
+        "",
+        ADMISSION + "::test_an_event_larger_than_the_window_enters_alone",
+    ),
+    Mutant(
+        "room comes back when an event is settled, wherever it lies",
+        BOUNDED,
+        WINDOW,
+        "        self.settled_events += 1\n        return",
+        "        self.settled_events += 1\n"
+        "        self.events -= 1\n"
+        "        self._tickets[0].size += 0\n"
+        "        return",
+        SCHEDULES,
     ),
     Mutant(
         "the window is bounded by events only",
@@ -119,6 +162,7 @@ MUTANTS = (
         WINDOW,
         "            if left <= 0:\n",
         "            if left <= -(10**12):\n",
+        SCHEDULES,
     ),
     Mutant(
         "a slice may be as large as it likes",
@@ -126,173 +170,74 @@ MUTANTS = (
         WINDOW,
         "room = min(self._max_events - self.events, self.grain, last - first)",
         "room = min(max(self.grain, 8), last - first)",
+        SCHEDULES,
+    ),
+    Mutant(
+        "an event larger than the window never fits",
+        LIVENESS,
+        WINDOW,
+        "left == 0 or (count == 0 and not self._tickets)",
+        "left == 0",
+        ADMISSION + "::test_an_event_larger_than_the_window_enters_alone",
+    ),
+    Mutant(
+        "a heartbeat moves the watermark past what is open",
+        HEARTBEAT,
+        WINDOW,
+        "        if self._tickets:\n"
+        "            self._tickets[-1].end = end\n"
+        "        else:\n"
+        "            self._end = end",
+        "        self._end = end",
+        ADMISSION + "::test_heartbeats_take_no_room_and_pass_no_open_event",
+    ),
+    Mutant(
+        "a heartbeat takes room",
+        HEARTBEAT,
+        WINDOW,
+        "            self._tickets[-1].end = end\n",
+        "            self._tickets[-1].end = end\n            self.events += 1\n",
+        ADMISSION + "::test_heartbeats_take_no_room_and_pass_no_open_event",
+    ),
+    Mutant(
+        "heartbeats are dropped while something is open",
+        HEARTBEAT,
+        WINDOW,
+        "            self._tickets[-1].end = end\n",
+        "            pass\n",
+        ADMISSION + "::test_heartbeats_take_no_room_and_pass_no_open_event",
+    ),
+    Mutant(
+        "admitted moves with a heartbeat, the window does not",
+        HEARTBEAT,
+        ROUTE,
+        "            self._window.advance(batch.end)\n            self.admitted = batch.end",
+        "            self.admitted = batch.end",
+        ADMISSION + "::test_an_idle_position_is_stored_now_and_then_and_the_lease_renewed_all_the_time",
     ),
     Mutant(
         "the event at the admitted position is taken again",
         OWN,
-        "model.py",
+        MODEL,
         "return bisect_right(self.tokens, token)",
         "return __import__('bisect').bisect_left(self.tokens, token)",
+        SCHEDULES,
     ),
     Mutant(
-        "admitted does not move with a batch without events",
-        "an idle position moves",
-        ROUTE,
-        "        if batch.end.token >= self.admitted.token:\n            self._window.advance(batch.end)\n",
-        "        if batch.end.token >= self.admitted.token:\n",
-    ),
-    Mutant(
-        "a barrier is an event like any other",
-        "nothing overtakes a barrier",
-        ROUTE,
-        "    return slot.event.is_barrier and not isinstance(slot, Filtered)",
-        "    return False",
-    ),
-    Mutant(
-        "what follows a barrier need not wait for it",
-        "nothing overtakes a barrier",
-        ROUTE,
-        "        if self._barrier is not None and self._barrier.open:\n            return 0\n",
-        "",
-    ),
-    Mutant(
-        "dead letters of an earlier life are forgotten",
-        "a parked event is not delivered late",
-        ROUTE,
-        "        self._parked = set(parked)",
-        "        self._parked: set[str] = set()",
-    ),
-    Mutant(
-        "lanes are chosen by chance",
-        ORDER,
-        DELIVERY,
-        "shares.setdefault(entry.event.key_hash % len(self._lanes), [])",
-        "shares.setdefault(id(entry) // 64 % len(self._lanes), [])",
-    ),
-    Mutant(
-        "a lane does not look whether a key was set aside",
-        ORDER,
-        DELIVERY,
-        "        if not self._set_aside:\n            return batch\n",
-        "        return batch\n",
-    ),
-    Mutant(
-        "a wave is whatever is there",
-        ORDER,
-        LANES,
-        "        if item_key in seen:\n",
-        "        if False:\n",
-    ),
-    Mutant(
-        "a failing key holds up its lane",
-        "a failing key delays only itself",
-        DELIVERY,
-        "                case Retry(fault=Fault.FAILED) if entry.event.key not in again_keys:",
-        "                case Retry(fault=Fault.FAILED) if False and not again_keys:",
-    ),
-    Mutant(
-        "what queued up behind a failing key is forgotten",
-        LIVENESS,
-        DELIVERY,
-        "        while queue:\n            entry = queue.popleft()\n            message",
-        "        while False:\n            entry = queue.popleft()\n            message",
-    ),
-    Mutant(
-        "every failure spends the budget",
-        BUDGET,
-        DELIVERY,
-        "if failure.fault is Fault.FAILED and self._is_spent(trial, failure):",
-        "if self._is_spent(trial, failure):",
-    ),
-    Mutant(
-        "a failure spends the budget though nobody else gets through",
-        BUDGET,
-        DELIVERY,
-        "        if self._progress > trial.progress:\n            trial.attempts += 1",
-        "        if self._progress >= trial.progress:\n            trial.attempts += 1",
-    ),
-    Mutant(
-        "a rejected event is tried until it fits",
-        LIVENESS,
-        DELIVERY,
-        "await self._park(entry, reason, attempts=1, body=message.body, errors=(reason,))",
-        "again.append((entry, message))",
-    ),
-    Mutant(
-        "a dead letter counts before it is durable",
-        NOT_SETTLED,
-        DELIVERY,
-        "                await self._park_letters([letter])\n                break\n"
-        "            except Unreachable as error:\n",
-        "                await self._park_letters([letter])\n                break\n"
-        "            except Unreachable as error:\n                break\n",
-    ),
-    Mutant(
-        "a probe is as good as any attempt: all go at once",
-        "one probe at a time",
-        DELIVERY,
-        "            if not self._circuit.is_closed():\n"
-        "                return await self._send(messages, since)\n",
-        "",
-        "tests/runtime/test_circuit_probes.py",
-    ),
-    Mutant(
-        "a circuit never closes again",
-        LIVENESS,
-        CIRCUIT,
-        '        self._open_until = None\n        self.reason = ""\n        return was_open',
-        '        self.reason = ""\n        return was_open',
-        CORE,
-    ),
-    Mutant(
-        "what was admitted is as good as settled",
-        NOT_SETTLED,
-        ROUTE,
-        "        return self._window.watermark()",
-        "        return self.admitted",
-    ),
-    Mutant(
-        "the last save can be spared",
-        "after a drain nothing comes again",
-        SAVER,
-        "        while not await self._save([kept]):\n            await anyio.sleep(_RETRY_SECS)\n",
-        "",
-    ),
-    Mutant(
-        "a lease is ours once we had it",
-        FENCE,
-        SAVER,
-        "                if not still_held:\n",
-        "                if False:\n",
-    ),
-    Mutant(
-        "a lease that cannot be renewed does not run out",
-        FENCE,
-        SAVER,
-        "            if now - kept.renewed_at >= self._lease_secs:",
-        "            if False:",
-        "tests/runtime/test_lease_expiry.py",
-    ),
-    Mutant(
-        "the flow opens where the most advanced route stands",
+        "a batch that is offered again is taken from its beginning",
         OWN,
-        SUBSCRIPTION,
-        "        start = min((route.admitted",
-        "        start = max((route.admitted",
+        ROUTE,
+        "        place = batch.after(self.admitted.token)\n",
+        "        place = 0\n",
+        ADMISSION + "::test_a_batch_larger_than_a_window_enters_in_parts",
     ),
     Mutant(
-        "a start need not be durable before the first read",
-        "starts are stored before the first read",
-        SUBSCRIPTION,
-        "            (held,) = await self._store.save([Save(lease, fresh)], lease_secs=self._lease_secs)\n",
-        "            held = True\n",
-    ),
-    Mutant(
-        "the drain waits for nobody",
-        "after a drain nothing comes again",
-        SUBSCRIPTION,
-        "                    await route.drained()",
-        "                    pass",
+        "an older heartbeat moves admitted back",
+        OWN,
+        ROUTE,
+        "        if batch.end.token >= self.admitted.token:\n",
+        "        if batch.end:\n",
+        ADMISSION + "::test_after_a_crash_the_flow_opens_at_the_lowest_position_and_the_others_skip",
     ),
     Mutant(
         "a batch counts as handed out when one route took it",
@@ -300,5 +245,429 @@ MUTANTS = (
         FLOW,
         "            if not [route for route in self._routes if not route.take(batch)]:",
         "            if [route for route in self._routes if route.take(batch)]:",
+        SCHEDULES,
+    ),
+    Mutant(
+        "the flow opens where the most advanced route stands",
+        BELOW,
+        SUBSCRIPTION,
+        "        start = min((route.admitted",
+        "        start = max((route.admitted",
+        ADMISSION + "::test_after_a_crash_the_flow_opens_at_the_lowest_position_and_the_others_skip",
+    ),
+    Mutant(
+        "a barrier is an event like any other",
+        BARRIER,
+        ROUTE,
+        "    return slot.event.is_barrier and not isinstance(slot, Filtered)",
+        "    return False",
+        SCHEDULES,
+    ),
+    Mutant(
+        "what follows a barrier need not wait for it",
+        BARRIER,
+        ROUTE,
+        "        if self._barrier is not None and self._barrier.open:\n            return 0\n",
+        "",
+        ADMISSION + "::test_barriers_in_a_row_and_at_the_ends_of_batches",
+    ),
+    Mutant(
+        "a barrier need not wait for what is open",
+        BARRIER,
+        ROUTE,
+        "return 1 if self._window.is_empty else 0",
+        "return 1",
+        ADMISSION + "::test_nothing_overtakes_a_barrier_in_either_direction",
+    ),
+    Mutant(
+        "dead letters of an earlier life are forgotten",
+        LETTERS,
+        ROUTE,
+        "        self._parked = set(parked)",
+        "        self._parked: set[str] = set()",
+        CRASHES + "::test_a_dead_letter_beyond_the_stored_position_is_not_delivered_by_the_next_life",
+    ),
+    Mutant(
+        "lanes are chosen by chance",
+        ORDER,
+        DELIVERY,
+        "shares.setdefault(entry.event.key_hash % len(self._lanes), [])",
+        "shares.setdefault(id(entry) // 64 % len(self._lanes), [])",
+        SCHEDULES,
+    ),
+    Mutant(
+        "a lane does not look whether a key was set aside",
+        ORDER,
+        DELIVERY,
+        "        if not self._set_aside:\n            return batch\n",
+        "        return batch\n",
+        KEYS + "::test_a_poison_key_ends_as_dead_letters_in_order_while_others_flow",
+    ),
+    Mutant(
+        "what comes later for a key that was set aside goes first",
+        ORDER,
+        DELIVERY,
+        "                going.append(entry)\n            else:\n                queue.append(entry)",
+        "                going.append(entry)\n            else:\n                queue.appendleft(entry)",
+        SCHEDULES,
+    ),
+    Mutant(
+        "a key that fails twice in a batch is set aside twice",
+        ORDER,
+        DELIVERY,
+        "                case Retry() if queue is not None:\n                    queue.append(entry)\n",
+        "",
+        KEYS + "::test_a_key_that_fails_in_the_middle_of_a_batch_keeps_its_order",
+    ),
+    Mutant(
+        "a wave is whatever is there",
+        ORDER,
+        LANES,
+        "        if item_key in seen:\n",
+        "        if False:\n",
+        SCHEDULES,
+    ),
+    Mutant(
+        "a failing key holds up its lane",
+        ALONE,
+        DELIVERY,
+        "                case Retry(fault=Fault.FAILED) if entry.event.key not in again_keys:",
+        "                case Retry(fault=Fault.FAILED) if False and not again_keys:",
+        KEYS + "::test_others_of_its_lane_go_on_while_it_is_tried_again",
+    ),
+    Mutant(
+        "what queued up behind a failing key is forgotten",
+        LIVENESS,
+        DELIVERY,
+        "        while queue:\n            entry = queue.popleft()\n            message",
+        "        while False:\n            entry = queue.popleft()\n            message",
+        KEYS + "::test_a_poison_key_ends_as_dead_letters_in_order_while_others_flow",
+    ),
+    Mutant(
+        "every failure spends the budget",
+        BUDGET,
+        DELIVERY,
+        "if failure.fault is Fault.FAILED and self._is_spent(trial, failure):",
+        "if self._is_spent(trial, failure):",
+        SCHEDULES,
+    ),
+    Mutant(
+        "a failure spends the budget though nobody else gets through",
+        BUDGET,
+        DELIVERY,
+        "        if self._progress > trial.progress:\n            trial.attempts += 1",
+        "        if self._progress >= trial.progress:\n            trial.attempts += 1",
+        OUTAGES + "::test_an_outage_of_ten_minutes_makes_no_dead_letter",
+    ),
+    Mutant(
+        "a sink that is down is failing",
+        BUDGET,
+        DELIVERY,
+        "                case Retry(fault=Fault.FAILED) if entry.event.key not in again_keys:",
+        "                case Retry() if entry.event.key not in again_keys:",
+        PROBES + "::test_one_attempt_at_a_time_while_it_is_down",
+    ),
+    Mutant(
+        "a rejected event is tried until it fits",
+        LIVENESS,
+        DELIVERY,
+        "await self._park(entry, reason, attempts=1, body=message.body, errors=(reason,))",
+        "again.append((entry, message))",
+        KEYS + "::test_what_the_sink_will_never_take_is_parked_at_once",
+    ),
+    Mutant(
+        "a dead letter counts before it is durable",
+        SETTLED,
+        DELIVERY,
+        "                break\n            except Unreachable as error:\n",
+        "                break\n            except Unreachable as error:\n                break\n",
+        STATE + "::test_a_dead_letter_waits_for_the_store_and_its_key_with_it",
+    ),
+    Mutant(
+        "a key that was asked to wait is tried when its own wait is over",
+        "the sink's wait is honoured",
+        DELIVERY,
+        "await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))",
+        "await anyio.sleep(backoff.next())",
+        KEYS + "::test_a_failure_with_a_request_to_wait_is_not_tried_sooner",
+    ),
+    Mutant(
+        "a lane that was asked to wait is tried when its own wait is over",
+        "the sink's wait is honoured",
+        DELIVERY,
+        "await anyio.sleep(max(backoff.next(), _asked_to_wait(outcomes)))",
+        "await anyio.sleep(backoff.next())",
+        KEYS + "::test_a_failure_with_a_request_to_wait_is_not_tried_sooner",
+    ),
+    Mutant(
+        "all who wait for a probe go at once",
+        "one probe at a time",
+        DELIVERY,
+        "            if not self._circuit.is_closed():\n"
+        "                return await self._send(messages, since)\n",
+        "",
+        PROBES,
+    ),
+    Mutant(
+        "a probe goes on until it succeeds",
+        "one bad event cannot keep a circuit open",
+        DELIVERY,
+        "            if not self._circuit.is_closed():\n"
+        "                return await self._send(messages, since)\n",
+        "            while not self._circuit.is_closed():\n"
+        "                outcomes = await self._send(messages, since)\n"
+        "                if self._circuit.is_closed():\n"
+        "                    return outcomes\n"
+        "                await anyio.sleep_until(self._circuit.open_until)\n",
+        PROBES + "::test_one_bad_event_cannot_keep_a_healthy_sink_shut",
+    ),
+    Mutant(
+        "who waits for a probe sleeps out the wait",
+        "a sink that is back is used",
+        DELIVERY,
+        "                    await self._changed.wait()  # another attempt, sent earlier, "
+        "may close it meanwhile",
+        "                    await anyio.sleep_forever()",
+        OUTAGES + "::test_a_late_success_lets_those_who_wait_for_a_probe_go_on",
+    ),
+    Mutant(
+        "nobody is told that a circuit opened",
+        DRAIN,
+        DELIVERY,
+        '            self._log.warning("circuit_opened", reason=worst.reason, '
+        "fault=worst.fault.value)\n"
+        "            self._changed.notify()\n",
+        '            self._log.warning("circuit_opened", reason=worst.reason, fault=worst.fault.value)\n',
+        DRAINS + "::test_a_drain_ends_when_a_sink_goes_down_meanwhile",
+    ),
+    Mutant(
+        "a circuit never closes again",
+        LIVENESS,
+        CIRCUIT,
+        '        self._open_until = None\n        self.reason = ""\n        return was_open',
+        '        self.reason = ""\n        return was_open',
+        "tests/core/test_circuit.py",
+    ),
+    Mutant(
+        "a circuit is open as long every time",
+        "probes of a sink that is down are few",
+        CIRCUIT,
+        "self._policy.initial_open_secs * 2 ** min(self._openings, 60)",
+        "self._policy.initial_open_secs",
+        OUTAGES + "::test_probes_of_a_sink_that_is_down_are_few",
+    ),
+    Mutant(
+        "a bug of a sink is a bug of ours",
+        "a sink cannot stop a route",
+        SHARED_SINK,
+        "            except Exception as error:\n",
+        "            except ZeroDivisionError as error:\n",
+        OUTAGES + "::test_an_outage_of_ten_minutes_makes_no_dead_letter",
+    ),
+    Mutant(
+        "a sink's bound holds for each route",
+        "a sink's concurrency is the target's",
+        SHARED_SINK,
+        "            if self._slots is not None:\n",
+        "            if self._slots is None:\n",
+        OUTAGES + "::test_routes_that_share_a_sink_keep_within_its_concurrency",
+    ),
+    Mutant(
+        "whoever waits is woken at the second call",
+        LIVENESS,
+        SIGNAL,
+        "            self._event.set()\n            self._event = None\n",
+        "            self._event = None\n",
+        "tests/core/test_signal.py",
+    ),
+    Mutant(
+        "what returns an awaitable is a coroutine function",
+        "a server that was away at the start is waited for",
+        BACKOFF,
+        "return await retrying(once_more)",
+        "return await retrying(call)",
+        "tests/core/test_until_reachable.py",
+    ),
+    Mutant(
+        "what was admitted is as good as settled",
+        SETTLED,
+        ROUTE,
+        "        return self._window.watermark()",
+        "        return self.admitted",
+        SCHEDULES,
+    ),
+    Mutant(
+        "the last save can be spared",
+        ONCE,
+        SAVER,
+        "        while not await self._save([kept]):  # noqa: ASYNC110 - each turn is a try "
+        "of its own\n"
+        "            await anyio.sleep(_RETRY_SECS)\n",
+        "",
+        DRAINS + "::test_after_a_drain_nothing_comes_again",
+    ),
+    Mutant(
+        "the last save is tried once",
+        ONCE,
+        SAVER,
+        "        while not await self._save([kept]):  # noqa: ASYNC110 - each turn is a try "
+        "of its own\n"
+        "            await",
+        "        if not await self._save([kept]):\n            await",
+        DRAINS + "::test_the_last_save_is_tried_again_while_there_is_time",
+    ),
+    Mutant(
+        "the last save may take for ever",
+        DRAIN,
+        SAVER,
+        "with anyio.move_on_after(self._lease_secs / 3, shield=True) as patience:",
+        "with anyio.move_on_after(86400.0, shield=True) as patience:",
+        DRAINS + "::test_a_stop_is_bounded_though_the_store_hangs",
+    ),
+    Mutant(
+        "a lease need not be given back",
+        "a successor begins at once",
+        SAVER,
+        "                await self._store.release(kept.lease)\n",
+        "                pass\n",
+        STATE + "::test_two_daemons_hand_over_without_loss_or_repetition",
+    ),
+    Mutant(
+        "a lease is ours once we had it",
+        FENCE,
+        SAVER,
+        "                if not still_held:\n",
+        "                if False:\n",
+        STATE + "::test_when_another_daemon_took_the_lease_nothing_more_is_written_or_sent",
+    ),
+    Mutant(
+        "a lost lease cancels nobody",
+        FENCE,
+        SAVER,
+        "        self.lost = reason\n        self.scope.cancel()",
+        "        self.lost = reason",
+        STATE + "::test_when_another_daemon_took_the_lease_nothing_more_is_written_or_sent",
+    ),
+    Mutant(
+        "a lease that cannot be renewed does not run out",
+        LEASE,
+        SAVER,
+        "            if now - kept.renewed_at >= self._lease_secs:",
+        "            if False:",
+        STATE + "::test_a_lease_that_cannot_be_renewed_ends_the_life",
+    ),
+    Mutant(
+        "a write may outlast the lease",
+        LEASE,
+        SAVER,
+        "        return min(self._lease_secs / 3, max(left, self._every_secs))",
+        "        return self._lease_secs / 3 + 0 * left",
+        STATE + "::test_a_lease_that_cannot_be_renewed_ends_the_life",
+    ),
+    Mutant(
+        "a lease counts from when it was answered",
+        LEASE,
+        SUBSCRIPTION,
+        "renewed_at=leased_at)",
+        "renewed_at=anyio.current_time())",
+        STATE + "::test_a_lease_counts_from_when_it_was_asked_for",
+    ),
+    Mutant(
+        "a lease is renewed with positions only",
+        LEASE,
+        SAVER,
+        "(renewal_due or kept.total_settled() != kept.settled)",
+        "kept.total_settled() != kept.settled",
+        ADMISSION + "::test_an_idle_position_is_stored_now_and_then_and_the_lease_renewed_all_the_time",
+    ),
+    Mutant(
+        "positions are saved with the lease only",
+        FEW_AGAIN,
+        SAVER,
+        "(renewal_due or kept.total_settled() != kept.settled)",
+        "renewal_due",
+        ADMISSION + "::test_positions_are_stored_every_second_while_events_are_settled",
+    ),
+    Mutant(
+        "what is settled during a save counts as saved",
+        FEW_AGAIN,
+        SAVER,
+        "                kept.settled = total\n",
+        "                kept.settled = kept.total_settled()\n",
+        ADMISSION + "::test_what_is_settled_during_a_save_is_stored_by_the_next_one",
+    ),
+    Mutant(
+        "idle positions are saved every time",
+        "an idle stream costs few writes",
+        SAVER,
+        "_IDLE_SAVE_SECS = 10.0",
+        "_IDLE_SAVE_SECS = 0.0",
+        ADMISSION + "::test_an_idle_position_is_stored_now_and_then_and_the_lease_renewed_all_the_time",
+    ),
+    Mutant(
+        "a start need not be durable before the first read",
+        DURABLE,
+        SUBSCRIPTION,
+        "            (held,) = await self._store.save([Save(lease, fresh)], lease_secs=self._lease_secs)\n",
+        "            held = True\n",
+        CRASHES + "::test_a_crash_at_any_moment_of_the_start_loses_nothing",
+    ),
+    Mutant(
+        "a start may be refused",
+        DURABLE,
+        SUBSCRIPTION,
+        "            if not held:\n",
+        "            if False:\n",
+        STATE + "::test_a_start_that_could_not_be_stored_is_none",
+    ),
+    Mutant(
+        "a route that is new begins with the others",
+        "a new route begins now",
+        SUBSCRIPTION,
+        "            fresh = dict.fromkeys(missing, now)",
+        "            fresh = dict.fromkeys(missing, min(stored.values(), key=lambda one: "
+        "one.token, default=now))",
+        ADMISSION + "::test_a_route_that_is_new_begins_now_and_leaves_the_others_where_they_are",
+    ),
+    Mutant(
+        "a drain takes what is in hand",
+        DRAIN,
+        FLOW,
+        "        while not self._is_closed:\n",
+        "        while True:\n",
+        DRAINS + "::test_a_drain_takes_nothing_more_from_the_batch_in_hand",
+    ),
+    Mutant(
+        "the drain waits for nobody",
+        ONCE,
+        SUBSCRIPTION,
+        "                    await route.drained()",
+        "                    pass",
+        DRAINS + "::test_after_a_drain_nothing_comes_again",
+    ),
+    Mutant(
+        "the drain waits for as long as it takes",
+        DRAIN,
+        SUBSCRIPTION,
+        "            with anyio.move_on_after(self.spec.drain_timeout_secs) as patience:",
+        "            with anyio.move_on_after(86400.0) as patience:",
+        DRAINS + "::test_a_drain_waits_for_a_slow_attempt_but_not_for_one_that_hangs",
+    ),
+    Mutant(
+        "the drain waits for a sink that is down",
+        DRAIN,
+        ROUTE,
+        "while not self._window.is_empty and self._circuit.is_closed() and self.sink.waiting_for is None:",
+        "while not self._window.is_empty:",
+        DRAINS + "::test_a_drain_does_not_wait_for_a_sink_that_is_down",
+    ),
+    Mutant(
+        "a start is finished before it is stopped",
+        "a stop is bounded",
+        SUBSCRIPTION,
+        "            if await self._unless_stopping(lambda: self._patiently(lambda: "
+        "self._make_routes(lease))):",
+        "            if await self._patiently(lambda: self._make_routes(lease)):",
+        DRAINS + "::test_a_stop_while_the_start_waits_for_the_store_ends_it",
     ),
 )

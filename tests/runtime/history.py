@@ -103,7 +103,6 @@ class SimulatedReader:
 
     def __init__(self, history: History, start: Position, pace: Pace, rng: Random, polled: Polled) -> None:
         self.start = start
-        self.trouble: str | None = None
         self._history = history
         self._token = start.token
         self._pace = pace

