@@ -74,7 +74,7 @@ def _try_all(mutants: Sequence[Mutant], copies: Sequence[Path]) -> list[str]:
 
 
 def _verdict(copy: Path, mutant: Mutant) -> str:
-    """killed, SURVIVED, ENDLESS, STALE if the mutant's text is not found once, or UNCLEAR if no test failed."""
+    """killed, SURVIVED, ENDLESS, STALE if its text is not found once, or UNCLEAR if no test failed."""
     file = copy / "eventbus" / mutant.file
     original = file.read_text()
     if original.count(mutant.old) != 1:
@@ -88,7 +88,7 @@ def _verdict(copy: Path, mutant: Mutant) -> str:
 
 
 def _run(copy: Path, tests: Sequence[str]) -> int:
-    """Run tests on a copy, which comes first on the path there; pytest's exit code, or that it never ended."""
+    """Run tests on a copy, which comes first on the path; pytest's exit code, or that it never ended."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", *tests]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "", "EVENTBUS_MUTANT": "1"}
     environment.pop("EVENTBUS_PROOF_RUNS", None)
