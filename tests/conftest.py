@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -33,6 +34,12 @@ SLOW_MODULES = {
     "test_syntax",
 }
 """Modules that need no server and yet seconds: `make check` leaves them to `make test`."""
+
+
+def pytest_configure() -> None:
+    """A shell starts background jobs deaf to Ctrl-C, and so all that they start: tests of it must hear it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
