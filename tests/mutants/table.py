@@ -301,7 +301,7 @@ MUTANTS = (
         DELIVERY,
         "        if not self._set_aside:\n            return batch\n",
         "        return batch\n",
-        KEYS + "::test_a_poison_key_ends_as_dead_letters_in_order_while_others_flow",
+        KEYS + "::test_what_comes_later_for_a_failing_key_waits_behind_it",
     ),
     Mutant(
         "what comes later for a key that was set aside goes first",
@@ -349,7 +349,7 @@ MUTANTS = (
         DELIVERY,
         "if failure.fault is Fault.FAILED and self._is_spent(trial, failure):",
         "if self._is_spent(trial, failure):",
-        SCHEDULES,
+        KEYS + "::test_a_failing_event_pays_nothing_for_an_outage_that_follows",
     ),
     Mutant(
         "a failure spends the budget though nobody else gets through",
@@ -358,14 +358,6 @@ MUTANTS = (
         "        if self._progress > trial.progress:\n            trial.attempts += 1",
         "        if self._progress >= trial.progress:\n            trial.attempts += 1",
         OUTAGES + "::test_an_outage_of_ten_minutes_makes_no_dead_letter",
-    ),
-    Mutant(
-        "a sink that is down is failing",
-        BUDGET,
-        DELIVERY,
-        "                case Retry(fault=Fault.FAILED) if entry.event.key not in again_keys:",
-        "                case Retry() if entry.event.key not in again_keys:",
-        PROBES + "::test_one_attempt_at_a_time_while_it_is_down",
     ),
     Mutant(
         "a rejected event is tried until it fits",
@@ -419,7 +411,7 @@ MUTANTS = (
         "                if self._circuit.is_closed():\n"
         "                    return outcomes\n"
         "                await anyio.sleep_until(self._circuit.open_until)\n",
-        PROBES + "::test_one_bad_event_cannot_keep_a_healthy_sink_shut",
+        KEYS + "::test_an_event_that_fails_alone_proves_nothing_about_itself",
     ),
     Mutant(
         "who waits for a probe sleeps out the wait",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import anyio
+
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.model import Event
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
@@ -11,7 +13,7 @@ from eventbus.sdk import SinkTraits
 from tests.runtime.target import Target, Trouble
 from tests.runtime.world import Life, RoutePlan, World
 
-__all__ = ["changes", "delivered", "open_events", "route", "running", "started"]
+__all__ = ["changes", "changes_until_over", "delivered", "open_events", "route", "running", "started"]
 
 
 def route(
@@ -50,6 +52,15 @@ async def started(world: World, life: Life) -> None:
 def changes(world: World, keys: str, count: int = 1) -> list[Event]:
     """One change for each letter, a key of its own, over and over; a dash is a barrier."""
     return [world.change(None if key == "-" else key) for _ in range(count) for key in keys]
+
+
+async def changes_until_over(world: World, life: Life, secs: float) -> None:
+    """Changes go on until a life is over, which it must be in time."""
+    until = anyio.current_time() + secs
+    while not life.over.is_set() and anyio.current_time() < until:
+        changes(world, "abc")
+        await anyio.sleep(0.1)
+    assert life.over.is_set()
 
 
 def delivered(world: World, name: str) -> Sequence[Event]:

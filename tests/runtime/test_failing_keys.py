@@ -33,6 +33,43 @@ def test_others_of_its_lane_go_on_while_it_is_tried_again() -> None:
     world.play(scene)
 
 
+def test_what_comes_later_for_a_failing_key_waits_behind_it() -> None:
+    """The sink asked for five seconds; it would take the next event of the key long before."""
+    world = World([route("only", Trouble("throttled", keys=BAD, times=1, end=1.0, secs=5.0))])
+
+    async def scene() -> None:
+        life = await running(world)
+        events = changes(world, "xa")
+        await anyio.sleep_until(2.0)
+        events += changes(world, "xaxa")
+        await world.all_passed()
+        await life.stop()
+        times = [world.ledgers["only"].times(event)[0] for event in events]
+        assert all(time >= 5.0 for time in times[::2])
+        assert all(time < 3.0 for time in times[1::2])
+
+    world.play(scene)
+
+
+def test_a_failing_event_pays_nothing_for_an_outage_that_follows() -> None:
+    """It failed once by itself; then the sink is not there for its key, while others get through."""
+    failing = Trouble("failing", keys=BAD, times=1)
+    outage = Trouble("unavailable", keys=BAD, end=60.0)
+    world = World([route("only", failing, outage, attempts=2, lanes=4, secs=1.0)])
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "x")
+        for _ in range(100):
+            changes(world, "abcde")
+            await anyio.sleep(0.5)
+        await world.all_passed()
+        await life.stop()
+        assert not world.ledgers["only"].letters
+
+    world.play(scene)
+
+
 def test_a_poison_key_ends_as_dead_letters_in_order_while_others_flow() -> None:
     """Each of its events pays its own budget; the reasons are kept."""
     world = World([route("only", Trouble("failing", keys=BAD), attempts=3)])

@@ -70,7 +70,7 @@ def test_a_late_success_lets_those_who_wait_for_a_probe_go_on() -> None:
     """A slow call that was sent before the circuit opened closes it: nobody sleeps out the old wait."""
     target = Target(
         "only",
-        SinkTraits(lanes=8),
+        SinkTraits(lanes=64),
         [Trouble("slow", end=0.2, secs=3.0), Trouble("busy", keys=frozenset("x"), times=1, secs=60.0)],
         secs=0.0,
     )
@@ -80,7 +80,9 @@ def test_a_late_success_lets_those_who_wait_for_a_probe_go_on() -> None:
         await running(world)
         changes(world, "a")
         await anyio.sleep(1.0)
-        changes(world, "xbcdefgh")
+        changes(world, "x")
+        await anyio.sleep(0.5)
+        changes(world, "bcdefgh")
         await world.until(lambda: len(delivered(world, "only")) == 8)
         assert anyio.current_time() < 5.0
         await world.all_passed()

@@ -7,7 +7,7 @@ import pytest
 
 from eventbus.errors import LeaseLost
 from tests.runtime.history import Fate
-from tests.runtime.scenes import changes, delivered, route, running, started
+from tests.runtime.scenes import changes, changes_until_over, delivered, route, running, started
 from tests.runtime.vault import StoreTrouble
 from tests.runtime.world import NAME, World, WorldPlan
 
@@ -37,9 +37,7 @@ def test_a_lease_that_cannot_be_renewed_ends_the_life(kind: str) -> None:
 
     async def scene() -> None:
         life = await running(world)
-        while not life.over.is_set():
-            changes(world, "abc")
-            await anyio.sleep(0.1)
+        await changes_until_over(world, life, 30.0)
         assert isinstance(life.fault, LeaseLost)
         latest = world.ledgers["only"].arrivals[-1].secs
         assert 15.0 < latest <= 3.0 + world.plan.lease_secs + world.plan.every_secs
@@ -84,9 +82,7 @@ def test_when_another_daemon_took_the_lease_nothing_more_is_written_or_sent() ->
         await anyio.sleep(3.0)
         stored = world.stored("only")
         world.vault.usurp(NAME, secs=30.0)
-        while not life.over.is_set():
-            changes(world, "abc")
-            await anyio.sleep(0.1)
+        await changes_until_over(world, life, 30.0)
         assert isinstance(life.fault, LeaseLost)
         assert life.refusals == 1
         assert world.stored("only") == stored
