@@ -71,17 +71,18 @@ def test_a_late_success_lets_those_who_wait_for_a_probe_go_on() -> None:
     target = Target(
         "only",
         SinkTraits(lanes=64),
-        [Trouble("slow", end=0.2, secs=3.0), Trouble("busy", keys=frozenset("x"), times=1, secs=60.0)],
+        [Trouble("slow", end=0.2, secs=3.0), Trouble("busy", keys=frozenset("y"), times=1, secs=60.0)],
         secs=0.0,
     )
     world = World([RoutePlan("only", target, RoutePolicy())])
 
     async def scene() -> None:
-        await running(world)
+        life = await running(world)
         changes(world, "a")
         await anyio.sleep(1.0)
-        changes(world, "x")
+        changes(world, "y")
         await anyio.sleep(0.5)
+        assert life.subscription.routes["only"].circuit_reason == "busy"
         changes(world, "bcdefgh")
         await world.until(lambda: len(delivered(world, "only")) == 8)
         assert anyio.current_time() < 5.0
