@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any, Final, TypeAlias
 
 import anyio
@@ -37,7 +37,7 @@ _Document: TypeAlias = dict[str, Any]
 _OPERATION_SECS: Final = 4.0
 """The whole of one operation, its retries included: less than a third of the shortest sensible lease."""
 _GREETING_SECS: Final = 2.5
-_CLOSE_SECS: Final = 2.0
+_CLOSE_SECS: Final = 1.0
 _POOL_SIZE: Final = 8
 
 
@@ -69,7 +69,7 @@ class MongoStore:
         with errors_mapped():
             client = _client(self._uri)
         try:
-            with errors_mapped():
+            with _operation():
                 await _greet(client)
                 await MongoLetters(self._of(client)).prepare()
         except BaseException:
@@ -86,7 +86,7 @@ class MongoStore:
     async def acquire(self, subscription: str, *, lease_secs: float, reclaim: bool) -> Lease | None:
         """See `eventbus.state.store.Store.acquire`."""
         incarnation = next(self._incarnations)
-        with errors_mapped():
+        with _operation():
             try:
                 document = await self._subscriptions.find_one_and_update(
                     {"_id": subscription},
@@ -103,7 +103,7 @@ class MongoStore:
 
     async def positions(self, subscription: str) -> Mapping[str, Position]:
         """See `eventbus.state.store.Store.positions`."""
-        with errors_mapped():
+        with _operation():
             document = await self._subscriptions.find_one({"_id": subscription}, {"routes": 1})
         routes = (document or {}).get("routes") or {}
         found = {name: position_of(entry) for name, entry in routes.items()}
@@ -117,7 +117,7 @@ class MongoStore:
             UpdateOne(held_by(self._instance, save.lease), renewed(save, lease_secs=lease_secs))
             for save in saves
         ]
-        with errors_mapped():
+        with _operation():
             written = await self._subscriptions.bulk_write(writes, ordered=False)
             if written.matched_count == len(saves):
                 return [True] * len(saves)
@@ -126,17 +126,17 @@ class MongoStore:
 
     async def release(self, lease: Lease) -> None:
         """See `eventbus.state.store.Store.release`."""
-        with errors_mapped():
+        with _operation():
             await self._subscriptions.update_one(held_by(self._instance, lease), released())
 
     async def park(self, letters: Sequence[DeadLetter]) -> None:
         """See `eventbus.state.store.Store.park`."""
-        with errors_mapped():
+        with _operation():
             await self._letters.park(letters)
 
     async def parked_after(self, subscription: str, route: str, token: str) -> Sequence[str]:
         """See `eventbus.state.store.Store.parked_after`."""
-        with errors_mapped():
+        with _operation():
             return await self._letters.parked_after(subscription, route, token)
 
     async def dead_letters(
@@ -146,7 +146,7 @@ class MongoStore:
         found = self._letters.stream(subscription=subscription, route=route, limit=limit)
         async with aclosing(found) as letters:
             while True:
-                with errors_mapped():
+                with _operation():
                     letter = await anext(letters, None)
                 if letter is None:
                     return
@@ -209,7 +209,19 @@ async def _greet(client: AsyncMongoClient[_Document]) -> None:
         )
 
 
+@contextmanager
+def _operation() -> Iterator[None]:
+    """Around every call of the driver: map its errors, and let it end by itself, which it soon does.
+
+    Cancelling it would be worse than waiting for it. On Python 3.11 `asyncio.wait_for` leaves its task behind
+    when it is cancelled twice, which anyio does; the driver waits for a server or a connection like that, and
+    the task that is left behind then holds the lock of the whole client for ever.
+    """
+    with anyio.CancelScope(shield=True), errors_mapped():
+        yield
+
+
 async def _close(client: AsyncMongoClient[_Document]) -> None:
     """Shielded and bounded: a cancelled task closes its connections too, a dead server holds up nobody."""
-    with anyio.move_on_after(_CLOSE_SECS, shield=True):
+    with anyio.move_on_after(2 * _CLOSE_SECS, shield=True), pymongo.timeout(_CLOSE_SECS):
         await client.close()

@@ -28,7 +28,7 @@ _Document: TypeAlias = dict[str, Any]
 
 INLINE_BYTES: Final = 1 << 20
 _PAGE: Final = 250
-_BULK_SECS: Final = 30.0
+_BULK_SECS: Final = 10.0
 """For what moves many megabytes or builds an index; nothing waits for it that holds a lease."""
 
 _ORDER: Final = [("created_at", ASCENDING), ("token", ASCENDING), ("_id", ASCENDING)]

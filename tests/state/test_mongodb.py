@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +31,38 @@ pytestmark = [pytest.mark.anyio, pytest.mark.services]
 outage = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
 
 PASSWORD = "r00t/pass:word"
+
+
+IMPATIENT = """
+import sys, anyio
+from eventbus.errors import Unreachable
+from eventbus.state.mongodb import MongoStore
+
+async def ask(store, number):
+    try:
+        await store.positions(str(number))
+    except Unreachable:
+        pass
+
+async def main(uri):
+    store = MongoStore(uri, database="impatient", instance="a")
+    await store.open()
+    print("open", flush=True)
+    sys.stdin.readline()
+    with anyio.move_on_after(0.2):
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(ask, store, number)
+    print("cancelled", flush=True)
+    try:
+        await store.positions("s")
+    except Unreachable:
+        print("away", flush=True)
+    await store.close()
+    print("closed", flush=True)
+
+anyio.run(main, sys.argv[1])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +199,23 @@ async def test_a_killed_server_is_unreachable_until_it_is_back(
     await newcomer.open()
     assert await newcomer.acquire("s", lease_secs=600, reclaim=False) is None
     await newcomer.close()
+
+
+def test_calls_that_are_cancelled_while_the_server_is_away_block_nobody(own_mongo: MongoService) -> None:
+    """In a process of its own, since what it guards against cannot be cancelled either."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, own_mongo.uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"open\n"
+        own_mongo.kill()
+        said, _ = process.communicate(b"killed\n", timeout=60)
+        assert said.split() == [b"cancelled", b"away", b"closed"]
+    finally:
+        process.kill()
+        process.communicate()
+        own_mongo.restart()
 
 
 @outage
