@@ -23,6 +23,8 @@ __all__ = [
     "DeadLetter",
     "Delivered",
     "Event",
+    "FailedAttempt",
+    "Failure",
     "Fault",
     "Filtered",
     "Message",
@@ -312,6 +314,33 @@ class Fault(StrEnum):
     """The sink failed on this attempt: it spends the event's budget while other keys succeed."""
 
 
+class Failure(StrEnum):
+    """What kind of failure it was: for metrics, for dead letters, and for whoever searches them."""
+
+    NETWORK = "network"
+    """The target cannot be reached: refused, reset, no such name, TLS."""
+    TIMEOUT = "timeout"
+    """It did not answer in time."""
+    THROTTLED = "throttled"
+    """It asks for less, or for later."""
+    SERVER = "server"
+    """It failed on its side."""
+    UNAUTHORISED = "unauthorised"
+    """It refuses us, whatever we send."""
+    REJECTED = "rejected"
+    """It refuses this message."""
+    TOO_LARGE = "too_large"
+    """The message is larger than it takes."""
+    ENCODING = "encoding"
+    """The event has no such form."""
+    STAGE = "stage"
+    """A stage of the pipeline, or the source, could not handle the event."""
+    HELD = "held"
+    """Nothing failed: an earlier event of its key is a dead letter, and the key is held."""
+    BUG = "bug"
+    """A sink or an encoder raised what it should not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The sink has the message durably, by its own word."""
@@ -325,22 +354,45 @@ class Retry:
         fault: Whose fault it is.
         reason: One line for people, without secrets and without document content.
         after_secs: What the sink asked us to wait, if it did.
+        kind: What kind of failure it was.
     """
 
     fault: Fault
     reason: str
     after_secs: float | None = None
+    kind: Failure = Failure.SERVER
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The sink will never take this message; park it at once."""
+    """The sink will never take this message; park it at once.
+
+    Args:
+        reason: One line for people, without secrets.
+        kind: What kind of failure it was.
+    """
 
     reason: str
+    kind: Failure = Failure.REJECTED
 
 
 Outcome: TypeAlias = Delivered | Retry | Rejected
 DELIVERED: Final = Delivered()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """One try that failed.
+
+    Args:
+        at_ms: When, in milliseconds since 1970 on the daemon's clock.
+        kind: What kind of failure it was.
+        reason: One line for people.
+    """
+
+    at_ms: int
+    kind: Failure
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +406,11 @@ class DeadLetter:
         reason: Why, in one line.
         attempts: How many tries were made; 0 if it could not even be encoded.
         body: The encoded message, if there was one.
-        errors: The reasons of the attempts, oldest first, bounded.
+        errors: The attempts that failed, oldest first; the last ones, if there were many.
+        kind: What kind of failure it was.
+        held_behind: Id of the dead letter of the same key that this event waits behind, if it only waits.
+        config: Names the version of the configuration that failed to deliver it.
+        expire_after_secs: How long it is kept; None for ever.
     """
 
     subscription: str
@@ -363,4 +419,8 @@ class DeadLetter:
     reason: str
     attempts: int = 0
     body: bytes | None = None
-    errors: tuple[str, ...] = field(default=())
+    errors: tuple[FailedAttempt, ...] = field(default=())
+    kind: Failure = Failure.REJECTED
+    held_behind: str | None = None
+    config: str = ""
+    expire_after_secs: float | None = None

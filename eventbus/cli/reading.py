@@ -67,7 +67,7 @@ def _dead_letter(stored: StoredDeadLetter) -> dict[str, Any]:
         "key": stored.key.decode(errors="replace"),
         "reason": letter.reason,
         "attempts": letter.attempts,
-        "errors": list(letter.errors),
+        "errors": [error.reason for error in letter.errors],
         "token": event.token,
         "created_at": stored.created_at.isoformat(),
         "status": stored.status,

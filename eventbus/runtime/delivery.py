@@ -6,6 +6,7 @@ queue behind it, and the lane goes on. A sink that is down stops the lanes thems
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from eventbus.model import (
     DELIVERED,
     DeadLetter,
     Delivered,
+    FailedAttempt,
+    Failure,
     Fault,
     Message,
     Outcome,
@@ -56,7 +59,7 @@ class _Trial:
         entry: The event's place in its ticket.
         message: What is sent.
         attempts: Tries that cost the event.
-        errors: Their reasons.
+        errors: The last of them.
         progress: How many answers the route had when the last try began.
     """
 
@@ -64,7 +67,7 @@ class _Trial:
     message: Message
     progress: int
     attempts: int = 0
-    errors: list[str] = field(default_factory=list)
+    errors: list[FailedAttempt] = field(default_factory=list)
 
 
 class Delivery:
@@ -185,20 +188,20 @@ class Delivery:
                 encoded.append(entry)
                 messages.append(message)
             else:
-                await self._park(entry, message.reason)
+                await self._park(entry, message)
         return encoded, messages
 
     def _encode_one(self, entry: Entry) -> Message | Rejected:
         slot = entry.slot
         if isinstance(slot, Parked):
-            return Rejected(slot.reason)
+            return Rejected(slot.reason, Failure.STAGE)
         try:
             return self._sink.sink.encode(slot, self._encoder)
         except EncodingError as error:
-            return Rejected(f"not encodable: {error}")
+            return Rejected(f"not encodable: {error}", Failure.ENCODING)
         except Exception as error:  # noqa: BLE001 - a bug of an encoding costs one event, not the route
             self._log.exception("encoding_raised", event_id=slot.id)
-            return Rejected(f"not encodable: {type(error).__name__}")
+            return Rejected(f"not encodable: {type(error).__name__}", Failure.BUG)
 
     async def _attempt(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
         """One call to the sink, when the circuit lets it pass.
@@ -264,8 +267,10 @@ class Delivery:
             match outcome:
                 case Delivered():
                     self._settle_delivered([entry])
-                case Rejected(reason):
-                    await self._park(entry, reason, attempts=1, body=message.body, errors=(reason,))
+                case Rejected():
+                    await self._park(
+                        entry, outcome, attempts=1, body=message.body, errors=(_failed_attempt(outcome),)
+                    )
                 case Retry() if queue is not None:
                     queue.append(entry)
                 case Retry(fault=Fault.FAILED) if entry.event.key not in again_keys:
@@ -291,7 +296,7 @@ class Delivery:
             if isinstance(message, Message):
                 await self._try_until_settled(_Trial(entry, message, progress=self._progress), None)
             else:
-                await self._park(entry, message.reason)
+                await self._park(entry, message)
         del self._set_aside[key]
 
     async def _try_until_settled(self, trial: _Trial, failure: Retry | None) -> None:
@@ -299,17 +304,17 @@ class Delivery:
         while True:
             if failure is not None:
                 if failure.fault is Fault.FAILED and self._is_spent(trial, failure):
-                    return await self._park_trial(trial, failure.reason)
+                    return await self._park_trial(trial, failure)
                 await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))
             before = self._progress
             outcome = (await self._attempt([trial.message], trial.progress))[0]
             match outcome:
                 case Delivered():
                     return self._settle_delivered([trial.entry])
-                case Rejected(reason):
-                    trial.errors.append(reason)
+                case Rejected():
+                    trial.errors.append(_failed_attempt(outcome))
                     trial.attempts += 1
-                    return await self._park_trial(trial, reason)
+                    return await self._park_trial(trial, outcome)
                 case Retry():
                     failure = outcome
                 case _:
@@ -321,15 +326,15 @@ class Delivery:
         """Count a failed try against the event if others got through meanwhile; whether that was the last."""
         if self._progress > trial.progress:
             trial.attempts += 1
-            trial.errors.append(failure.reason)
+            trial.errors.append(_failed_attempt(failure))
             del trial.errors[:-_MAX_ERRORS_KEPT]
         trial.progress = self._progress
         return trial.attempts >= self._retry.attempts
 
-    async def _park_trial(self, trial: _Trial, reason: str) -> None:
+    async def _park_trial(self, trial: _Trial, failure: Retry | Rejected) -> None:
         await self._park(
             trial.entry,
-            reason,
+            failure,
             attempts=trial.attempts,
             body=trial.message.body,
             errors=tuple(trial.errors),
@@ -338,15 +343,24 @@ class Delivery:
     async def _park(
         self,
         entry: Entry,
-        reason: str,
+        failure: Retry | Rejected,
         *,
         attempts: int = 0,
         body: bytes | None = None,
-        errors: tuple[str, ...] = (),
+        errors: tuple[FailedAttempt, ...] = (),
     ) -> None:
         """Make a dead letter durable, however long it takes; only then is the event settled."""
         event = entry.event
-        letter = DeadLetter(self._subscription, self._route, event, reason, attempts, body, errors)
+        letter = DeadLetter(
+            self._subscription,
+            self._route,
+            event,
+            failure.reason,
+            attempts,
+            body,
+            errors,
+            kind=failure.kind,
+        )
         backoff = self._backoff()
         waiting = False
         while True:
@@ -360,7 +374,7 @@ class Delivery:
                 waiting = True
             await anyio.sleep(backoff.next())
         self._metrics.parked()
-        self._log.warning("event_parked", event_id=event.id, reason=reason, attempts=attempts)
+        self._log.warning("event_parked", event_id=event.id, reason=failure.reason, attempts=attempts)
         self._settle(entry)
 
     def _settle_delivered(self, entries: Sequence[Entry]) -> None:
@@ -374,6 +388,10 @@ class Delivery:
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)
+
+
+def _failed_attempt(failure: Retry | Rejected) -> FailedAttempt:
+    return FailedAttempt(round(time.time() * 1000), failure.kind, failure.reason)
 
 
 def _key(entry: Entry) -> bytes:

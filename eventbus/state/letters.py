@@ -15,12 +15,12 @@ from zlib import crc32
 
 import bson
 
-from eventbus.model import ClusterTime, DeadLetter, Event
+from eventbus.model import ClusterTime, DeadLetter, Event, FailedAttempt, Failure
 from eventbus.state.payload import decode_content, encode_content
 from eventbus.state.store import StoredDeadLetter
 from eventbus.state.values import OPTIONS
 
-__all__ = ["PARKED", "Row", "letter_id", "pieces", "restore", "row_of"]
+__all__ = ["PARKED", "Row", "letter_id", "pieces", "restore", "row_of", "stored_attempt"]
 
 PARKED: Final = "parked"
 REASON_BYTES: Final = 2048
@@ -51,7 +51,7 @@ class Row:
         size: Bytes of the change as it was read.
         reason: Why it was parked.
         attempts: How many tries were made.
-        errors: The reasons of the last attempts, oldest first.
+        errors: The last attempts that failed, oldest first.
         payload: The event and its message.
     """
 
@@ -69,7 +69,7 @@ class Row:
     size: int
     reason: str
     attempts: int
-    errors: tuple[str, ...]
+    errors: tuple[FailedAttempt, ...]
     payload: bytes
 
 
@@ -102,7 +102,7 @@ def row_of(letter: DeadLetter) -> Row:
         size=event.size,
         reason=_bounded(letter.reason, REASON_BYTES),
         attempts=letter.attempts,
-        errors=tuple(_bounded(error, ERROR_BYTES) for error in letter.errors[-MAX_ERRORS:]),
+        errors=tuple(_bounded_attempt(error) for error in letter.errors[-MAX_ERRORS:]),
         payload=encode_content(event, key, own_key=own_key is not None, body=letter.body),
     )
 
@@ -113,7 +113,7 @@ def restore(
     route: str,
     reason: str,
     attempts: int,
-    errors: Sequence[str],
+    errors: Sequence[Mapping[str, Any]],
     payload: bytes,
     created_at: datetime,
     status: str,
@@ -121,7 +121,15 @@ def restore(
     """The dead letter of a row's fields."""
     content = decode_content(payload)
     letter = DeadLetter(
-        subscription, route, content.event, reason, attempts=attempts, body=content.body, errors=tuple(errors)
+        subscription,
+        route,
+        content.event,
+        reason,
+        attempts=attempts,
+        body=content.body,
+        errors=tuple(
+            FailedAttempt(error["at_ms"], Failure(error["kind"]), error["reason"]) for error in errors
+        ),
     )
     return StoredDeadLetter(letter, content.key, created_at, status)
 
@@ -130,6 +138,15 @@ def pieces(payload: bytes) -> Iterator[bytes]:
     """The payload in parts that a store can take one at a time."""
     for start in range(0, len(payload), _PIECE_BYTES):
         yield payload[start : start + _PIECE_BYTES]
+
+
+def stored_attempt(attempt: FailedAttempt) -> dict[str, Any]:
+    """A failed attempt as both stores keep it; `restore` takes such."""
+    return {"at_ms": attempt.at_ms, "kind": attempt.kind.value, "reason": attempt.reason}
+
+
+def _bounded_attempt(attempt: FailedAttempt) -> FailedAttempt:
+    return FailedAttempt(attempt.at_ms, attempt.kind, _bounded(attempt.reason, ERROR_BYTES))
 
 
 def _own_key(event: Event) -> bytes | None:

@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError
 
 from eventbus.errors import EventbusError
 from eventbus.model import DeadLetter
-from eventbus.state.letters import PARKED, Row, pieces, restore, row_of
+from eventbus.state.letters import PARKED, Row, pieces, restore, row_of, stored_attempt
 from eventbus.state.mongodb_errors import only_duplicates
 from eventbus.state.store import StoredDeadLetter
 
@@ -159,7 +159,7 @@ def _insertion(row: Row, payload: bytes | _Document) -> UpdateOne:
         "size": row.size,
         "reason": row.reason,
         "attempts": row.attempts,
-        "errors": list(row.errors),
+        "errors": [stored_attempt(error) for error in row.errors],
         "status": PARKED,
         "payload": payload,
     }

@@ -16,7 +16,7 @@ import bson
 import orjson
 
 from eventbus.model import DeadLetter
-from eventbus.state.letters import PARKED, Row, pieces, restore, row_of
+from eventbus.state.letters import PARKED, Row, pieces, restore, row_of, stored_attempt
 from eventbus.state.sqlite_file import transaction
 from eventbus.state.store import StoredDeadLetter
 from eventbus.state.values import OPTIONS
@@ -139,7 +139,7 @@ def _columns(row: Row, created_at: int) -> dict[str, Any]:
         "size": row.size,
         "reason": row.reason,
         "attempts": row.attempts,
-        "errors": orjson.dumps(row.errors).decode(),
+        "errors": orjson.dumps([stored_attempt(error) for error in row.errors]).decode(),
         "status": PARKED,
         "created_at": created_at,
         "payload_bytes": len(row.payload),

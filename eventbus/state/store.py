@@ -5,14 +5,27 @@ Both stores, MongoDB and SQLite, pass one contract suite. Lease time is the stor
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from enum import StrEnum
+from typing import Any, Protocol
 
-from eventbus.model import DeadLetter, Position
+from eventbus.model import DeadLetter, Event, Position
+from eventbus.state.operations import Control, Operation
 
-__all__ = ["Lease", "Save", "Store", "StoredDeadLetter"]
+__all__ = [
+    "ControlStore",
+    "HeldKey",
+    "Lease",
+    "LetterQuery",
+    "LetterStatus",
+    "LetterStore",
+    "LetterTotals",
+    "Save",
+    "Store",
+    "StoredDeadLetter",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,14 @@ class Save:
     positions: Mapping[str, Position]
 
 
+class LetterStatus(StrEnum):
+    """What became of a dead letter."""
+
+    PARKED = "parked"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
     """A dead letter as it lies in the store.
@@ -49,13 +70,84 @@ class StoredDeadLetter:
         letter: What was parked.
         key: The event's key.
         created_at: When it was first parked, on the store's clock, in UTC.
-        status: ``parked``; later issues of the same row may be ``replayed`` or ``discarded``.
+        status: What became of it.
+        id: Names it to people: the same for the same event on the same route.
+        expires_at: When it may be removed; None for never.
+        legal_hold: Whether it must be kept whatever its age.
+        superseded_by: Id of the first newer event of its key that went out on its route; None if none did.
+        operation: Id of the operation that last tried to send it; None if none did.
+        forwarded: Whether the route's dead-letter sink has a copy.
     """
 
     letter: DeadLetter
     key: bytes
     created_at: datetime
     status: str
+    id: str = ""
+    expires_at: datetime | None = None
+    legal_hold: bool = False
+    superseded_by: str | None = None
+    operation: str | None = None
+    forwarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LetterQuery:
+    """Which dead letters are meant; all conditions hold at once.
+
+    Args:
+        subscription: Only of this subscription.
+        routes: Only of these routes; empty for all.
+        match: A query over the row, in the documented subset of MQL (see `eventbus.state.query`).
+        statuses: Only with one of these; empty for all.
+        not_operation: Leave out what this operation has tried already.
+        forwarded: Only those of which the dead-letter sink has, or has not, a copy.
+    """
+
+    subscription: str | None = None
+    routes: Sequence[str] = ()
+    match: Mapping[str, Any] = field(default_factory=dict)
+    statuses: Sequence[LetterStatus] = ()
+    not_operation: str | None = None
+    forwarded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterTotals:
+    """What a query finds, in numbers.
+
+    Args:
+        letters: How many dead letters.
+        keys: How many different keys they have.
+        size: Bytes of their events.
+        superseded: Of how many a newer event of the key has gone out since.
+        held: How many only wait behind another of their key.
+        legal_hold: How many must be kept.
+    """
+
+    letters: int = 0
+    keys: int = 0
+    size: int = 0
+    superseded: int = 0
+    held: int = 0
+    legal_hold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """A key of a route that has dead letters, counted.
+
+    Args:
+        key: The key's bytes.
+        dead: Dead letters of it that failed themselves and are still parked.
+        held: Dead letters of it that only wait behind one.
+        first: Id of the event of the first of them all.
+    """
+
+    key: bytes
+    dead: int
+    held: int
+    first: str
 
 
 class Store(Protocol):
@@ -111,3 +203,85 @@ class Store(Protocol):
         self, *, subscription: str | None = None, route: str | None = None, limit: int | None = None
     ) -> AsyncIterator[StoredDeadLetter]:
         """Dead letters in order of creation, read in pages."""
+
+
+class LetterStore(Protocol):
+    """What becomes of dead letters after they were parked. Every method raises Unreachable, too."""
+
+    def find_letters(
+        self, query: LetterQuery, *, by_token: bool = False, after: str = "", limit: int | None = None
+    ) -> AsyncIterator[StoredDeadLetter]:
+        """Dead letters, read in pages of bounded size; what is parked or changed meanwhile may be missed.
+
+        Args:
+            query: Which.
+            by_token: In the order of their events, for sending them again; else in order of creation.
+            after: With `by_token`, only those whose event lies beyond this token.
+            limit: At most so many.
+
+        Raises:
+            ConfigurationError: The match is no query of the subset; the text says where.
+        """
+
+    async def count_letters(self, query: LetterQuery) -> LetterTotals:
+        """What a query finds, in numbers."""
+
+    async def park_again(self, letters: Sequence[DeadLetter], *, operation: str) -> None:
+        """Sending them again failed: add the attempts, keep the newest errors and reason; all stay parked."""
+
+    async def conclude_letters(
+        self, subscription: str, letters: Sequence[tuple[str, str]], *, operation: str
+    ) -> None:
+        """These, by route and event id, were sent: they are replayed, and never again found as parked."""
+
+    async def forwarded_letters(self, subscription: str, letters: Sequence[tuple[str, str]]) -> None:
+        """The dead-letter sink has a copy of these, by route and event id."""
+
+    async def discard_letters(self, query: LetterQuery, *, by: str) -> int:
+        """Decide that the parked ones of these need not be sent. Returns how many it changed."""
+
+    async def hold_letters(self, query: LetterQuery, *, hold: bool) -> int:
+        """Set or lift the legal hold. Returns how many it changed."""
+
+    async def purge_letters(self) -> int:
+        """Remove what has expired, and has no legal hold; bounded per call. Returns how many were removed."""
+
+    async def held_keys(self, subscription: str, route: str) -> Sequence[HeldKey]:
+        """The keys of a route that have parked dead letters."""
+
+    async def dead_key_hashes(self, subscription: str, route: str) -> Collection[int]:
+        """`Event.key_hash` of the keys with parked dead letters that no newer event has superseded."""
+
+    async def supersede_letters(self, subscription: str, route: str, event: Event) -> None:
+        """A newer event of a key went out: note it on the key's earlier, parked, unmarked dead letters."""
+
+
+class ControlStore(Protocol):
+    """What operators want. Written by people's commands, read by whoever holds the lease."""
+
+    async def controls(self, subscriptions: Collection[str]) -> Mapping[str, Control]:
+        """What is wanted of each of these subscriptions, in one round trip or two."""
+
+    async def set_paused(self, subscription: str, route: str, reason: str | None) -> None:
+        """Pause a route (``*`` for all of them), or resume it with None. It need not have run before."""
+
+    async def add_operation(self, operation: Operation) -> None:
+        """Store a new operation; the store sets its times."""
+
+    async def find_operations(
+        self, *, subscription: str | None = None, operation_id: str | None = None, limit: int = 100
+    ) -> Sequence[Operation]:
+        """Operations, the newest first, those that are over included."""
+
+    async def move_operation(self, operation: Operation, lease: Lease) -> bool:
+        """Store its status, progress and problem, unless somebody with a higher epoch has, or it is over.
+
+        Returns:
+            Whether it was stored.
+        """
+
+    async def cancel_operation(self, operation_id: str) -> bool:
+        """Cancel it unless it is over. Returns whether it was."""
+
+    async def forget_position(self, lease: Lease, route: str) -> None:
+        """Remove the position of a route that will not come back, such as that of an ended operation."""

@@ -363,7 +363,8 @@ MUTANTS = (
         "a rejected event is tried until it fits",
         LIVENESS,
         DELIVERY,
-        "await self._park(entry, reason, attempts=1, body=message.body, errors=(reason,))",
+        "await self._park(\n                        entry, outcome, attempts=1, body=message.body, "
+        "errors=(_failed_attempt(outcome),)\n                    )",
         "again.append((entry, message))",
         KEYS + "::test_what_the_sink_will_never_take_is_parked_at_once",
     ),

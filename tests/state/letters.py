@@ -12,7 +12,7 @@ import bson
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
 
-from eventbus.model import ClusterTime, DeadLetter, Event, PositionKind
+from eventbus.model import ClusterTime, DeadLetter, Event, FailedAttempt, Failure, PositionKind
 from eventbus.state.store import Store, StoredDeadLetter
 
 FIELDS = [name for name in Event.__slots__ if not name.startswith("_")]
@@ -43,6 +43,14 @@ def letter(number: int, **fields: Any) -> DeadLetter:
         "reason": "the sink said no",
     }
     return DeadLetter(**{**given, **fields})
+
+
+def failures(*reasons: str) -> tuple[FailedAttempt, ...]:
+    """Failed attempts, a second apart."""
+    return tuple(
+        FailedAttempt(1_700_000_000_000 + 1000 * number, Failure.SERVER, reason)
+        for number, reason in enumerate(reasons)
+    )
 
 
 def parts(event: Event) -> dict[str, Any]:

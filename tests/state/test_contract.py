@@ -13,7 +13,7 @@ import pytest
 from eventbus.model import ClusterTime, DeadLetter, Position, PositionKind
 from eventbus.state.store import Lease, Save, Store
 from tests.state.conftest import Home
-from tests.state.letters import collected, event, letter, odd_events, parked_again, parts
+from tests.state.letters import collected, event, failures, letter, odd_events, parked_again, parts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 
@@ -209,9 +209,9 @@ async def test_opening_again_keeps_everything(home: Home) -> None:
 
 async def test_parking_again_changes_nothing(home: Home) -> None:
     store = await home.start("a")
-    await store.park([letter(1, reason="first", attempts=1, errors=("e1",)), letter(2), letter(1)])
+    await store.park([letter(1, reason="first", attempts=1, errors=failures("e1")), letter(2), letter(1)])
     before = await collected(store.dead_letters())
-    changed = letter(1, event=event(1, document=None), reason="second", attempts=9, errors=("e2",))
+    changed = letter(1, event=event(1, document=None), reason="second", attempts=9, errors=failures("e2"))
     await store.park([changed, letter(1, reason="third")])
 
     after = await collected((await home.start("b")).dead_letters())
@@ -238,14 +238,16 @@ def test_no_field_of_an_event_is_left_untried() -> None:
 @pytest.mark.parametrize("odd", ODD)
 async def test_an_event_comes_back_field_by_field(home: Home, odd: str) -> None:
     store = await home.start("a")
-    parked = DeadLetter("s", "r", ODD[odd], "why", attempts=3, body=b"\0body\xff", errors=("one", "two"))
+    parked = DeadLetter(
+        "s", "r", ODD[odd], "why", attempts=3, body=b"\0body\xff", errors=failures("one", "two")
+    )
     await store.park([parked])
     (stored,) = await collected((await home.start("b")).dead_letters())
     rebuilt = stored.letter
     assert parts(rebuilt.event) == parts(ODD[odd])
     assert stored.key == ODD[odd].key
     assert (rebuilt.subscription, rebuilt.route, rebuilt.reason) == ("s", "r", "why")
-    assert (rebuilt.attempts, rebuilt.body, rebuilt.errors) == (3, b"\0body\xff", ("one", "two"))
+    assert (rebuilt.attempts, rebuilt.body, rebuilt.errors) == (3, b"\0body\xff", failures("one", "two"))
 
 
 async def test_an_event_of_20_mb_comes_back_whole(home: Home) -> None:
@@ -273,11 +275,13 @@ async def test_an_event_without_a_body_has_none_afterwards(store: Store) -> None
 
 async def test_reasons_and_errors_are_bounded_and_of_any_text(store: Store) -> None:
     wild = "\ud800\0" + "ä" * 5000
-    rebuilt = await parked_again(store, letter(1, reason=wild, errors=tuple(f"{n}{wild}" for n in range(25))))
+    rebuilt = await parked_again(
+        store, letter(1, reason=wild, errors=failures(*(f"{n}{wild}" for n in range(25))))
+    )
     assert rebuilt.reason.startswith(r"\ud800\x00ää")
     assert 2000 < len(rebuilt.reason.encode()) <= 2048
-    assert [error[:2] for error in rebuilt.errors] == [str(number) for number in range(15, 25)]
-    assert all(1000 < len(error.encode()) <= 1024 for error in rebuilt.errors)
+    assert [error.reason[:2] for error in rebuilt.errors] == [str(number) for number in range(15, 25)]
+    assert all(1000 < len(error.reason.encode()) <= 1024 for error in rebuilt.errors)
 
 
 async def test_a_stage_can_put_nothing_into_an_event_that_stops_the_parking(store: Store) -> None:

@@ -23,7 +23,7 @@ from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import Position
 from eventbus.state.mongodb import MongoStore
 from eventbus.state.store import Lease, Save
-from tests.state.letters import collected, event, letter, parts
+from tests.state.letters import collected, event, failures, letter, parts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 
@@ -291,7 +291,7 @@ async def test_a_save_keeps_what_others_have_put_into_the_document(store: MongoS
 
 
 async def test_a_dead_letter_can_be_searched_by_its_fields(store: MongoStore) -> None:
-    await store.park([letter(7, reason="too large", attempts=3, errors=("e",))])
+    await store.park([letter(7, reason="too large", attempts=3, errors=failures("e"))])
     row = await store._letters._rows.find_one(
         {
             "subscription": "orders",
@@ -300,7 +300,7 @@ async def test_a_dead_letter_can_be_searched_by_its_fields(store: MongoStore) ->
             "document_key._id": 7,
             "reason": {"$regex": "large"},
             "attempts": {"$gt": 2},
-            "errors": "e",
+            "errors.reason": "e",
             "size": 77,
             "status": "parked",
             "key_hash": event(7).key_hash,
