@@ -230,7 +230,7 @@ class Delivery:
         """Tell the circuit what the outcomes say about the sink."""
         failures = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
         for failure in failures:
-            self._metrics.failed(failure.fault)
+            self._metrics.failed(failure.fault, failure.kind)
         if answers := len(outcomes) - len(failures):
             self._progress += answers
             if self._circuit.succeeded():
@@ -245,7 +245,9 @@ class Delivery:
         unauthorised = worst.fault is Fault.UNAUTHORISED
         now = anyio.current_time()
         if self._circuit.failed(now, worst.reason, after_secs=after_secs, at_once=unauthorised):
-            self._log.warning("circuit_opened", reason=worst.reason, fault=worst.fault.value)
+            self._log.warning(
+                "circuit_opened", reason=worst.reason, fault=worst.fault.value, kind=worst.kind.value
+            )
             self._changed.notify()
 
     async def _sort_out(
@@ -373,8 +375,14 @@ class Delivery:
                     self._log.warning("dead_letter_delayed", event_id=event.id, reason=str(error))
                 waiting = True
             await anyio.sleep(backoff.next())
-        self._metrics.parked()
-        self._log.warning("event_parked", event_id=event.id, reason=failure.reason, attempts=attempts)
+        self._metrics.parked(failure.kind)
+        self._log.warning(
+            "event_parked",
+            event_id=event.id,
+            reason=failure.reason,
+            kind=failure.kind.value,
+            attempts=attempts,
+        )
         self._settle(entry)
 
     def _settle_delivered(self, entries: Sequence[Entry]) -> None:

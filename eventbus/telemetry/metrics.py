@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from eventbus.model import Batch, Fault
+from eventbus.model import Batch, Failure, Fault
 
 __all__ = [
     "REGISTRY",
@@ -44,8 +44,9 @@ _reopened = _counter(
 )
 _events_settled = _counter("events_settled", "Events that found their end, by outcome", [*_ROUTE, "outcome"])
 _attempts_failed = _counter(
-    "attempts_failed", "Messages whose attempt failed, by whose fault it is", [*_ROUTE, "fault"]
+    "attempts_failed", "Messages whose attempt failed, by whose fault and by kind", [*_ROUTE, "fault", "kind"]
 )
+_dead_letters = _counter("dead_letters", "Events that became dead letters, by kind", [*_ROUTE, "kind"])
 _send_seconds = _histogram("send_seconds", "Time of one call to the sink", _ROUTE)
 _window_events = _gauge("window_events", "Events between the watermark and the last admitted one", _ROUTE)
 _window_bytes = _gauge("window_bytes", "Bytes of the events in the window", _ROUTE)
@@ -101,7 +102,7 @@ class RouteMetrics:
         self._delivered = _events_settled.labels(*labels, "delivered")
         self._parked = _events_settled.labels(*labels, "parked")
         self._filtered = _events_settled.labels(*labels, "filtered")
-        self._failed = {fault: _attempts_failed.labels(*labels, fault.value) for fault in Fault}
+        self._labels = labels
         self._send_seconds = _send_seconds.labels(*labels)
         self._park_failures = _park_failures.labels(*labels)
         self._watermark = _watermark.labels(*labels)
@@ -113,9 +114,10 @@ class RouteMetrics:
         """The sink has these events."""
         self._delivered.inc(count)
 
-    def parked(self) -> None:
+    def parked(self, kind: Failure) -> None:
         """An event became a dead letter."""
         self._parked.inc()
+        _dead_letters.labels(*self._labels, kind.value).inc()
 
     def filtered(self, count: int) -> None:
         """Stages dropped these events."""
@@ -125,9 +127,9 @@ class RouteMetrics:
         """A call to the sink ended."""
         self._send_seconds.observe(seconds)
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Fault, kind: Failure) -> None:
         """An attempt for one message failed."""
-        self._failed[fault].inc()
+        _attempts_failed.labels(*self._labels, fault.value, kind.value).inc()
 
     def park_failed(self) -> None:
         """The store did not take a dead letter."""

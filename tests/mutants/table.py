@@ -427,10 +427,8 @@ MUTANTS = (
         "nobody is told that a circuit opened",
         DRAIN,
         DELIVERY,
-        '            self._log.warning("circuit_opened", reason=worst.reason, '
-        "fault=worst.fault.value)\n"
-        "            self._changed.notify()\n",
-        '            self._log.warning("circuit_opened", reason=worst.reason, fault=worst.fault.value)\n',
+        "fault=worst.fault.value, kind=worst.kind.value\n            )\n            self._changed.notify()\n",
+        "fault=worst.fault.value, kind=worst.kind.value\n            )\n",
         DRAINS + "::test_a_drain_ends_when_a_sink_goes_down_meanwhile",
     ),
     Mutant(
@@ -662,5 +660,13 @@ MUTANTS = (
         "self._make_routes(lease))):",
         "            if await self._patiently(lambda: self._make_routes(lease)):",
         DRAINS + "::test_a_stop_while_the_start_waits_for_the_store_ends_it",
+    ),
+    Mutant(
+        "a bug of a sink is its server's failure",
+        "operators see what kind of failure it was",
+        SHARED_SINK,
+        "return Retry(Fault.FAILED, reason, kind=Failure.BUG)",
+        "return Retry(Fault.FAILED, reason)",
+        KEYS + "::test_what_kind_of_failure_it_was_is_kept_and_counted",
     ),
 )
