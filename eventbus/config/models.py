@@ -11,14 +11,15 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
 from eventbus.config.mongodb_uri import checked_mongodb_uri
-from eventbus.units import Duration, Size
+from eventbus.units import Duration, Size, parse_duration
 
 __all__ = [
     "CircuitPolicy",
     "DaemonSection",
+    "DeadLetterPolicy",
     "DefaultsSection",
     "Document",
     "LogSection",
@@ -50,6 +51,18 @@ def _checked_database_name(name: str) -> str:
     return name
 
 
+def _parsed_retention(value: Any) -> float | None:
+    if value == "never":
+        return None
+    try:
+        secs = parse_duration(value)
+    except ValueError:
+        raise ValueError(f"expected never, or a duration with its unit, such as 30d, got {value!r}") from None
+    if secs <= 0:
+        raise ValueError("must be longer than nothing")
+    return secs
+
+
 Name: TypeAlias = Annotated[str, AfterValidator(_checked_name), Field(json_schema_extra={"pattern": _NAME})]
 """Of a sink, a subscription or a route; usable as a field of MongoDB and as a label of a metric."""
 MongoDBURI: TypeAlias = Annotated[SecretStr, AfterValidator(checked_mongodb_uri)]
@@ -58,6 +71,14 @@ DatabaseName: TypeAlias = Annotated[
 ]
 PositiveDuration: TypeAlias = Annotated[Duration, Field(gt=0)]
 PositiveSize: TypeAlias = Annotated[Size, Field(gt=0)]
+Retention: TypeAlias = Annotated[
+    float | None,
+    BeforeValidator(_parsed_retention, json_schema_input_type=str),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(never|\d+(\.\d+)?(ms|s|m|h|d))$", "examples": ["30d", "never"]}
+    ),
+]
+"""Seconds, written with a unit; None, written `never`, for no end."""
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
@@ -159,6 +180,13 @@ class CircuitPolicy(Section):
     """How long nothing is sent at most."""
 
 
+class DeadLetterPolicy(Section):
+    """How events are kept that could not be delivered."""
+
+    retention: Retention = None
+    """How long they are kept, or never to delete any."""
+
+
 class DefaultsSection(Section):
     """What holds for every route that does not say otherwise, key by key."""
 
@@ -168,6 +196,8 @@ class DefaultsSection(Section):
     """How much may be under way."""
     circuit: CircuitPolicy = CircuitPolicy()
     """When a sink counts as down."""
+    dead_letters: DeadLetterPolicy = DeadLetterPolicy()
+    """What becomes of dead letters."""
 
 
 class RouteSection(Section):
@@ -183,6 +213,8 @@ class RouteSection(Section):
     """How much may be under way; keys that are not given come from defaults."""
     circuit: CircuitPolicy | None = None
     """When the sink counts as down; keys that are not given come from defaults."""
+    dead_letters: DeadLetterPolicy | None = None
+    """What becomes of dead letters; keys that are not given come from defaults."""
     lanes: Annotated[int, Field(ge=1, le=1024)] | None = None
     """How many ordered workers deliver at the same time; by default what suits the sink."""
 

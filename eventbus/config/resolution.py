@@ -126,7 +126,7 @@ def _subscriptions(
     given = root.values.get("defaults")
     if defaults is not None and isinstance(given, MappingNode):
         checks.policies_are_sound(defaults.retry, defaults.circuit, given, ("defaults",), problems)
-    declared = [name for name, _, _ in _entries(root.values.get("sinks"))]
+    declared = {name: node for name, node, _ in _entries(root.values.get("sinks"))}
     found = {}
     for name, node, place in _entries(root.values.get("subscriptions")):
         subscription = resolved_subscription(

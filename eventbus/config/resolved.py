@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 from eventbus.config.models import (
     CircuitPolicy,
     DaemonSection,
+    DeadLetterPolicy,
     LogSection,
     RetryPolicy,
     ServerSection,
@@ -81,7 +82,9 @@ class ResolvedRoute:
         retry: The route's own, over the defaults.
         window: The route's own, over the defaults.
         circuit: The route's own, over the defaults.
+        dead_letters: The route's own, over the defaults.
         lanes: How many ordered workers; None for what suits the sink.
+        version: Names what was written for its subscription and its sink.
     """
 
     name: str
@@ -89,7 +92,9 @@ class ResolvedRoute:
     retry: RetryPolicy
     window: WindowPolicy
     circuit: CircuitPolicy
+    dead_letters: DeadLetterPolicy
     lanes: int | None
+    version: str
 
 
 @dataclass(frozen=True, slots=True)

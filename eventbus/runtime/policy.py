@@ -34,6 +34,8 @@ class RoutePolicy:
         window_events: The most events between the watermark and the last admitted one.
         window_size: The most bytes of them.
         lanes: How many ordered workers; None for the sink's own number.
+        config: Names the version of the configuration, for dead letters.
+        letter_retention_secs: How long dead letters are kept; None for ever.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -41,3 +43,5 @@ class RoutePolicy:
     window_events: int = 4096
     window_size: int = 64 << 20
     lanes: int | None = None
+    config: str = ""
+    letter_retention_secs: float | None = None

@@ -16,7 +16,8 @@ from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
 from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot
-from eventbus.runtime.delivery import Delivery, Park
+from eventbus.runtime.delivery import Delivery
+from eventbus.runtime.letters import Letters
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import Encoder
@@ -36,7 +37,7 @@ class Route:
         policy: Its patience and its size.
         start: Everything up to here is settled on this route.
         parked: Ids of dead letters beyond `start`: their events are settled already.
-        park: Stores dead letters durably.
+        letters: The way to the store of dead letters.
         changed: Notified when room came back or the circuit moved.
         rng: Where jitter comes from.
     """
@@ -51,7 +52,7 @@ class Route:
         policy: RoutePolicy,
         start: Position,
         parked: Collection[str],
-        park: Park,
+        letters: Letters,
         changed: Signal,
         rng: Random | None = None,
     ) -> None:
@@ -72,7 +73,7 @@ class Route:
             policy=policy,
             window=self._window,
             circuit=self._circuit,
-            park=park,
+            letters=letters,
             changed=changed,
             metrics=self._metrics,
             rng=rng or Random(),

@@ -19,6 +19,7 @@ from eventbus.core.signal import Signal
 from eventbus.errors import LeaseLost, Unreachable
 from eventbus.model import Position
 from eventbus.runtime.flow import Flow
+from eventbus.runtime.letters import OnlyParked
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
@@ -206,7 +207,7 @@ class Subscription:
                 policy=spec.policy,
                 start=start,
                 parked=await self._store.parked_after(self.spec.name, name, start.token),
-                park=self._store.park,
+                letters=OnlyParked(self._store.park),
                 changed=self._changed,
                 rng=self._rng,
             )

@@ -25,6 +25,7 @@ daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m}
 defaults:
   retry: {attempts: 7}
   window: {size: 1MiB}
+  dead_letters: {retention: 30d}
 sinks:
   feed: {type: feed, path: a, timeout: 2s, buffer: 64KiB, limit: 3, ratio: 1, servers: [a, b], sync: true}
 subscriptions:
@@ -38,6 +39,7 @@ subscriptions:
         retry: {max_delay: 1m}
         window: {events: 10}
         circuit: {failures: 1}
+        dead_letters: {retention: never}
         lanes: 2
 """
 
@@ -93,6 +95,7 @@ def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
     assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
     assert slow.circuit == CircuitPolicy(failures=1)
+    assert (plain.dead_letters.retention, slow.dead_letters.retention) == (30 * 86400, None)
 
 
 def test_state_in_a_file(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`retry`": models.RetryPolicy,
     "`window`": models.WindowPolicy,
     "`circuit`": models.CircuitPolicy,
+    "`dead_letters`": models.DeadLetterPolicy,
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`routes`": models.RouteSection,
 }

@@ -46,6 +46,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.RetryPolicy: ("daemon.py", {"retry"}),
     models.WindowPolicy: ("daemon.py", {"window"}),
     models.CircuitPolicy: ("daemon.py", {"circuit"}),
+    models.DeadLetterPolicy: ("daemon.py", {"dead_letters"}),
 }
 """Who reads a section, and what they call it: a common name elsewhere proves nothing. What ends in `config`
 lives on in `config.resolved`; the rest is handed on as it is."""

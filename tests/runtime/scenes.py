@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import anyio
 
@@ -10,10 +10,20 @@ from eventbus.core.circuit import CircuitPolicy
 from eventbus.model import Event
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
 from eventbus.sdk import SinkTraits
+from tests.runtime.history import History
 from tests.runtime.target import Target, Trouble
 from tests.runtime.world import Life, RoutePlan, World
 
-__all__ = ["changes", "changes_until_over", "delivered", "open_events", "route", "running", "started"]
+__all__ = [
+    "changes",
+    "changes_of",
+    "changes_until_over",
+    "delivered",
+    "open_events",
+    "route",
+    "running",
+    "started",
+]
 
 
 def route(
@@ -52,6 +62,11 @@ async def started(world: World, life: Life) -> None:
 def changes(world: World, keys: str, count: int = 1) -> list[Event]:
     """One change for each letter, a key of its own, over and over; a dash is a barrier."""
     return [world.change(None if key == "-" else key) for _ in range(count) for key in keys]
+
+
+def changes_of(history: History, keys: Iterable[str]) -> list[Event]:
+    """One change for each key of a history without a world."""
+    return [history.change(key) for key in keys]
 
 
 async def changes_until_over(world: World, life: Life, secs: float) -> None:

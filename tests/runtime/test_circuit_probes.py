@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.core.signal import Signal
 from eventbus.model import DELIVERED, Batch, DeadLetter, Event, Fault, Message, Outcome, Position, Retry
+from eventbus.runtime.letters import OnlyParked
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
 from eventbus.runtime.route import Route
 from eventbus.runtime.shared_sink import SharedSink
@@ -77,7 +78,7 @@ def played(sink: Down, body: Callable[[Route], Awaitable[None]]) -> list[DeadLet
             ),
             start=Position("0"),
             parked=(),
-            park=park,
+            letters=OnlyParked(park),
             changed=Signal(),
         )
         events = [change(number) for number in range(1, 9)]
