@@ -215,6 +215,7 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
+        holds_keys=route.holds_keys,
         config=route.version,
         letter_retention_secs=route.dead_letters.retention,
     )

@@ -215,6 +215,8 @@ class RouteSection(Section):
     """When the sink counts as down; keys that are not given come from defaults."""
     dead_letters: DeadLetterPolicy | None = None
     """What becomes of dead letters; keys that are not given come from defaults."""
+    on_dead_letter: Literal["continue", "hold_key"] = "continue"
+    """Whether the later events of a key go on, or wait behind its dead letter as dead letters themselves."""
     lanes: Annotated[int, Field(ge=1, le=1024)] | None = None
     """How many ordered workers deliver at the same time; by default what suits the sink."""
 

@@ -83,6 +83,7 @@ class ResolvedRoute:
         window: The route's own, over the defaults.
         circuit: The route's own, over the defaults.
         dead_letters: The route's own, over the defaults.
+        holds_keys: Whether later events of a key wait behind its dead letter.
         lanes: How many ordered workers; None for what suits the sink.
         version: Names what was written for its subscription and its sink.
     """
@@ -93,6 +94,7 @@ class ResolvedRoute:
     window: WindowPolicy
     circuit: CircuitPolicy
     dead_letters: DeadLetterPolicy
+    holds_keys: bool
     lanes: int | None
     version: str
 

@@ -6,7 +6,7 @@ queue behind it, and the lane goes on. A sink that is down stops the lanes thems
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import assert_never
 
@@ -46,6 +46,7 @@ class Delivery:
         window: Where events are settled.
         circuit: Whether the sink is worth an attempt.
         letters: The way to the store of dead letters.
+        held: By key the id of the event that it waits behind; of no use where keys are not held.
         changed: Notified when room came back or the circuit moved.
         metrics: The route's metrics.
         rng: Where jitter comes from.
@@ -62,12 +63,14 @@ class Delivery:
         window: Window,
         circuit: Circuit,
         letters: Letters,
+        held: Mapping[bytes, str],
         changed: Signal,
         metrics: RouteMetrics,
         rng: Random,
     ) -> None:
         self._sink = sink
         self._encoder = encoder
+        self._mixes_keys = sink.traits.keeps_order and not policy.holds_keys
         self._retry = policy.retry
         self._changed = changed
         self._rng = rng
@@ -80,6 +83,7 @@ class Delivery:
             policy=policy,
             window=window,
             letters=letters,
+            held=held,
             backoff=self._backoff,
             changed=changed,
             metrics=metrics,
@@ -98,6 +102,25 @@ class Delivery:
         for lane, share in shares.items():
             self._lanes[lane].put(share)
 
+    @property
+    def held(self) -> Mapping[bytes, str]:
+        """By key the id of the event that it waits behind."""
+        return self._settling.holds.held
+
+    @property
+    def parks(self) -> int:
+        """Goes up when a park begins and when it ends."""
+        return self._settling.holds.parks
+
+    def release(self, keys: Collection[bytes], asked: int) -> None:
+        """Hold keys no longer, but for those of which a park was under way meanwhile.
+
+        Args:
+            keys: Keys of which the store had no dead letter left.
+            asked: The number of `parks` before the store was asked.
+        """
+        self._settling.release(keys, asked)
+
     async def run(self) -> None:
         """Work on all lanes until cancelled."""
         await self._sink.open()
@@ -113,7 +136,7 @@ class Delivery:
         while True:
             batch = await lane.next_batch(traits.max_batch, traits.max_batch_bytes)
             while batch := self._trials.without_set_aside(batch):
-                wave, rest = (batch, []) if traits.keeps_order else next_wave(batch, _key)
+                wave, rest = (batch, []) if self._mixes_keys else next_wave(batch, _key)
                 batch = await self._deliver(wave) + rest
 
     async def _deliver(self, wave: Sequence[Entry]) -> list[Entry]:

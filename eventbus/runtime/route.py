@@ -6,7 +6,7 @@ is admitted belongs to the route, what is not stays with the flow.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 
 import anyio
@@ -38,6 +38,7 @@ class Route:
         start: Everything up to here is settled on this route.
         parked: Ids of dead letters beyond `start`: their events are settled already.
         letters: The way to the store of dead letters.
+        held: By key the id of the event that it waits behind; of no use where keys are not held.
         changed: Notified when room came back or the circuit moved.
         rng: Where jitter comes from.
     """
@@ -53,6 +54,7 @@ class Route:
         start: Position,
         parked: Collection[str],
         letters: Letters,
+        held: Mapping[bytes, str] | None = None,
         changed: Signal,
         rng: Random | None = None,
     ) -> None:
@@ -74,6 +76,7 @@ class Route:
             window=self._window,
             circuit=self._circuit,
             letters=letters,
+            held=held or {},
             changed=changed,
             metrics=self._metrics,
             rng=rng or Random(),
@@ -119,6 +122,20 @@ class Route:
     def circuit_reason(self) -> str:
         """Why the circuit is not closed, for people; empty when it is closed."""
         return self._circuit.reason
+
+    @property
+    def held(self) -> Mapping[bytes, str]:
+        """By key the id of the event that it waits behind."""
+        return self._delivery.held
+
+    @property
+    def parks(self) -> int:
+        """See `Delivery.parks`."""
+        return self._delivery.parks
+
+    def release(self, keys: Collection[bytes], asked: int) -> None:
+        """See `Delivery.release`."""
+        self._delivery.release(keys, asked)
 
     async def run(self) -> None:
         """Deliver what is admitted, until cancelled."""

@@ -6,17 +6,19 @@ for the store.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import anyio
 import structlog
 
 from eventbus.core.backoff import Backoff
+from eventbus.core.holds import Holds
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
 from eventbus.errors import Unreachable
-from eventbus.model import DeadLetter, FailedAttempt, Rejected, Retry
+from eventbus.model import DeadLetter, Event, FailedAttempt, Failure, Rejected, Retry
 from eventbus.runtime.letters import Letters
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.telemetry.metrics import RouteMetrics
@@ -36,6 +38,7 @@ class Settling:
         policy: What its dead letters carry.
         window: Where events are settled.
         letters: The way to the store of dead letters.
+        held: By key the id of the event that it waits behind; of no use where keys are not held.
         backoff: Makes the waits between tries to reach the store.
         changed: Notified when room came back.
         metrics: The route's metrics.
@@ -50,6 +53,7 @@ class Settling:
         policy: RoutePolicy,
         window: Window,
         letters: Letters,
+        held: Mapping[bytes, str],
         backoff: Callable[[], Backoff],
         changed: Signal,
         metrics: RouteMetrics,
@@ -64,6 +68,7 @@ class Settling:
         self._changed = changed
         self._metrics = metrics
         self._log = log
+        self.holds = Holds(held if policy.holds_keys else {})
         self._parks = anyio.Semaphore(_MOST_PARKS_AT_ONCE)
         self._awaited: list[Entry] = []
         self._delivered = Signal()
@@ -103,25 +108,53 @@ class Settling:
         errors: tuple[FailedAttempt, ...] = (),
     ) -> None:
         """Make a dead letter durable, however long it takes; only then is the event settled."""
-        letter = DeadLetter(
+        letter = self._letter(entry.event, failure.reason, failure.kind)
+        await self._park([entry], [replace(letter, attempts=attempts, body=body, errors=errors)])
+        self._log.warning(
+            "event_parked",
+            event_id=letter.event.id,
+            reason=letter.reason,
+            kind=letter.kind.value,
+            attempts=attempts,
+        )
+
+    def held_behind(self, key: bytes) -> str | None:
+        """Id of the event that a key waits behind; None if it is not held."""
+        return self.holds.held.get(key)
+
+    async def park_held(self, entries: Sequence[Entry], behind: str) -> None:
+        """Park events of a held key, in order; they need no attempt, and no line in the log."""
+        reason = f"waits behind dead letter {behind} of its key"
+        letters = [self._letter(entry.event, reason, Failure.HELD) for entry in entries]
+        await self._park(entries, [replace(letter, held_behind=behind) for letter in letters])
+
+    def release(self, keys: Collection[bytes], asked: int) -> None:
+        """See `Holds.release`."""
+        if released := self.holds.release(keys, asked):
+            self._log.info("keys_released", keys=released)
+
+    def _letter(self, event: Event, reason: str, kind: Failure) -> DeadLetter:
+        return DeadLetter(
             self._subscription,
             self._route,
-            entry.event,
-            failure.reason,
-            attempts,
-            body,
-            errors,
-            kind=failure.kind,
+            event,
+            reason,
+            kind=kind,
             config=self._policy.config,
             expire_after_secs=self._policy.letter_retention_secs,
         )
-        await self._park([entry], [letter])
 
     async def _park(self, entries: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
+        """Make dead letters of one key durable; from the beginning on the key is held, where keys are."""
+        first = letters[0].event
+        if self._policy.holds_keys and self.holds.begin(first.key, first.id):
+            self._log.warning("key_held", event_id=first.id)
         async with self._parks:
-            await self._until_durable(lambda: self._letters.park(letters), letters[0].event.id)
+            await self._until_durable(lambda: self._letters.park(letters), first.id)
+        if self._policy.holds_keys:
+            self.holds.end(first.key)
         for entry, letter in zip(entries, letters, strict=True):
-            self._report(letter)
+            self._metrics.parked(letter.kind)
             self._settle(entry)
 
     async def _until_durable(self, write: Callable[[], Awaitable[None]], event_id: str) -> None:
@@ -136,16 +169,6 @@ class Settling:
                     self._log.warning("dead_letter_delayed", event_id=event_id, reason=str(error))
                 waiting = True
             await anyio.sleep(backoff.next())
-
-    def _report(self, letter: DeadLetter) -> None:
-        self._metrics.parked(letter.kind)
-        self._log.warning(
-            "event_parked",
-            event_id=letter.event.id,
-            reason=letter.reason,
-            kind=letter.kind.value,
-            attempts=letter.attempts,
-        )
 
     def _settle(self, entry: Entry) -> None:
         if self._window.settle(entry.ticket, entry.place):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, assert_never
@@ -28,6 +28,8 @@ _MAX_ERRORS_KEPT = 10
 
 _End: TypeAlias = Callable[[], Awaitable[None]]
 """Brings one event to its end."""
+_Queue: TypeAlias = deque[tuple[Entry, _End | None]]
+"""Events of one key in their order; one that was not sent yet has no end of its own."""
 
 
 @dataclass(slots=True)
@@ -79,7 +81,7 @@ class Trials:
         self._settling = settling
         self._encode = encode
         self._backoff = backoff
-        self._queues: dict[bytes, deque[tuple[Entry, _End | None]]] = {}
+        self._queues: dict[bytes, _Queue] = {}
         self._tasks: TaskGroup | None = None
 
     def begin(self, tasks: TaskGroup) -> None:
@@ -87,10 +89,11 @@ class Trials:
         self._tasks = tasks
 
     def without_set_aside(self, entries: list[Entry]) -> list[Entry]:
-        """Move events whose key is set aside to the end of that key's queue; the others stay."""
-        if not self._queues:
+        """Move events whose key is set aside, or held, to the end of that key's queue; the others stay."""
+        held = self._settling.holds.held
+        if not self._queues and not held:
             return entries
-        return [entry for entry in entries if not self.queued(entry)]
+        return [entry for entry in entries if not self._went_aside(entry, held)]
 
     def queued(self, entry: Entry) -> bool:
         """Put an event behind its key, if that is set aside; whether it was."""
@@ -114,7 +117,15 @@ class Trials:
         trial.failed(failure)
         self._set_aside(entry, partial(self._park, trial, failure))
 
-    def _set_aside(self, entry: Entry, end: _End) -> None:
+    def _went_aside(self, entry: Entry, held: Mapping[bytes, str]) -> bool:
+        if self.queued(entry):
+            return True
+        if entry.event.key not in held:
+            return False
+        self._set_aside(entry, None)
+        return True
+
+    def _set_aside(self, entry: Entry, end: _End | None) -> None:
         """Bring an event to its end behind what is set aside of its key, or begin to set it aside."""
         key = entry.event.key
         if key in self._queues:
@@ -129,7 +140,12 @@ class Trials:
         queue = self._queues[key]
         while queue:
             entry, end = queue.popleft()
-            await (end() if end is not None else self._from_queue(entry))
+            if end is not None:
+                await end()
+            elif behind := self._settling.held_behind(key):
+                await self._settling.park_held([entry, *_plain(queue)], behind)
+            else:
+                await self._from_queue(entry)
         del self._queues[key]
 
     async def _from_queue(self, entry: Entry) -> None:
@@ -176,3 +192,9 @@ class Trials:
             body=trial.message.body,
             errors=tuple(trial.errors),
         )
+
+
+def _plain(queue: _Queue) -> Iterator[Entry]:
+    """Take the next events that have no end of their own."""
+    while queue and queue[0][1] is None:
+        yield queue.popleft()[0]

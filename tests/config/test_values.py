@@ -40,6 +40,7 @@ subscriptions:
         window: {events: 10}
         circuit: {failures: 1}
         dead_letters: {retention: never}
+        on_dead_letter: hold_key
         lanes: 2
 """
 
@@ -95,6 +96,7 @@ def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
     assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
     assert slow.circuit == CircuitPolicy(failures=1)
+    assert (plain.holds_keys, slow.holds_keys) == (False, True)
     assert (plain.dead_letters.retention, slow.dead_letters.retention) == (30 * 86400, None)
 
 

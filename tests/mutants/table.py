@@ -34,6 +34,7 @@ class Mutant:
 
 BACKOFF = "core/backoff.py"
 CIRCUIT = "core/circuit.py"
+HOLDS = "core/holds.py"
 LANES = "core/lanes.py"
 SIGNAL = "core/signal.py"
 WINDOW = "core/window.py"
@@ -50,6 +51,7 @@ TRIALS = "runtime/trials.py"
 
 SCHEDULES = "tests/runtime/test_random_schedules.py"
 ADMISSION = "tests/runtime/test_admission.py"
+HELD_KEYS = "tests/runtime/test_held_keys.py"
 KEYS = "tests/runtime/test_failing_keys.py"
 LETTER_SCENES = "tests/runtime/test_letters.py"
 OUTAGES = "tests/runtime/test_outages.py"
@@ -719,5 +721,45 @@ MUTANTS = (
         "        if key in self._queues:\n            self._queues[key].append((entry, end))\n",
         "        if False:\n",
         SCHEDULES,
+    ),
+    Mutant(
+        "a key of which a dead letter is being written may be released",
+        "nothing of a held key goes on",
+        HOLDS,
+        "key in self._behind and key not in self._under_way and self._ended.get(key, 0) <= asked",
+        "key in self._behind and self._ended.get(key, 0) <= asked",
+        HELD_KEYS + "::test_a_release_that_races_with_a_park_lets_nothing_overtake",
+    ),
+    Mutant(
+        "a park counts when it begins",
+        "nothing of a held key goes on",
+        HOLDS,
+        "        self.parks += 1\n        self._ended[key] = self.parks\n",
+        "        self._ended[key] = self.parks\n",
+        "tests/core/test_holds.py",
+    ),
+    Mutant(
+        "a call may mix events of a key though the first may hold the others",
+        "nothing of a held key goes on",
+        DELIVERY,
+        "sink.traits.keeps_order and not policy.holds_keys",
+        "sink.traits.keeps_order",
+        HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
+    ),
+    Mutant(
+        "what queued up behind an event that died is tried",
+        "nothing of a held key goes on",
+        TRIALS,
+        "elif behind := self._settling.held_behind(key):",
+        "elif behind := None:",
+        HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
+    ),
+    Mutant(
+        "only what queued up is held",
+        "nothing of a held key goes on",
+        TRIALS,
+        "        if entry.event.key not in held:\n",
+        "        if True:\n",
+        HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
     ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from eventbus.model import DeadLetter, Delivered, Event, Fault, Outcome, Position, Rejected, Retry
+from eventbus.model import DeadLetter, Delivered, Event, Failure, Fault, Outcome, Position, Rejected, Retry
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.route import Route
 from tests.runtime.history import Fate, History, fate_of
@@ -48,6 +48,7 @@ class Stay:
     rejected: set[str] = field(default_factory=set)
     not_before: dict[str, float] = field(default_factory=dict)
     failures: dict[str, list[int]] = field(default_factory=dict)
+    held: dict[bytes, str] = field(default_factory=dict)
     under_way: set[bytes] = field(default_factory=set)
     latest: dict[bytes, str] = field(default_factory=dict)
     latest_of_all: str = ""
@@ -110,6 +111,8 @@ class RouteLedger:
             self._violated(f"{self.name}: {event} is sent again after it was delivered")
         if event.id in self.letters:
             self._violated(f"{self.name}: {event} is sent again after it was parked")
+        if event.key in stay.held:
+            self._violated(f"{self.name}: {event} is sent though its key is held")
         if now < stay.not_before.get(event.token, now) - _ROUNDING_SECS:
             self._violated(f"{self.name}: {event} is sent again sooner than the sink asked for")
 
@@ -151,6 +154,10 @@ class RouteLedger:
             self._violated(f"{self.name}: {event} is parked though it was delivered")
         if problem := self._unfounded(stay, letter):
             self._violated(f"{self.name}: {event} is parked: {problem}")
+        if self.policy.holds_keys:
+            if event.token < stay.held.get(event.key, ""):
+                self._violated(f"{self.name}: {event} is parked after a later one of its key, which is held")
+            stay.held[event.key] = event.token
         self.letters.setdefault(event.id, letter)
         self._passed.setdefault(event.token, "parked")
 
@@ -253,6 +260,8 @@ class RouteLedger:
         event = letter.event
         if fate_of(event) in {Fate.PARK, Fate.UNENCODABLE} or event.token in stay.rejected:
             return None
+        if letter.kind is Failure.HELD:
+            return self._wrongly_held(letter)
         failures = stay.failures.get(event.token, [])
         if letter.attempts < self.policy.retry.attempts:
             return f"after {letter.attempts} attempts only"
@@ -260,4 +269,12 @@ class RouteLedger:
             return f"for {letter.attempts} attempts, {len(failures)} failed through its fault"
         if len(set(failures)) < letter.attempts - 1:
             return f"others got through between {len(set(failures))} of its {len(failures)} failures only"
+        return None
+
+    def _wrongly_held(self, letter: DeadLetter) -> str | None:
+        behind = self.letters.get(letter.held_behind or "")
+        if not self.policy.holds_keys or letter.attempts or letter.body is not None:
+            return "as held, which it cannot be"
+        if behind is None or behind.event.key != letter.event.key or behind.event.token >= letter.event.token:
+            return f"behind {letter.held_behind}, which is no earlier dead letter of its key"
         return None

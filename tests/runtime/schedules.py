@@ -260,6 +260,7 @@ _policies = st.builds(
     window_events=st.sampled_from([1, 3, 8, 16, 40, 64, 64, 256]),
     window_size=st.sampled_from([30, 100, 1 << 20, 1 << 20]),
     lanes=st.sampled_from([None, 1, 3]),
+    holds_keys=st.sampled_from([False, False, True]),
 )
 
 _routes = st.builds(

@@ -2,111 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from random import Random
-
 import anyio
 
-from eventbus.core.signal import Signal
-from eventbus.errors import Unreachable
-from eventbus.model import Batch, DeadLetter, Event, Message, Outcome, Position
-from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.model import Position
+from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.route import Route
-from eventbus.runtime.shared_sink import SharedSink
-from eventbus.sdk import SinkTraits
-from tests.runtime.clock import run_virtual
 from tests.runtime.history import Fate, History
+from tests.runtime.lone_route import Arrivals, Book, play
 from tests.runtime.scenes import changes_of
-from tests.runtime.target import FaultySink, RouteTag, Target, Trouble
+from tests.runtime.target import Trouble
 
 BACK_AT = 60.0
-
-
-class Book:
-    """The store's side: which deliveries it waits for, what it was told, and when it can be reached."""
-
-    def __init__(self, *awaited: Event, back_at: float = 0.0) -> None:
-        self.told: list[Event] = []
-        self.parked: list[DeadLetter] = []
-        self.tries = 0
-        self._awaited = awaited
-        self._back_at = back_at
-
-    async def park(self, letters: Sequence[DeadLetter]) -> None:
-        """See `Letters`."""
-        await self._reach()
-        self.parked += letters
-
-    def awaits(self, event: Event) -> bool:
-        """See `Letters`."""
-        return event in self._awaited
-
-    async def delivered(self, events: Sequence[Event]) -> None:
-        """See `Letters`."""
-        await self._reach()
-        self.told += events
-
-    async def _reach(self) -> None:
-        self.tries += 1
-        await anyio.sleep(0.01)
-        if anyio.current_time() < self._back_at:
-            raise Unreachable("the store is away")
-
-
-class Arrivals:
-    """What the target got, in order."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def sending(self, route: str, messages: Sequence[Message]) -> None:
-        """See `Answers`."""
-
-    def arrived(self, route: str, event: Event) -> None:
-        """See `Answers`."""
-        self.events.append(event)
-
-    def answered(self, route: str, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
-        """See `Answers`."""
-
-    def misused(self, text: str) -> None:
-        """See `Answers`."""
-        raise AssertionError(text)
-
-
-def play(
-    book: Book,
-    events: Sequence[Event],
-    body: Callable[[Route, Arrivals], Awaitable[None]],
-    *troubles: Trouble,
-    policy: RoutePolicy | None = None,
-) -> None:
-    """Take events on a route with a single lane, and see what becomes of them."""
-
-    async def whole() -> None:
-        arrivals = Arrivals()
-        target = Target("only", SinkTraits(lanes=1), list(troubles))
-        sink = SharedSink(FaultySink(target, lambda: False, arrivals, Random(0)))
-        await sink.open()
-        route = Route(
-            subscription="orders",
-            name="only",
-            sink=sink,
-            encoder=RouteTag("only"),
-            policy=policy or RoutePolicy(RetryPolicy(3, 0.1, 1.0)),
-            start=Position("0"),
-            parked=(),
-            letters=book,
-            changed=Signal(),
-            rng=Random(0),
-        )
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(route.run)
-            assert route.take(Batch(events, events[-1].position))
-            await body(route, arrivals)
-            tasks.cancel_scope.cancel()
-
-    run_virtual(whole)
 
 
 def test_an_awaited_delivery_is_settled_when_the_store_has_heard_of_it() -> None:
