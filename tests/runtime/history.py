@@ -12,10 +12,13 @@ from typing import Any, ClassVar
 import anyio
 from pydantic import BaseModel
 
-from eventbus.errors import Unreachable
+from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import Batch, ClusterTime, Event, Filtered, Parked, Position, PositionKind, Slot
 
 __all__ = ["Fate", "FateStage", "History", "Pace", "SimulatedReader", "SimulatedSource", "fate_of"]
+
+_SECOND = 1_700_000_000
+"""Everything happens within this second of cluster time; the increment counts."""
 
 
 class Fate(StrEnum):
@@ -80,7 +83,7 @@ class History:
 
     def _tick(self, kind: PositionKind) -> Position:
         self._ticks += 1
-        return Position(f"82{self._ticks:08X}", kind, ClusterTime(1_700_000_000, self._ticks))
+        return Position(f"82{self._ticks:08X}", kind, ClusterTime(_SECOND, self._ticks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,19 @@ class SimulatedSource:
         if self.away:
             raise Unreachable("the source is away")
         return self._history.idle()
+
+    def at(self, time: ClusterTime) -> Position:
+        """See `eventbus.sdk.Source`."""
+        return Position(f"82{max(time.increment - 1, 0):08X}", PositionKind.IDLE, time)
+
+    def position(self, token: str) -> Position:
+        """See `eventbus.sdk.Source`."""
+        try:
+            return Position(
+                token, PositionKind.EVENT, ClusterTime(_SECOND, int(token.removeprefix("82"), 16))
+            )
+        except ValueError:
+            raise ConfigurationError(f"{token!r} is no token of the simulated source") from None
 
     def reader(self, start: Position) -> SimulatedReader:
         """See `eventbus.sdk.Source`."""
