@@ -46,7 +46,7 @@ class MongoControlStore(MongoConnection):
             pauses = {row["_id"]: row.get("paused") or {} async for row in rows}
             asked = [_operation(row) async for row in self._operations.find(live, sort=_OLDEST_FIRST)]
         return {
-            name: Control(pauses.get(name, {}), [one for one in asked if one.subscription == name])
+            name: Control(pauses.get(name, {}), tuple(one for one in asked if one.subscription == name))
             for name in names
         }
 

@@ -117,7 +117,8 @@ def _changed(
 def _control(connection: sqlite3.Connection, subscription: str) -> Control:
     pauses = connection.execute("SELECT route, reason FROM pauses WHERE subscription = ?", (subscription,))
     paused = dict(pauses.fetchall())
-    return Control(paused, [_operation(*row) for row in connection.execute(_ASKED, (subscription,))])
+    asked = connection.execute(_ASKED, (subscription,))
+    return Control(paused, tuple(_operation(*row) for row in asked))
 
 
 def _operation(operation_id: str, document: bytes, created_at: int, updated_at: int) -> Operation:
