@@ -30,7 +30,7 @@ _COLUMNS: Final = (
 )
 _INSERT: Final = f"""
     INSERT INTO dead_letters ({", ".join(_COLUMNS)})
-    VALUES ({", ".join(f":{name}" for name in _COLUMNS)}) ON CONFLICT (id) DO NOTHING"""  # noqa: S608  constants only
+    VALUES ({", ".join(f":{name}" for name in _COLUMNS)})"""  # noqa: S608  constants only
 _INSERT_PIECE: Final = "INSERT INTO dead_letter_payloads VALUES (?, ?, ?)"
 _PIECES: Final = "SELECT bytes FROM dead_letter_payloads WHERE id = ? ORDER BY number"
 _AFTER: Final = "SELECT event_id FROM dead_letters WHERE subscription = ? AND route = ? AND token > ?"
@@ -59,9 +59,14 @@ def park(connection: sqlite3.Connection, rows: Sequence[Row], limit: LetterLimit
         How many others had to make room.
     """
     with transaction(connection):
+        missing = [
+            row for row in {row.id: row for row in reversed(rows)}.values() if _is_new(connection, row)
+        ]
+        dropped = _make_room(connection, len(missing), limit) if missing else 0
         created_at = now_ms()
-        inserted = sum(_insert(connection, row, created_at) for row in rows)
-        return _make_room(connection, inserted, limit) if inserted else 0
+        for row in missing:
+            _insert(connection, row, created_at)
+        return dropped
 
 
 def parked_after(connection: sqlite3.Connection, subscription: str, route: str, token: str) -> list[str]:
@@ -97,28 +102,30 @@ def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
     return connection.executemany("DELETE FROM dead_letters WHERE id = ?", named).rowcount
 
 
-def _insert(connection: sqlite3.Connection, row: Row, created_at: int) -> bool:
-    is_new = connection.execute(_INSERT, _values(row, created_at)).rowcount == 1
-    if is_new:
-        numbered = ((row.id, number, piece) for number, piece in enumerate(pieces(row.payload)))
-        connection.executemany(_INSERT_PIECE, numbered)
-    return is_new
+def _is_new(connection: sqlite3.Connection, row: Row) -> bool:
+    return connection.execute("SELECT 1 FROM dead_letters WHERE id = ?", (row.id,)).fetchone() is None
 
 
-def _make_room(connection: sqlite3.Connection, inserted: int, limit: LetterLimit) -> int:
-    """Keep the limit after an insertion, or raise, and so undo it."""
+def _insert(connection: sqlite3.Connection, row: Row, created_at: int) -> None:
+    connection.execute(_INSERT, _values(row, created_at))
+    numbered = ((row.id, number, piece) for number, piece in enumerate(pieces(row.payload)))
+    connection.executemany(_INSERT_PIECE, numbered)
+
+
+def _make_room(connection: sqlite3.Connection, coming: int, limit: LetterLimit) -> int:
+    """Keep the limit before an insertion; how many had to go."""
     most = limit.max_letters
     if most is None:
         return 0
     (count,) = connection.execute("SELECT letters FROM letter_count").fetchone()
-    excess = count - max(most, inserted)
+    excess = count + coming - max(most, coming)
     if excess <= 0:
         return 0
     if limit.when_full is WhenFull.STOP:
-        raise full(count - inserted, most)
+        raise full(count, most)
     removed = remove(connection, [row_id for (row_id,) in connection.execute(_OLDEST, (excess,))])
     if removed < excess:
-        raise full(count - inserted, most)
+        raise full(count, most)
     return removed
 
 
