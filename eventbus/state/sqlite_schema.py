@@ -65,7 +65,7 @@ _OF_FORMAT_2: Final = (
     "CREATE INDEX operations_by_creation ON operations (created_at)",
     "CREATE INDEX operations_by_status ON operations (status, subscription)",
     "DROP INDEX IF EXISTS dead_letters_by_key",
-    "CREATE INDEX dead_letters_by_subscription_and_token ON dead_letters (subscription, token, id)",
+    "CREATE INDEX dead_letters_by_event ON dead_letters (token, id)",
     """CREATE INDEX dead_letters_by_status_and_key
         ON dead_letters (subscription, route, status, key_id, token, event_id, held_behind)""",
     """CREATE INDEX dead_letters_by_status_and_key_hash

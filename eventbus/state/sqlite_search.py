@@ -80,8 +80,6 @@ class Search:
         order = ("token", "id") if by_token else ("created_at", "token", "id")
         conditions = [f"({', '.join(order)}) > ({', '.join(f':after_{name}' for name in order)})"]
         conditions += _conditions(query)
-        if query.subscription is not None:
-            conditions.append("subscription = :subscription" if by_token else "+subscription = :subscription")
         looked_at = [column for field in self._fields for column in _COLUMNS.get(field, (field,))]
         self._sql = f"""
             SELECT {", ".join(["created_at", "token", "id", *columns, *looked_at])} FROM dead_letters
@@ -122,8 +120,10 @@ class Search:
 
 
 def _conditions(query: LetterQuery) -> list[str]:
-    """All but the order's. A plus keeps SQLite from taking another index than that of the order."""
+    """A plus keeps SQLite from taking another index than that of the order."""
     conditions = []
+    if query.subscription is not None:
+        conditions.append("+subscription = :subscription")
     if query.routes:
         conditions.append(f"+route IN ({', '.join(f':route_{n}' for n in range(len(query.routes)))})")
     if query.statuses:

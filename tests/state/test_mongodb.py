@@ -319,25 +319,6 @@ async def test_a_dead_letter_can_be_searched_by_its_fields(store: MongoStore) ->
     }
 
 
-async def test_every_read_is_served_by_an_index(mongo: MongoService, store: MongoStore) -> None:
-    await store.park([letter(number) for number in range(600)])
-    async with AsyncMongoClient[dict[str, Any]](mongo.uri) as client:
-        database = client[store._name]
-        await database.command("profile", 2)
-        assert len(await store.parked_after("orders", "hook", event(299).token)) == 300
-        assert len(await found(store)) == 600
-        await database.command("profile", 0)
-        seen = [entry async for entry in database["system.profile"].find({"command.find": "dead_letters"})]
-    by_token, *pages = seen
-    assert "token: 1, event_id: 1" in by_token["planSummary"]
-    assert by_token["docsExamined"] == 0
-    assert len(pages) == 4  # 250, 250, 100 and the end
-    for page in pages:
-        assert "created_at: 1, token: 1, _id: 1" in page["planSummary"]
-        assert not page.get("hasSortStage")
-        assert page["docsExamined"] <= 251
-
-
 # Payloads in chunks
 
 
