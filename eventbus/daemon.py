@@ -31,6 +31,7 @@ from eventbus.runtime.supervisor import Supervisor
 from eventbus.sdk import Source, SourceContext
 from eventbus.state.mongodb import MongoStore
 from eventbus.state.sqlite import SqliteStore
+from eventbus.state.sqlite_file import Access
 from eventbus.state.store import Store
 from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
@@ -70,9 +71,14 @@ async def check_sources(config: Config) -> None:
 
 
 @asynccontextmanager
-async def open_store(config: Config, *, read_only: bool = False) -> AsyncIterator[Store]:
-    """The state store of a configuration, open."""
-    store = _make_store(config, read_only=read_only)
+async def open_store(config: Config, *, access: Access = Access.DAEMON) -> AsyncIterator[Store]:
+    """The state store of a configuration, open.
+
+    Args:
+        config: Where it is.
+        access: What for; to MongoDB it is all the same.
+    """
+    store = _make_store(config, access=access)
     try:
         await store.open()
         yield store
@@ -218,10 +224,10 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
     )
 
 
-def _make_store(config: Config, *, read_only: bool = False) -> Store:
+def _make_store(config: Config, *, access: Access = Access.DAEMON) -> Store:
     state = config.state
     if isinstance(state, SQLiteState):
-        return SqliteStore(state.path, instance=config.daemon.instance, read_only=read_only)
+        return SqliteStore(state.path, instance=config.daemon.instance, access=access)
     return MongoStore(state.uri.get_secret_value(), database=state.database, instance=config.daemon.instance)
 
 

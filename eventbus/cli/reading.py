@@ -16,7 +16,8 @@ from rich.text import Text
 from eventbus.config import Config
 from eventbus.daemon import open_store
 from eventbus.model import Position
-from eventbus.state.store import StoredDeadLetter
+from eventbus.state.sqlite_file import Access
+from eventbus.state.store import LetterQuery, StoredDeadLetter
 
 __all__ = ["print_dead_letters", "print_positions"]
 
@@ -27,8 +28,9 @@ async def print_dead_letters(
     config: Config, subscription: str | None, route: str | None, limit: int, as_json: bool
 ) -> None:
     """Print dead letters as a table, or as one JSON object a line."""
-    async with open_store(config, read_only=True) as store:
-        letters = store.dead_letters(subscription=subscription, route=route, limit=limit)
+    async with open_store(config, access=Access.READ) as store:
+        query = LetterQuery(subscription=subscription, routes=[] if route is None else [route])
+        letters = store.find_letters(query, limit=limit)
         if as_json:
             async for letter in letters:
                 typer.echo(orjson.dumps(_dead_letter(letter)))
@@ -41,7 +43,7 @@ async def print_dead_letters(
 async def print_positions(config: Config, subscription: str | None, as_json: bool) -> None:
     """Print the stored position of each configured route."""
     rows = []
-    async with open_store(config, read_only=True) as store:
+    async with open_store(config, access=Access.READ) as store:
         for name, declared in config.subscriptions.items():
             if subscription not in {None, name}:
                 continue

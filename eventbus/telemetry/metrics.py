@@ -12,6 +12,7 @@ __all__ = [
     "REGISTRY",
     "RouteMetrics",
     "build_info",
+    "dead_letters_dropped",
     "dead_letters_purged",
     "events_read",
     "lease_held",
@@ -54,6 +55,7 @@ _watermark = _gauge("watermark_timestamp_seconds", "Cluster time up to which eve
 _circuit = _gauge("circuit_state", "0 closed, 1 half open, 2 open", _ROUTE)
 _park_failures = _counter("dead_letter_write_failures", "Tries to store a dead letter that failed", _ROUTE)
 _purged = _counter("dead_letters_purged", "Dead letters removed because they had expired")
+_dropped = _counter("dead_letters_dropped", "Dead letters removed to make room for newer ones")
 _saves = _counter("checkpoints", "Writes of positions and leases, by result", ["result"])
 _save_seconds = _histogram("checkpoint_seconds", "Time of one write of positions and leases")
 _lease = _gauge("lease_held", "Whether this daemon runs the subscription", ["subscription"])
@@ -88,6 +90,11 @@ def state_saved(seconds: float, *, ok: bool) -> None:
     _saves.labels("ok" if ok else "failed").inc()
     if ok:
         _save_seconds.observe(seconds)
+
+
+def dead_letters_dropped(count: int) -> None:
+    """The oldest dead letters were removed to make room for newer ones."""
+    _dropped.inc(count)
 
 
 def lease_held(subscription: str, *, held: bool) -> None:
