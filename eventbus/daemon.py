@@ -24,20 +24,22 @@ from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.runtime.retention import keep_purging
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 from eventbus.runtime.supervisor import Supervisor
 from eventbus.sdk import Source, SourceContext
 from eventbus.state.mongodb import MongoStore
+from eventbus.state.operations import Operation
 from eventbus.state.sqlite import SqliteStore
 from eventbus.state.sqlite_file import Access
-from eventbus.state.store import Store
+from eventbus.state.store import LetterLimit, Store, WhenFull
 from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.redaction import redact
 
-__all__ = ["Daemon", "check_sources", "open_store", "run_daemon"]
+__all__ = ["Daemon", "check_sources", "open_source", "open_store", "run_daemon", "run_operation"]
 
 log = structlog.get_logger("eventbus.daemon")
 
@@ -68,6 +70,21 @@ async def check_sources(config: Config) -> None:
     """
     async with _stream_client(config) as client:
         await _check_all(_sources(config, client))
+
+
+@asynccontextmanager
+async def open_source(config: Config, subscription: str) -> AsyncIterator[Source]:
+    """The source of a subscription, for a question or two."""
+    async with _stream_client(config) as client:
+        yield _source(config, subscription, config.subscriptions[subscription], client)
+
+
+async def run_operation(config: Config, operation: Operation) -> None:
+    """Run an operation that the daemon leaves to a command, by the routes and sinks of a configuration.
+
+    It goes on where an earlier run has stopped, and returns once it is stored that it is over.
+    """
+    raise NotImplementedError
 
 
 @asynccontextmanager
@@ -173,7 +190,10 @@ class Daemon:
             )
             self._saver.ticked_at = anyio.current_time()
             log.info("daemon_started", version=__version__, subscriptions=sorted(sources))
-            await self._supervisor.run()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(keep_purging, self._store)
+                await self._supervisor.run()
+                tasks.cancel_scope.cancel()
             log.info("daemon_stopped")
 
     def _spec(self, name: str, source: Source) -> SubscriptionSpec:
@@ -225,10 +245,16 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
 
 
 def _make_store(config: Config, *, access: Access = Access.DAEMON) -> Store:
-    state = config.state
+    state, dead_letters = config.state, config.dead_letters
+    limit = LetterLimit(dead_letters.max_letters, WhenFull(dead_letters.when_full))
     if isinstance(state, SQLiteState):
-        return SqliteStore(state.path, instance=config.daemon.instance, access=access)
-    return MongoStore(state.uri.get_secret_value(), database=state.database, instance=config.daemon.instance)
+        return SqliteStore(state.path, instance=config.daemon.instance, access=access, limit=limit)
+    return MongoStore(
+        state.uri.get_secret_value(),
+        database=state.database,
+        instance=config.daemon.instance,
+        limit=limit,
+    )
 
 
 @asynccontextmanager

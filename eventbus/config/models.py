@@ -19,6 +19,7 @@ from eventbus.units import Duration, Size
 __all__ = [
     "CircuitPolicy",
     "DaemonSection",
+    "DeadLettersSection",
     "DefaultsSection",
     "Document",
     "LogSection",
@@ -128,6 +129,15 @@ class DaemonSection(Section):
     """How long open deliveries may take to finish after SIGTERM."""
 
 
+class DeadLettersSection(Section):
+    """How many dead letters are kept, of all subscriptions together."""
+
+    max_letters: Count | None = None
+    """The most; by default there is no limit."""
+    when_full: Literal["stop", "drop_oldest"] = "stop"
+    """What happens to one more: stop makes its route wait, drop_oldest removes the oldest ones."""
+
+
 class RetryPolicy(Section):
     """How often and when a failed delivery is tried again, with full jitter."""
 
@@ -211,6 +221,8 @@ class Document(Section):
     """What the daemon says on standard error."""
     daemon: Any = None
     """Settings of this process as a whole."""
+    dead_letters: Any = None
+    """How many dead letters are kept, of all subscriptions together."""
     defaults: Any = None
     """What holds for every route that does not say otherwise, key by key."""
     sinks: dict[Name, Any]

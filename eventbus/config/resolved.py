@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 from eventbus.config.models import (
     CircuitPolicy,
     DaemonSection,
+    DeadLettersSection,
     LogSection,
     RetryPolicy,
     ServerSection,
@@ -118,5 +119,6 @@ class Config:
     server: ServerSection
     log: LogSection
     daemon: DaemonSection
+    dead_letters: DeadLettersSection
     sinks: Mapping[str, ResolvedSink]
     subscriptions: Mapping[str, ResolvedSubscription]

@@ -21,6 +21,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`server`": models.ServerSection,
     "`log`": models.LogSection,
     "`daemon`": models.DaemonSection,
+    "`dead_letters`": models.DeadLettersSection,
     "`defaults`": models.DefaultsSection,
     "`retry`": models.RetryPolicy,
     "`window`": models.WindowPolicy,

@@ -43,6 +43,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.ServerSection: ("daemon.py", {"server"}),
     models.LogSection: ("daemon.py", {"log"}),
     models.DaemonSection: ("daemon.py", {"daemon"}),
+    models.DeadLettersSection: ("daemon.py", {"dead_letters"}),
     models.RetryPolicy: ("daemon.py", {"retry"}),
     models.WindowPolicy: ("daemon.py", {"window"}),
     models.CircuitPolicy: ("daemon.py", {"circuit"}),
