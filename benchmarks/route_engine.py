@@ -15,6 +15,7 @@ import structlog
 
 from eventbus.core.signal import Signal
 from eventbus.model import DELIVERED, Batch, DeadLetter, Event, Message, Outcome, Position
+from eventbus.runtime.letters import OnlyParked
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.route import Route
 from eventbus.runtime.shared_sink import SharedSink
@@ -91,7 +92,7 @@ async def measure(count: int, routes: int, traits: SinkTraits) -> float:
             policy=RoutePolicy(),
             start=start,
             parked=(),
-            park=nowhere,
+            letters=OnlyParked(nowhere),
             changed=changed,
         )
         for number in range(routes)

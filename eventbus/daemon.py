@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -19,24 +19,32 @@ from pymongo.errors import InvalidURI
 from eventbus import __version__
 from eventbus.api.server import Health, admin_server
 from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSubscription, SQLiteState
+from eventbus.config.starts import start_time
 from eventbus.core.backoff import until_reachable
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.model import ClusterTime
+from eventbus.runtime.arrangement import CatchUpPolicy
+from eventbus.runtime.operations import run_alone
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.runtime.retention import keep_purging
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 from eventbus.runtime.supervisor import Supervisor
 from eventbus.sdk import Source, SourceContext
 from eventbus.state.mongodb import MongoStore
+from eventbus.state.operations import Operation
 from eventbus.state.sqlite import SqliteStore
-from eventbus.state.store import Store
+from eventbus.state.sqlite_file import Access
+from eventbus.state.store import LetterLimit, Store, WhenFull
 from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.redaction import redact
 
-__all__ = ["Daemon", "check_sources", "open_store", "run_daemon"]
+__all__ = ["Daemon", "check_sources", "open_source", "open_store", "run_daemon", "run_operation"]
 
 log = structlog.get_logger("eventbus.daemon")
 
@@ -70,9 +78,44 @@ async def check_sources(config: Config) -> None:
 
 
 @asynccontextmanager
-async def open_store(config: Config, *, read_only: bool = False) -> AsyncIterator[Store]:
-    """The state store of a configuration, open."""
-    store = _make_store(config, read_only=read_only)
+async def open_source(config: Config, subscription: str) -> AsyncIterator[Source]:
+    """The source of a subscription, for a question or two."""
+    async with _stream_client(config) as client:
+        yield _source(config, subscription, config.subscriptions[subscription], client)
+
+
+async def run_operation(config: Config, operation: Operation) -> None:
+    """Run an operation that the daemon leaves to a command, by the routes and sinks of a configuration.
+
+    It goes on where an earlier run has stopped, and returns once it is stored that it is over.
+
+    Raises:
+        ConfigurationError: The configuration does not have its subscription, or another process runs it.
+        Unreachable: The state store is away.
+    """
+    if operation.subscription not in config.subscriptions:
+        raise ConfigurationError(f"the configuration has no subscription {operation.subscription!r}")
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(_stream_client(config))
+        source = _source(config, operation.subscription, config.subscriptions[operation.subscription], client)
+        store = await stack.enter_async_context(open_store(config, access=Access.OPERATE))
+        sinks = _shared_sinks(config)
+        for sink in sinks.values():
+            stack.push_async_callback(sink.close)
+        spec = _spec(config, operation.subscription, source, sinks)
+        saver = Saver(store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every)
+        await run_alone(operation, spec, store, saver, lease_secs=config.daemon.lease)
+
+
+@asynccontextmanager
+async def open_store(config: Config, *, access: Access = Access.DAEMON) -> AsyncIterator[Store]:
+    """The state store of a configuration, open.
+
+    Args:
+        config: Where it is.
+        access: What for; to MongoDB it is all the same.
+    """
+    store = _make_store(config, access=access)
     try:
         await store.open()
         yield store
@@ -93,9 +136,7 @@ class Daemon:
         self._saver = Saver(
             self._store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every
         )
-        self._sinks = {
-            name: SharedSink(declared.cls(name, declared.options)) for name, declared in config.sinks.items()
-        }
+        self._sinks = _shared_sinks(config)
         self._supervisor: Supervisor | None = None
         self._waiting_for: str | None = "starting"
 
@@ -145,6 +186,7 @@ class Daemon:
                 "state": status.state,
                 "problems": list(status.problems),
                 "circuits": status.circuits,
+                "paused": status.paused,
             }
             for status in statuses
         }
@@ -160,24 +202,21 @@ class Daemon:
             for sink in self._sinks.values():
                 stack.push_async_callback(sink.close)
             self._supervisor = Supervisor(
-                [self._spec(name, sources[name]) for name in self._config.subscriptions],
+                [
+                    _spec(self._config, name, sources[name], self._sinks)
+                    for name in self._config.subscriptions
+                ],
                 self._store,
                 self._saver,
                 lease_secs=self._config.daemon.lease,
             )
             self._saver.ticked_at = anyio.current_time()
             log.info("daemon_started", version=__version__, subscriptions=sorted(sources))
-            await self._supervisor.run()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(keep_purging, self._store)
+                await self._supervisor.run()
+                tasks.cancel_scope.cancel()
             log.info("daemon_stopped")
-
-    def _spec(self, name: str, source: Source) -> SubscriptionSpec:
-        declared = self._config.subscriptions[name]
-        encoder = CloudEventsEncoder(subscription=name, service=declared.service)
-        routes = {
-            route.name: RouteSpec(self._sinks[route.sink], encoder, _policy(route))
-            for route in declared.routes
-        }
-        return SubscriptionSpec(name, source, routes, drain_timeout_secs=self._config.daemon.drain_timeout)
 
     async def _patiently(self, call: Any) -> None:
         await until_reachable(call, on_failure=self._report_waiting)
@@ -207,6 +246,35 @@ class Daemon:
                     self._supervisor.stop()
 
 
+def _shared_sinks(config: Config) -> dict[str, SharedSink]:
+    return {name: SharedSink(declared.cls(name, declared.options)) for name, declared in config.sinks.items()}
+
+
+def _spec(config: Config, name: str, source: Source, sinks: Mapping[str, SharedSink]) -> SubscriptionSpec:
+    declared = config.subscriptions[name]
+    encoder = CloudEventsEncoder(subscription=name, service=declared.service)
+    routes = {
+        route.name: RouteSpec(
+            sinks[route.sink],
+            encoder,
+            _policy(route),
+            lambda operation: CloudEventsEncoder(
+                subscription=name, service=declared.service, replay=operation
+            ),
+            _start(route.start),
+        )
+        for route in declared.routes
+    }
+    catch_up = declared.catch_up
+    return SubscriptionSpec(
+        name,
+        source,
+        routes,
+        catch_up=CatchUpPolicy(isolate_after_secs=catch_up.isolate_after, max_readers=catch_up.max_readers),
+        drain_timeout_secs=config.daemon.drain_timeout,
+    )
+
+
 def _policy(route: ResolvedRoute) -> RoutePolicy:
     retry, circuit, window = route.retry, route.circuit, route.window
     return RoutePolicy(
@@ -215,14 +283,35 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
+        holds_keys=route.holds_keys,
+        config=route.version,
+        letter_retention_secs=route.dead_letters.retention,
+        watermark_every_secs=route.watermark_every,
     )
 
 
-def _make_store(config: Config, *, read_only: bool = False) -> Store:
-    state = config.state
+def _start(written: str) -> RouteStart:
+    if written == "now":
+        return RouteStart()
+    if written == "subscription":
+        return RouteStart("subscription")
+    seconds = start_time(written)
+    if seconds is None:
+        return RouteStart("token", token=written)
+    return RouteStart("time", time=ClusterTime(seconds, 0))
+
+
+def _make_store(config: Config, *, access: Access = Access.DAEMON) -> Store:
+    state, dead_letters = config.state, config.dead_letters
+    limit = LetterLimit(dead_letters.max_letters, WhenFull(dead_letters.when_full))
     if isinstance(state, SQLiteState):
-        return SqliteStore(state.path, instance=config.daemon.instance, read_only=read_only)
-    return MongoStore(state.uri.get_secret_value(), database=state.database, instance=config.daemon.instance)
+        return SqliteStore(state.path, instance=config.daemon.instance, access=access, limit=limit)
+    return MongoStore(
+        state.uri.get_secret_value(),
+        database=state.database,
+        instance=config.daemon.instance,
+        limit=limit,
+    )
 
 
 @asynccontextmanager
@@ -232,7 +321,7 @@ async def _stream_client(config: Config) -> AsyncIterator[AsyncMongoClient[Any]]
         client: AsyncMongoClient[Any] = AsyncMongoClient(
             config.mongodb_uri.get_secret_value(),
             appname="eventbus",
-            maxPoolSize=2 * len(config.subscriptions) + _SPARE_CONNECTIONS,
+            maxPoolSize=_most_readers(config) + _SPARE_CONNECTIONS,
             serverSelectionTimeoutMS=3000,
             connectTimeoutMS=3000,
         )
@@ -240,6 +329,11 @@ async def _stream_client(config: Config) -> AsyncIterator[AsyncMongoClient[Any]]
         raise ConfigurationError(f"mongodb.uri: {redact(str(error))}") from None
     async with client:
         yield client
+
+
+def _most_readers(config: Config) -> int:
+    """A stream holds a connection while it waits; one that is being closed may still have one."""
+    return sum(2 * (1 + declared.catch_up.max_readers) for declared in config.subscriptions.values())
 
 
 def _sources(config: Config, client: AsyncMongoClient[Any]) -> dict[str, Source]:

@@ -21,6 +21,7 @@ __all__ = [
     "LeaseLost",
     "PositionLost",
     "Unreachable",
+    "first_cause",
 ]
 
 
@@ -54,3 +55,10 @@ class LeaseLost(EventbusError):
 
 class EncodingError(EventbusError):
     """One event cannot be written in the form that was asked for."""
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The first error in an exception group, however deep; any other error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

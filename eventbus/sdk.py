@@ -224,6 +224,16 @@ class Source(Protocol):
             Unreachable: The source does not answer now.
         """
 
+    def at(self, time: ClusterTime) -> Position:
+        """The position just before everything that was committed at `time`. No I/O happens here."""
+
+    def position(self, token: str) -> Position:
+        """The position that a token stands for, as people copy it from a log or a table. No I/O happens here.
+
+        Raises:
+            ConfigurationError: It is no token of this source.
+        """
+
     def reader(self, start: Position) -> Reader:
         """A reader of everything after `start`. No I/O happens here."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,17 @@ import orjson
 import typer
 
 from eventbus import __version__
-from eventbus.config import Config, load
+from eventbus.cli.dlq import app as dlq
+from eventbus.cli.options import (
+    ConfigOption,
+    DetachOption,
+    JsonOption,
+    RateOption,
+    SubscriptionOption,
+    YesOption,
+    loaded,
+    rate_of,
+)
 from eventbus.registry import Registry
 
 __all__ = ["app"]
@@ -22,18 +33,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Carries every MongoDB change to Kafka, webhooks, Redis and files, and loses none.",
 )
-dlq = typer.Typer(no_args_is_help=True, help="Dead letters: events that were set aside with a reason.")
 position = typer.Typer(no_args_is_help=True, help="Positions: how far each route has come.")
+operation = typer.Typer(no_args_is_help=True, help="Operations: past events that are sent once more.")
 app.add_typer(dlq, name="dlq")
 app.add_typer(position, name="position")
+app.add_typer(operation, name="operation")
 
-ConfigOption = Annotated[
-    list[Path],
-    typer.Option(
-        "--config", "-c", help="Configuration file; several are read as one.", exists=True, dir_okay=False
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+SubscriptionArgument = Annotated[str, typer.Argument(help="Name of the subscription.")]
 
 
 def _version(wanted: bool) -> None:
@@ -59,7 +65,7 @@ def run(config: ConfigOption) -> None:
     """
     from eventbus.daemon import run_daemon  # noqa: PLC0415 - only this command needs the whole daemon
 
-    raise typer.Exit(run_daemon(_load(config)))
+    raise typer.Exit(run_daemon(loaded(config)))
 
 
 @app.command()
@@ -73,7 +79,7 @@ def validate(
 
     Example: eventbus validate eventbus.yaml --connect
     """
-    config = _load(files)
+    config = loaded(files)
     if connect:
         from eventbus.daemon import check_sources  # noqa: PLC0415
 
@@ -106,21 +112,117 @@ def demo(
     raise typer.Exit(demonstration.run(seconds=seconds, rate=rate))
 
 
-@dlq.command("list")
-def dlq_list(
+@app.command()
+def pause(
     config: ConfigOption,
-    subscription: Annotated[str | None, typer.Option(help="Only of this subscription.")] = None,
-    route: Annotated[str | None, typer.Option(help="Only of this route.")] = None,
+    subscription: SubscriptionArgument,
+    route: Annotated[str | None, typer.Option(help="Only this route.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why, for whoever looks.")] = None,
+) -> None:
+    """Send nothing on a route, or on all of a subscription, until it is resumed. Its events wait in MongoDB.
+
+    Example: eventbus pause -c eventbus.yaml orders --route fulfilment --reason "stock-taking"
+    """
+    from eventbus.cli import pausing  # noqa: PLC0415
+
+    anyio.run(pausing.pause, loaded(config), subscription, route, reason)
+
+
+@app.command()
+def resume(
+    config: ConfigOption,
+    subscription: SubscriptionArgument,
+    route: Annotated[str | None, typer.Option(help="Only this route.")] = None,
+) -> None:
+    """Lift a pause: that of the route, or that of the whole subscription if no route is named.
+
+    Example: eventbus resume -c eventbus.yaml orders --route fulfilment
+    """
+    from eventbus.cli import pausing  # noqa: PLC0415
+
+    anyio.run(pausing.resume, loaded(config), subscription, route)
+
+
+@app.command()
+def replay(
+    config: ConfigOption,
+    subscription: SubscriptionArgument,
+    route: Annotated[str, typer.Option(help="Name of the route whose sink gets the events.")],
+    first: Annotated[
+        str,
+        typer.Option(
+            "--from", help="Begin here: -2h, a time, seconds.increment or a token.", metavar="MOMENT"
+        ),
+    ],
+    last: Annotated[
+        str | None,
+        typer.Option("--to", help="End here; by default at the present moment.", metavar="MOMENT"),
+    ] = None,
+    rate: RateOption = None,
+    yes: YesOption = False,
+    detach: DetachOption = False,
+) -> None:
+    """Send a stretch of the source's history once more into one route's sink, beside the live events.
+
+    A time that --from names is included, one that --to names is not; of a token it is the other way round.
+
+    Example: eventbus replay -c eventbus.yaml orders --route fulfilment --from -2h --to -1h --rate 100/s
+
+    Example: eventbus replay -c eventbus.yaml orders --route feed --from 2026-03-01T12:00:00Z --detach
+    """
+    from eventbus.cli import replaying  # noqa: PLC0415
+
+    do = partial(replaying.replay, rate=rate_of(rate), yes=yes, detach=detach)
+    well = anyio.run(do, loaded(config), subscription, route, first, last)
+    raise typer.Exit(0 if well else 1)
+
+
+@operation.command("list")
+def operation_list(
+    config: ConfigOption,
+    subscription: SubscriptionOption = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List dead letters, oldest first.
+    """List operations, the newest first, those that are over included.
 
-    Example: eventbus dlq list -c eventbus.yaml --route fulfilment
+    Example: eventbus operation list -c eventbus.yaml --subscription orders
     """
-    from eventbus.cli.reading import print_dead_letters  # noqa: PLC0415
+    from eventbus.cli.operations import print_operations  # noqa: PLC0415
 
-    anyio.run(print_dead_letters, _load(config), subscription, route, limit, as_json)
+    anyio.run(print_operations, loaded(config), subscription, limit, as_json)
+
+
+@operation.command("show")
+def operation_show(
+    config: ConfigOption,
+    operation_id: Annotated[str, typer.Argument(help="Id of the operation.", metavar="ID")],
+    until_over: Annotated[bool, typer.Option("--follow", help="Show its progress until it is over.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one operation. Exit 1 if it is over and not all of its events were delivered.
+
+    Example: eventbus operation show -c eventbus.yaml 1f0a9b8c7d --follow
+    """
+    from eventbus.cli.operations import print_operation  # noqa: PLC0415
+
+    show = partial(print_operation, as_json=as_json, until_over=until_over)
+    well = anyio.run(show, loaded(config), operation_id)
+    raise typer.Exit(0 if well else 1)
+
+
+@operation.command("cancel")
+def operation_cancel(
+    config: ConfigOption,
+    operation_id: Annotated[str, typer.Argument(help="Id of the operation.", metavar="ID")],
+) -> None:
+    """Cancel an operation: what it has sent stays sent. Exit 1 if it was over already.
+
+    Example: eventbus operation cancel -c eventbus.yaml 1f0a9b8c7d
+    """
+    from eventbus.cli.operations import cancel  # noqa: PLC0415
+
+    raise typer.Exit(0 if anyio.run(cancel, loaded(config), operation_id) else 1)
 
 
 @position.command("show")
@@ -129,18 +231,14 @@ def position_show(
     subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the stored position of each route.
+    """Show the stored position of each route, and whether it is paused.
 
     Example: eventbus position show -c eventbus.yaml orders
     """
-    from eventbus.cli.reading import print_positions  # noqa: PLC0415
+    from eventbus.cli.positions import print_positions  # noqa: PLC0415
 
-    anyio.run(print_positions, _load(config), subscription, as_json)
+    anyio.run(print_positions, loaded(config), subscription, as_json)
 
 
 def _counted(things: Sized, noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
-
-
-def _load(files: list[Path]) -> Config:
-    return load(files, Registry.from_entry_points())

@@ -11,14 +11,18 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
 from eventbus.config.mongodb_uri import checked_mongodb_uri
-from eventbus.units import Duration, Size
+from eventbus.config.starts import checked_start
+from eventbus.units import Duration, Size, parse_duration
 
 __all__ = [
+    "CatchUpPolicy",
     "CircuitPolicy",
     "DaemonSection",
+    "DeadLetterPolicy",
+    "DeadLettersSection",
     "DefaultsSection",
     "Document",
     "LogSection",
@@ -50,14 +54,35 @@ def _checked_database_name(name: str) -> str:
     return name
 
 
+def _parsed_retention(value: Any) -> float | None:
+    if value == "never":
+        return None
+    try:
+        secs = parse_duration(value)
+    except ValueError:
+        raise ValueError(f"expected never, or a duration with its unit, such as 30d, got {value!r}") from None
+    if secs <= 0:
+        raise ValueError("must be longer than nothing")
+    return secs
+
+
 Name: TypeAlias = Annotated[str, AfterValidator(_checked_name), Field(json_schema_extra={"pattern": _NAME})]
 """Of a sink, a subscription or a route; usable as a field of MongoDB and as a label of a metric."""
+StartText: TypeAlias = Annotated[str, AfterValidator(checked_start)]
 MongoDBURI: TypeAlias = Annotated[SecretStr, AfterValidator(checked_mongodb_uri)]
 DatabaseName: TypeAlias = Annotated[
     str, AfterValidator(_checked_database_name), Field(json_schema_extra={"pattern": _DATABASE_NAME})
 ]
 PositiveDuration: TypeAlias = Annotated[Duration, Field(gt=0)]
 PositiveSize: TypeAlias = Annotated[Size, Field(gt=0)]
+Retention: TypeAlias = Annotated[
+    float | None,
+    BeforeValidator(_parsed_retention, json_schema_input_type=str),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(never|\d+(\.\d+)?(ms|s|m|h|d))$", "examples": ["30d", "never"]}
+    ),
+]
+"""Seconds, written with a unit; None, written `never`, for no end."""
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
@@ -128,6 +153,15 @@ class DaemonSection(Section):
     """How long open deliveries may take to finish after SIGTERM."""
 
 
+class DeadLettersSection(Section):
+    """How many dead letters are kept, of all subscriptions together."""
+
+    max_letters: Count | None = None
+    """The most; by default there is no limit."""
+    when_full: Literal["stop", "drop_oldest"] = "stop"
+    """What happens to one more: stop makes its route wait, drop_oldest removes the oldest ones."""
+
+
 class RetryPolicy(Section):
     """How often and when a failed delivery is tried again, with full jitter."""
 
@@ -159,6 +193,13 @@ class CircuitPolicy(Section):
     """How long nothing is sent at most."""
 
 
+class DeadLetterPolicy(Section):
+    """How events are kept that could not be delivered."""
+
+    retention: Retention = None
+    """How long they are kept, or never to delete any."""
+
+
 class DefaultsSection(Section):
     """What holds for every route that does not say otherwise, key by key."""
 
@@ -168,6 +209,17 @@ class DefaultsSection(Section):
     """How much may be under way."""
     circuit: CircuitPolicy = CircuitPolicy()
     """When a sink counts as down."""
+    dead_letters: DeadLetterPolicy = DeadLetterPolicy()
+    """What becomes of dead letters."""
+
+
+class CatchUpPolicy(Section):
+    """How routes that fall behind are kept from holding up the others."""
+
+    isolate_after: PositiveDuration = 0.3
+    """How long others may have waited for a route before it gets a reader of its own."""
+    max_readers: Annotated[int, Field(ge=1, le=100)] = 4
+    """How many readers there may be beside the main one; routes that find none free wait."""
 
 
 class RouteSection(Section):
@@ -183,8 +235,16 @@ class RouteSection(Section):
     """How much may be under way; keys that are not given come from defaults."""
     circuit: CircuitPolicy | None = None
     """When the sink counts as down; keys that are not given come from defaults."""
+    dead_letters: DeadLetterPolicy | None = None
+    """What becomes of dead letters; keys that are not given come from defaults."""
+    on_dead_letter: Literal["continue", "hold_key"] = "continue"
+    """Whether the later events of a key go on, or wait behind its dead letter as dead letters themselves."""
     lanes: Annotated[int, Field(ge=1, le=1024)] | None = None
     """How many ordered workers deliver at the same time; by default what suits the sink."""
+    start: StartText = "now"
+    """Where a route begins that has no position yet: now, subscription, a time, or a resume token."""
+    watermark_every: PositiveDuration | None = None
+    """How often the sink is told up to when everything was delivered or parked; by default never."""
 
 
 class SubscriptionSection(Section):
@@ -196,6 +256,8 @@ class SubscriptionSection(Section):
     """Where the changes come from; `type` is mongodb unless given, the other keys depend on it."""
     routes: Annotated[list[Any], Field(min_length=1)]
     """Where the changes go: names of sinks, or mappings that also say how."""
+    catch_up: CatchUpPolicy = CatchUpPolicy()
+    """Patience with routes that fall behind, and readers for them."""
 
 
 class Document(Section):
@@ -211,6 +273,8 @@ class Document(Section):
     """What the daemon says on standard error."""
     daemon: Any = None
     """Settings of this process as a whole."""
+    dead_letters: Any = None
+    """How many dead letters are kept, of all subscriptions together."""
     defaults: Any = None
     """What holds for every route that does not say otherwise, key by key."""
     sinks: dict[Name, Any]

@@ -15,6 +15,7 @@ from eventbus.config import checks
 from eventbus.config.checking import check
 from eventbus.config.models import (
     DaemonSection,
+    DeadLettersSection,
     DefaultsSection,
     Document,
     LogSection,
@@ -49,6 +50,7 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
     server = _section("server", ServerSection, root, problems)
     log = _section("log", LogSection, root, problems)
     daemon = _section("daemon", DaemonSection, root, problems)
+    dead_letters = _section("dead_letters", DeadLettersSection, root, problems)
     sinks = _sinks(root, registry, problems)
     subscriptions = _subscriptions(root, registry, problems)
     if daemon is not None:
@@ -56,12 +58,15 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
         checks.lease_outlasts_attempts(daemon, options, root, problems)
     if mongodb is None or state is None or server is None or log is None or daemon is None:
         return None
+    if dead_letters is None:
+        return None
     return Config(
         mongodb_uri=mongodb.uri,
         state=_resolved_state(state, mongodb),
         server=server,
         log=log,
         daemon=daemon,
+        dead_letters=dead_letters,
         sinks=MappingProxyType(sinks),
         subscriptions=MappingProxyType(subscriptions),
     )
@@ -126,7 +131,7 @@ def _subscriptions(
     given = root.values.get("defaults")
     if defaults is not None and isinstance(given, MappingNode):
         checks.policies_are_sound(defaults.retry, defaults.circuit, given, ("defaults",), problems)
-    declared = [name for name, _, _ in _entries(root.values.get("sinks"))]
+    declared = {name: node for name, node, _ in _entries(root.values.get("sinks"))}
     found = {}
     for name, node, place in _entries(root.values.get("subscriptions")):
         subscription = resolved_subscription(

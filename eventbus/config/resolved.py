@@ -13,8 +13,11 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 
 from eventbus.config.models import (
+    CatchUpPolicy,
     CircuitPolicy,
     DaemonSection,
+    DeadLetterPolicy,
+    DeadLettersSection,
     LogSection,
     RetryPolicy,
     ServerSection,
@@ -81,7 +84,12 @@ class ResolvedRoute:
         retry: The route's own, over the defaults.
         window: The route's own, over the defaults.
         circuit: The route's own, over the defaults.
+        dead_letters: The route's own, over the defaults.
+        holds_keys: Whether later events of a key wait behind its dead letter.
         lanes: How many ordered workers; None for what suits the sink.
+        start: Where it begins if it has no position yet, as it was written.
+        watermark_every: Seconds between two of its watermark events; None for none.
+        version: Names what was written for its subscription and its sink.
     """
 
     name: str
@@ -89,7 +97,12 @@ class ResolvedRoute:
     retry: RetryPolicy
     window: WindowPolicy
     circuit: CircuitPolicy
+    dead_letters: DeadLetterPolicy
+    holds_keys: bool
     lanes: int | None
+    start: str
+    watermark_every: float | None
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +114,14 @@ class ResolvedSubscription:
         service: The service whose changes these are.
         source: Where the changes come from.
         routes: At least one, in the order in which they were written.
+        catch_up: How routes that fall behind are kept from holding up the others.
     """
 
     name: str
     service: str
     source: ResolvedSource
     routes: Sequence[ResolvedRoute]
+    catch_up: CatchUpPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +133,6 @@ class Config:
     server: ServerSection
     log: LogSection
     daemon: DaemonSection
+    dead_letters: DeadLettersSection
     sinks: Mapping[str, ResolvedSink]
     subscriptions: Mapping[str, ResolvedSubscription]

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from eventbus.config.models import (
     DaemonSection,
+    DeadLettersSection,
     DefaultsSection,
     Document,
     LogSection,
@@ -37,6 +38,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "server": ServerSection,
     "log": LogSection,
     "daemon": DaemonSection,
+    "dead_letters": DeadLettersSection,
     "defaults": DefaultsSection,
 }
 _Schema: TypeAlias = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, Se
 from eventbus.config.problems import Problems
 from eventbus.config.resolved import ResolvedRoute, ResolvedSource, ResolvedSubscription
 from eventbus.config.typed import typed
+from eventbus.config.versions import version_of
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
 
@@ -31,7 +32,7 @@ def resolved_subscription(
     *,
     registry: Registry,
     defaults: DefaultsSection | None,
-    declared: Collection[str],
+    declared: Mapping[str, Node],
     problems: Problems,
 ) -> ResolvedSubscription | None:
     """The subscription; None if any part of it is wrong, which is noted.
@@ -42,7 +43,7 @@ def resolved_subscription(
         place: Where its name stands.
         registry: Gives the types of sources.
         defaults: The policies of routes that say nothing else; None if they are wrong themselves.
-        declared: The names of all sinks.
+        declared: What was written of all sinks, by name.
         problems: Takes what is wrong.
     """
     path = ("subscriptions", name)
@@ -50,10 +51,10 @@ def resolved_subscription(
     if not isinstance(node, MappingNode):
         return None
     source = _source(node, path, registry, problems)
-    routes = _Routes(path, defaults, declared, problems).resolved(node.values.get("routes"))
+    routes = _Routes(path, node, defaults, declared, problems).resolved(node.values.get("routes"))
     if section is None or source is None or routes is None:
         return None
-    return ResolvedSubscription(name, section.service or name, source, routes)
+    return ResolvedSubscription(name, section.service or name, source, routes, section.catch_up)
 
 
 def _source(parent: MappingNode, path: Path, registry: Registry, problems: Problems) -> ResolvedSource | None:
@@ -77,9 +78,15 @@ class _Routes:
     """The routes of one subscription."""
 
     def __init__(
-        self, path: Path, defaults: DefaultsSection | None, declared: Collection[str], problems: Problems
+        self,
+        path: Path,
+        subscription: Node,
+        defaults: DefaultsSection | None,
+        declared: Mapping[str, Node],
+        problems: Problems,
     ) -> None:
         self._path = (*path, "routes")
+        self._subscription = subscription
         self._defaults = defaults
         self._declared = declared
         self._problems = problems
@@ -118,13 +125,25 @@ class _Routes:
     def _over_defaults(self, section: RouteSection, node: MappingNode, path: Path) -> ResolvedRoute | None:
         name = section.name or section.sink
         self._named.append((name, node.place, path))
-        if self._defaults is None:
+        if self._defaults is None or section.sink not in self._declared:
             return None
         retry = _overlaid(self._defaults.retry, section.retry)
         circuit = _overlaid(self._defaults.circuit, section.circuit)
         checks.policies_are_sound(retry, circuit, node, path, self._problems)
         window = _overlaid(self._defaults.window, section.window)
-        return ResolvedRoute(name, section.sink, retry, window, circuit, section.lanes)
+        return ResolvedRoute(
+            name,
+            section.sink,
+            retry=retry,
+            window=window,
+            circuit=circuit,
+            dead_letters=_overlaid(self._defaults.dead_letters, section.dead_letters),
+            holds_keys=section.on_dead_letter == "hold_key",
+            lanes=section.lanes,
+            start=section.start,
+            watermark_every=section.watermark_every,
+            version=version_of(self._subscription, self._declared[section.sink]),
+        )
 
 
 def _overlaid(base: _P, own: _P | None) -> _P:

@@ -56,6 +56,8 @@ class Window:
         self._max_size = size
         self.events = 0
         self.size = 0
+        self._covered = 0
+        self._admitted = 0
         self.settled_events = 0
         """How many events were ever settled; it tells a saver whether a save is worth its while."""
         self.grain = max(1, events // 8)
@@ -70,6 +72,11 @@ class Window:
     def is_full(self) -> bool:
         """Whether not even one more event fits."""
         return self.events >= self._max_events or self.size >= self._max_size
+
+    @property
+    def is_half_empty(self) -> bool:
+        """Whether at least half of it is free, by events and by bytes."""
+        return 2 * self.events <= self._max_events and 2 * self.size <= self._max_size
 
     def fitting(self, slots: Sequence[Slot], first: int, last: int) -> int:
         """How many slots from `first`, before `last`, one ticket may cover now; 0 if there is no room."""
@@ -89,6 +96,7 @@ class Window:
         ticket = Ticket(slots, end, sum(slot.event.size for slot in slots))
         self._tickets.append(ticket)
         self.events += len(slots)
+        self._admitted += len(slots)
         self.size += ticket.size
         return ticket
 
@@ -122,11 +130,21 @@ class Window:
         front = self._tickets[0]
         return front.position_before(front.settled.index(0)) or self._end
 
+    @property
+    def unsettled(self) -> int:
+        """How many events are not settled yet."""
+        return self._admitted - self.settled_events
+
+    def covered(self) -> int:
+        """How many events lie before the watermark, filtered ones not counted, since the window was made."""
+        return self._covered + (self._tickets[0].settled.index(0) if self._tickets else 0)
+
     def _pop(self) -> bool:
         popped = False
         while self._tickets and not self._tickets[0].open:
             ticket = self._tickets.popleft()
             self._end = ticket.end
+            self._covered += len(ticket.slots)
             self.events -= len(ticket.slots)
             self.size -= ticket.size
             popped = True

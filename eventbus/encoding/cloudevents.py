@@ -9,6 +9,7 @@
      "datacontenttype": "application/json",
      "subscription": "order-events",         extension: which subscription published it
      "service": "orders",                    extension: its service, where one is configured
+     "replay": "a1b2c3d4",                   extension: which operation sends it once more, if one does
      "time": "2026-08-01T12:00:00.123Z",     when the server recorded the change, where it says so
      "subject": "64b7f…",                    the document's _id as text, where there is a document
      "clustertime": "1754049600.7",          extension: the cluster's logical clock, seconds.increment
@@ -45,14 +46,17 @@ class CloudEventsEncoder:
     Args:
         subscription: Name of the subscription.
         service: Name of the service that the subscription belongs to, if it is configured.
+        replay: Id of the operation that sends these events once more, if one does.
     """
 
     content_type = "application/cloudevents+json"
 
-    def __init__(self, subscription: str, service: str | None = None) -> None:
+    def __init__(self, subscription: str, service: str | None = None, replay: str | None = None) -> None:
         self._constant = b',"datacontenttype":"application/json","subscription":' + orjson.dumps(subscription)
         if service is not None:
             self._constant += b',"service":' + orjson.dumps(service)
+        if replay is not None:
+            self._constant += b',"replay":' + orjson.dumps(replay)
         self._by_kind: dict[tuple[str, str, str], _Kind] = {}
         self._second = (-1, b"")
 
@@ -102,7 +106,7 @@ class CloudEventsEncoder:
                 ["/mongodb", *(quote(name, safe="") for name in (database, collection) if name)]
             )
             kind = self._by_kind[operation, database, collection] = _Kind(
-                b'","source":%b,"type":%b' % (orjson.dumps(source), orjson.dumps(f"mongodb.{operation}"))
+                b'","source":%b,"type":%b' % (orjson.dumps(source), orjson.dumps(_type_of(operation)))
                 + self._constant,
                 b',"data":{"operation":%b,"database":%b,"collection":%b,"document_key":'
                 % (orjson.dumps(operation), _name(database), _name(collection)),
@@ -121,6 +125,11 @@ class CloudEventsEncoder:
 
 
 _LAST_MS: Final = 253_402_300_799_999
+
+
+def _type_of(operation: str) -> str:
+    """MongoDB's name of the operation under its own name; what the daemon itself says has a full name."""
+    return operation if operation.startswith("eventbus.") else f"mongodb.{operation}"
 
 
 class _Kind(NamedTuple):

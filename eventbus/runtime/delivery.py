@@ -1,4 +1,4 @@
-"""The lanes of a route: encode, attempt, classify, retry, park, settle.
+"""The lanes of a route: encode, attempt, classify, settle.
 
 A lane never waits for one failing key: the key is set aside with a task of its own, later events of that key
 queue behind it, and the lane goes on. A sink that is down stops the lanes themselves, and no event pays.
@@ -6,28 +6,24 @@ queue behind it, and the lane goes on. A sink that is down stops the lanes thems
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
 
 from eventbus.core.backoff import Backoff
 from eventbus.core.circuit import Circuit
+from eventbus.core.gate import Gate
 from eventbus.core.lanes import Entry, Lane, next_wave
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
-from eventbus.errors import EncodingError, Unreachable
+from eventbus.errors import EncodingError
 from eventbus.model import (
     DELIVERED,
-    DeadLetter,
     Delivered,
-    FailedAttempt,
+    Event,
     Failure,
     Fault,
     Message,
@@ -36,38 +32,18 @@ from eventbus.model import (
     Rejected,
     Retry,
 )
+from eventbus.runtime.attempts import Attempts
+from eventbus.runtime.letters import Letters
 from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.settling import Settling
 from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.trials import Trials
 from eventbus.sdk import Encoder
 from eventbus.telemetry.metrics import RouteMetrics
 
-__all__ = ["Delivery", "Park"]
+__all__ = ["Delivery"]
 
 log = structlog.get_logger("eventbus.route")
-
-Park: TypeAlias = Callable[[Sequence[DeadLetter]], Awaitable[None]]
-"""Stores dead letters durably; raises Unreachable while it cannot."""
-
-_MAX_ERRORS_KEPT = 10
-
-
-@dataclass(slots=True)
-class _Trial:
-    """A failing event: what was tried and what came of it.
-
-    Args:
-        entry: The event's place in its ticket.
-        message: What is sent.
-        attempts: Tries that cost the event.
-        errors: The last of them.
-        progress: How many answers the route had when the last try began.
-    """
-
-    entry: Entry
-    message: Message
-    progress: int
-    attempts: int = 0
-    errors: list[FailedAttempt] = field(default_factory=list)
 
 
 class Delivery:
@@ -81,7 +57,9 @@ class Delivery:
         policy: The route's patience.
         window: Where events are settled.
         circuit: Whether the sink is worth an attempt.
-        park: Stores dead letters durably.
+        gate: Whether attempts are wanted at all.
+        letters: The way to the store of dead letters.
+        held: By key the id of the event that it waits behind; of no use where keys are not held.
         changed: Notified when room came back or the circuit moved.
         metrics: The route's metrics.
         rng: Where jitter comes from.
@@ -97,28 +75,35 @@ class Delivery:
         policy: RoutePolicy,
         window: Window,
         circuit: Circuit,
-        park: Park,
+        gate: Gate,
+        letters: Letters,
+        held: Mapping[bytes, str],
         changed: Signal,
         metrics: RouteMetrics,
         rng: Random,
     ) -> None:
-        self._subscription = subscription
-        self._route = route
         self._sink = sink
         self._encoder = encoder
+        self._mixes_keys = sink.traits.keeps_order and not policy.holds_keys
         self._retry = policy.retry
-        self._window = window
-        self._circuit = circuit
-        self._park_letters = park
         self._changed = changed
-        self._metrics = metrics
         self._rng = rng
-        self._lanes = [Lane() for _ in range(policy.lanes or sink.traits.lanes)]
-        self._set_aside: dict[bytes, deque[Entry]] = {}
-        self._probe = anyio.Lock()
-        self._progress = 0
-        self._tasks: TaskGroup | None = None
         self._log = log.bind(subscription=subscription, route=route)
+        self._lanes = [Lane() for _ in range(policy.lanes or sink.traits.lanes)]
+        self._attempts = Attempts(sink, circuit, gate, changed, metrics, self._log)
+        self._settling = Settling(
+            subscription=subscription,
+            route=route,
+            policy=policy,
+            window=window,
+            letters=letters,
+            held=held,
+            backoff=self._backoff,
+            changed=changed,
+            metrics=metrics,
+            log=self._log,
+        )
+        self._trials = Trials(policy.retry, self._attempts, self._settling, self._encode_one, self._backoff)
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Put admitted events on their lanes."""
@@ -131,65 +116,93 @@ class Delivery:
         for lane, share in shares.items():
             self._lanes[lane].put(share)
 
+    @property
+    def held(self) -> Mapping[bytes, str]:
+        """By key the id of the event that it waits behind."""
+        return self._settling.holds.held
+
+    @property
+    def parks(self) -> int:
+        """Goes up when a park begins and when it ends."""
+        return self._settling.holds.parks
+
+    def release(self, keys: Collection[bytes], asked: int) -> None:
+        """Hold keys no longer, but for those of which a park was under way meanwhile.
+
+        Args:
+            keys: Keys of which the store had no dead letter left.
+            asked: The number of `parks` before the store was asked.
+        """
+        self._settling.release(keys, asked)
+
     async def run(self) -> None:
         """Work on all lanes until cancelled."""
         await self._sink.open()
         self._changed.notify()
         async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
+            self._trials.begin(tasks)
+            tasks.start_soon(self._settling.run)
             for lane in self._lanes:
                 tasks.start_soon(self._work, lane)
+
+    async def announce(self, event: Event) -> str | None:
+        """Try once to send something that is no change and has no ticket; why the sink does not have it."""
+        try:
+            message = self._sink.sink.encode(event, self._encoder)
+        except EncodingError as error:
+            return str(error)
+        if isinstance(message, Rejected):
+            return message.reason
+        outcome = (await self._attempts.attempt([message], self._attempts.answers))[0]
+        return None if isinstance(outcome, Delivered) else outcome.reason
 
     async def _work(self, lane: Lane) -> None:
         traits = self._sink.traits
         while True:
             batch = await lane.next_batch(traits.max_batch, traits.max_batch_bytes)
-            while batch := self._without_set_aside(batch):
-                if traits.keeps_order:
-                    wave, batch = batch, []
-                else:
-                    wave, batch = next_wave(batch, _key)
-                await self._deliver(wave)
+            while batch := self._trials.without_set_aside(batch):
+                wave, rest = (batch, []) if self._mixes_keys else next_wave(batch, _key)
+                batch = await self._deliver(wave) + rest
 
-    def _without_set_aside(self, batch: list[Entry]) -> list[Entry]:
-        """Move events whose key is set aside to the end of that key's queue."""
-        if not self._set_aside:
-            return batch
-        going = []
-        for entry in batch:
-            queue = self._set_aside.get(entry.event.key)
-            if queue is None:
-                going.append(entry)
-            else:
-                queue.append(entry)
-        return going
+    async def _deliver(self, wave: Sequence[Entry]) -> list[Entry]:
+        """See a wave through, but for the keys that fail by themselves.
 
-    async def _deliver(self, entries: Sequence[Entry]) -> None:
-        """See a wave through, but for the keys that fail by themselves."""
-        entries, messages = await self._encode(entries)
+        Returns:
+            What must come after it: an event that cannot be encoded, and had an earlier one of its key in it.
+        """
+        entries, messages, later = self._encode(wave)
         backoff = self._backoff()
         while entries:
-            since = self._progress
-            outcomes = await self._attempt(messages, since)
+            since = self._attempts.answers
+            outcomes = await self._attempts.attempt(messages, since)
             if all(outcome is DELIVERED for outcome in outcomes):
-                self._settle_delivered(entries)
-                return
-            entries, messages = await self._sort_out(entries, messages, outcomes, since)
+                self._settling.delivered(entries)
+                break
+            entries, messages = self._sort_out(entries, messages, outcomes, since)
             if entries:
                 await anyio.sleep(max(backoff.next(), _asked_to_wait(outcomes)))
+        return later
 
-    async def _encode(self, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Message]]:
-        """Messages for what can be encoded; what cannot is parked."""
+    def _encode(self, wave: Sequence[Entry]) -> tuple[list[Entry], list[Message], list[Entry]]:
+        """Messages for what can be encoded; what cannot is parked, and its key set aside meanwhile."""
         encoded: list[Entry] = []
         messages: list[Message] = []
-        for entry in entries:
+        later: list[Entry] = []
+        for entry in wave:
+            if self._trials.queued(entry):
+                continue
+            if later and _has_key(later, entry):
+                later.append(entry)
+                continue
             message = self._encode_one(entry)
             if isinstance(message, Message):
                 encoded.append(entry)
                 messages.append(message)
+            elif _has_key(encoded, entry):
+                later.append(entry)
             else:
-                await self._park(entry, message)
-        return encoded, messages
+                self._trials.park(entry, message)
+        return encoded, messages, later
 
     def _encode_one(self, entry: Entry) -> Message | Rejected:
         slot = entry.slot
@@ -203,81 +216,37 @@ class Delivery:
             self._log.exception("encoding_raised", event_id=slot.id)
             return Rejected(f"not encodable: {type(error).__name__}", Failure.BUG)
 
-    async def _attempt(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
-        """One call to the sink, when the circuit lets it pass.
-
-        While the circuit is not closed, attempts queue up in order and go out one at a time, so that each
-        probe is another one's turn and one bad event cannot keep a healthy sink's circuit open.
-        """
-        if self._circuit.is_closed():
-            return await self._send(messages, since)
-        async with self._probe:
-            while anyio.current_time() < self._circuit.open_until:
-                with anyio.CancelScope(deadline=self._circuit.open_until):
-                    await self._changed.wait()  # another attempt, sent earlier, may close it meanwhile
-            if not self._circuit.is_closed():
-                return await self._send(messages, since)
-        return await self._send(messages, since)
-
-    async def _send(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
-        begun = anyio.current_time()
-        outcomes = await self._sink.send(messages)
-        self._metrics.sent(anyio.current_time() - begun)
-        self._learn(outcomes, since)
-        return outcomes
-
-    def _learn(self, outcomes: Sequence[Outcome], since: int) -> None:
-        """Tell the circuit what the outcomes say about the sink."""
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
-        for failure in failures:
-            self._metrics.failed(failure.fault)
-        if answers := len(outcomes) - len(failures):
-            self._progress += answers
-            if self._circuit.succeeded():
-                self._log.info("circuit_closed")
-                self._changed.notify()
-            return
-        blamed = [failure for failure in failures if failure.fault is not Fault.FAILED]
-        if not blamed and self._progress > since:
-            return  # others get through: the events pay for themselves
-        worst = (blamed or failures)[0]
-        after_secs = max((failure.after_secs for failure in blamed if failure.after_secs), default=None)
-        unauthorised = worst.fault is Fault.UNAUTHORISED
-        now = anyio.current_time()
-        if self._circuit.failed(now, worst.reason, after_secs=after_secs, at_once=unauthorised):
-            self._log.warning("circuit_opened", reason=worst.reason, fault=worst.fault.value)
-            self._changed.notify()
-
-    async def _sort_out(
+    def _sort_out(
         self,
         entries: Sequence[Entry],
         messages: Sequence[Message],
         outcomes: Sequence[Outcome],
         since: int,
     ) -> tuple[list[Entry], list[Message]]:
-        """Settle, park and set aside by outcome.
+        """Settle and set aside by outcome.
 
         Returns:
             What the lane itself must try again, since it is the sink that was not there.
         """
         again: list[tuple[Entry, Message]] = []
         again_keys: set[bytes] = set()
+        rejected_keys = {
+            entry.event.key
+            for entry, outcome in zip(entries, outcomes, strict=True)
+            if isinstance(outcome, Rejected)
+        }
         for entry, message, outcome in zip(entries, messages, outcomes, strict=True):
-            queue = self._set_aside.get(entry.event.key)
             match outcome:
                 case Delivered():
-                    self._settle_delivered([entry])
+                    self._settling.delivered([entry])
                 case Rejected():
-                    await self._park(
-                        entry, outcome, attempts=1, body=message.body, errors=(_failed_attempt(outcome),)
-                    )
-                case Retry() if queue is not None:
-                    queue.append(entry)
+                    self._trials.park(entry, outcome, message)
+                case Retry() if self._trials.queued(entry):
+                    pass
                 case Retry(fault=Fault.FAILED) if entry.event.key not in again_keys:
-                    trial = _Trial(entry, message, progress=since)
-                    self._set_aside[entry.event.key] = deque()
-                    assert self._tasks is not None
-                    self._tasks.start_soon(self._see_through, trial, outcome)
+                    self._trials.try_again(entry, message, outcome, since)
+                case Retry() if entry.event.key in rejected_keys:  # it is set aside for a later one anyway
+                    self._trials.try_again(entry, message, outcome, since)
                 case Retry():
                     again.append((entry, message))
                     again_keys.add(entry.event.key)
@@ -285,117 +254,16 @@ class Delivery:
                     assert_never(outcome)
         return [entry for entry, _ in again], [message for _, message in again]
 
-    async def _see_through(self, trial: _Trial, failure: Retry) -> None:
-        """Bring a failing event to its end, then what queued up behind it, in order."""
-        await self._try_until_settled(trial, failure)
-        key = trial.entry.event.key
-        queue = self._set_aside[key]
-        while queue:
-            entry = queue.popleft()
-            message = self._encode_one(entry)
-            if isinstance(message, Message):
-                await self._try_until_settled(_Trial(entry, message, progress=self._progress), None)
-            else:
-                await self._park(entry, message)
-        del self._set_aside[key]
-
-    async def _try_until_settled(self, trial: _Trial, failure: Retry | None) -> None:
-        backoff = self._backoff()
-        while True:
-            if failure is not None:
-                if failure.fault is Fault.FAILED and self._is_spent(trial, failure):
-                    return await self._park_trial(trial, failure)
-                await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))
-            before = self._progress
-            outcome = (await self._attempt([trial.message], trial.progress))[0]
-            match outcome:
-                case Delivered():
-                    return self._settle_delivered([trial.entry])
-                case Rejected():
-                    trial.errors.append(_failed_attempt(outcome))
-                    trial.attempts += 1
-                    return await self._park_trial(trial, outcome)
-                case Retry():
-                    failure = outcome
-                case _:
-                    assert_never(outcome)
-            if failure.fault is not Fault.FAILED:
-                trial.progress = before
-
-    def _is_spent(self, trial: _Trial, failure: Retry) -> bool:
-        """Count a failed try against the event if others got through meanwhile; whether that was the last."""
-        if self._progress > trial.progress:
-            trial.attempts += 1
-            trial.errors.append(_failed_attempt(failure))
-            del trial.errors[:-_MAX_ERRORS_KEPT]
-        trial.progress = self._progress
-        return trial.attempts >= self._retry.attempts
-
-    async def _park_trial(self, trial: _Trial, failure: Retry | Rejected) -> None:
-        await self._park(
-            trial.entry,
-            failure,
-            attempts=trial.attempts,
-            body=trial.message.body,
-            errors=tuple(trial.errors),
-        )
-
-    async def _park(
-        self,
-        entry: Entry,
-        failure: Retry | Rejected,
-        *,
-        attempts: int = 0,
-        body: bytes | None = None,
-        errors: tuple[FailedAttempt, ...] = (),
-    ) -> None:
-        """Make a dead letter durable, however long it takes; only then is the event settled."""
-        event = entry.event
-        letter = DeadLetter(
-            self._subscription,
-            self._route,
-            event,
-            failure.reason,
-            attempts,
-            body,
-            errors,
-            kind=failure.kind,
-        )
-        backoff = self._backoff()
-        waiting = False
-        while True:
-            try:
-                await self._park_letters([letter])
-                break
-            except Unreachable as error:
-                self._metrics.park_failed()
-                if not waiting:
-                    self._log.warning("dead_letter_delayed", event_id=event.id, reason=str(error))
-                waiting = True
-            await anyio.sleep(backoff.next())
-        self._metrics.parked()
-        self._log.warning("event_parked", event_id=event.id, reason=failure.reason, attempts=attempts)
-        self._settle(entry)
-
-    def _settle_delivered(self, entries: Sequence[Entry]) -> None:
-        self._metrics.delivered(len(entries))
-        for entry in entries:
-            self._settle(entry)
-
-    def _settle(self, entry: Entry) -> None:
-        if self._window.settle(entry.ticket, entry.place):
-            self._changed.notify()
-
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)
 
 
-def _failed_attempt(failure: Retry | Rejected) -> FailedAttempt:
-    return FailedAttempt(round(time.time() * 1000), failure.kind, failure.reason)
-
-
 def _key(entry: Entry) -> bytes:
     return entry.event.key
+
+
+def _has_key(entries: Sequence[Entry], entry: Entry) -> bool:
+    return any(other.event.key == entry.event.key for other in entries)
 
 
 def _asked_to_wait(outcomes: Sequence[Outcome]) -> float:

@@ -1,12 +1,15 @@
 """One reader, the stages, and the routes that are attached at the moment.
 
 The flow owns the batch in its hand and nothing else. It waits for room holding a batch that no route has a
-ticket for; what it holds is forgotten at any end, because the source still has it.
+ticket for; what it holds is forgotten at any end, because the source still has it. Which routes are attached
+is decided next door, in the arrangement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
@@ -17,7 +20,21 @@ from eventbus.runtime.route import Route
 from eventbus.sdk import Reader, Stage
 from eventbus.telemetry import metrics
 
+if TYPE_CHECKING:
+    from eventbus.runtime.arrangement import Arrangement
+
 __all__ = ["Flow"]
+
+_CLOSE_SECS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Polled:
+    """A batch, where the main flow stood when the poll for it was sent, and how long the poll took."""
+
+    batch: Batch
+    goal: str
+    secs: float
 
 
 class Flow:
@@ -27,10 +44,8 @@ class Flow:
         subscription: Name of the subscription.
         reader: Where batches come from; it starts at `start`.
         start: Where the reader starts.
-        stages: The subscription's pipeline.
-        routes: What is fed. A flow may feed a route only from a position at or before the last one that the
-            route admitted, or the route would miss what lies between.
-        changed: Notified when a route has room again.
+        stages: What happens to each batch before routes are offered it.
+        arrangement: Who decides which routes are attached.
     """
 
     def __init__(
@@ -39,51 +54,89 @@ class Flow:
         reader: Reader,
         start: Position,
         stages: Sequence[Stage],
-        routes: Sequence[Route],
-        changed: Signal,
+        arrangement: Arrangement,
     ) -> None:
-        for route in routes:
-            if start.token > route.admitted.token:
-                raise AssertionError(f"flow starts beyond what route {route.name} admitted")
         self.position = start
         """Everything up to here was offered to every attached route, and taken."""
+        self.read = start
+        """The end of the batch in hand."""
+        self.routes: list[Route] = []
+        """The attached routes; only the arrangement changes this."""
+        self.woken = Signal()
+        """Notified when a route has room, joins or leaves, or when the flow must look again."""
+        self.held_until = 0.0
+        """The next batch waits until then, so that a catch-up flow can merge."""
+        self.next_hold_at = 0.0
+        """There is no further hold before then."""
+        self.cycle_secs = 0.0
+        """How long the last batch took from the poll to the end of its handing out."""
+        self.is_exhausted = False
+        """Whether the reader came to its end by itself, as bounded ones do."""
         self._subscription = subscription
         self._reader = reader
         self._stages = stages
-        self._routes = list(routes)
-        self._changed = changed
-        self._is_closed = False
-
-    async def run(self) -> None:
-        """Read and hand out until the reader ends.
-
-        Raises:
-            PositionLost: The source no longer has what comes next.
-            ConfigurationError: The source refuses the subscription.
-        """
-        send, receive = anyio.create_memory_object_stream[Batch](0)
-        async with anyio.create_task_group() as tasks, receive:
-            tasks.start_soon(self._poll, send)
-            async for batch in receive:
-                await self._hand_out(await self._through_stages(batch))
+        self._arrangement = arrangement
+        self._ending = anyio.Event()
 
     @property
     def trouble(self) -> str | None:
         """Why its reader cannot read at the moment, for people."""
         return self._reader.trouble
 
-    async def close(self) -> None:
-        """Hand out nothing more from now on, and stop reading soon; what is in hand is forgotten."""
-        self._is_closed = True
-        self._changed.notify()
-        await self._reader.close()
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end."""
+        return self._ending.is_set()
 
-    async def _poll(self, send: MemoryObjectSendStream[Batch]) -> None:
+    def end(self) -> None:
+        """Hand out nothing more from now on, and stop reading soon; what is in hand is forgotten."""
+        self._ending.set()
+
+    async def run(self) -> None:
+        """Read and hand out until `end`, or until the reader ends.
+
+        Raises:
+            PositionLost: The source no longer has what comes next.
+            ConfigurationError: The source refuses the subscription.
+        """
+        send, receive = anyio.create_memory_object_stream[_Polled](0)
+        try:
+            async with anyio.create_task_group() as tasks, receive:
+                tasks.start_soon(self._stop_at_end, tasks.cancel_scope)
+                tasks.start_soon(self._poll, send)
+                async for polled in receive:
+                    await self._work(polled)
+                self.is_exhausted = not self.is_ending
+                self._ending.set()
+        finally:
+            with anyio.move_on_after(_CLOSE_SECS, shield=True):
+                await self._reader.close()
+
+    async def _stop_at_end(self, scope: anyio.CancelScope) -> None:
+        """Close the reader first, so that a poll under way ends in good order, then give the rest up."""
+        await self._ending.wait()
+        with anyio.move_on_after(_CLOSE_SECS):
+            await self._reader.close()
+        scope.cancel()
+
+    async def _poll(self, send: MemoryObjectSendStream[_Polled]) -> None:
         """Fetch the next batch while the last one is in work: the stream without a buffer makes it one."""
         async with send:
-            while (batch := await self._reader.next()) is not None:
+            while True:
+                goal, begun = self._arrangement.main_token(), anyio.current_time()
+                batch = await self._reader.next()
+                if batch is None:
+                    return
                 metrics.events_read(self._subscription, batch)
-                await send.send(batch)
+                await send.send(_Polled(batch, goal, anyio.current_time() - begun))
+
+    async def _work(self, polled: _Polled) -> None:
+        begun = anyio.current_time()
+        batch = await self._through_stages(polled.batch)
+        await self._obey_hold()
+        if await self._hand_out(batch):
+            self.cycle_secs = polled.secs + anyio.current_time() - begun
+            self._arrangement.batch_done(self, polled.goal)
 
     async def _through_stages(self, batch: Batch) -> Batch:
         slots = batch.slots
@@ -93,9 +146,37 @@ class Flow:
                 raise AssertionError(f"stage {stage.name} changed the length of a batch")
         return batch if slots is batch.slots else Batch(slots, batch.end)
 
-    async def _hand_out(self, batch: Batch) -> None:
-        while not self._is_closed:
-            if not [route for route in self._routes if not route.take(batch)]:
+    async def _obey_hold(self) -> None:
+        while (left := self.held_until - anyio.current_time()) > 0:
+            with anyio.move_on_after(left):
+                await self.woken.wait()
+
+    async def _hand_out(self, batch: Batch) -> bool:
+        """Offer the batch until every attached route has taken all of it. Routes may come and go meanwhile.
+
+        Returns:
+            False if the flow was told to end before.
+        """
+        self.read = batch.end
+        while not self.is_ending:
+            behind = [route for route in self.routes if not route.take(batch)]
+            self._arrangement.merge_from(self)
+            behind = [route for route in behind if route in self.routes]
+            if not behind:
                 self.position = batch.end
-                return
-            await self._changed.wait()
+                return True
+            await self._wait_for_room(behind)
+        return False
+
+    async def _wait_for_room(self, behind: Sequence[Route]) -> None:
+        patience_secs = self._arrangement.detach_hopeless(self, behind)
+        if patience_secs is None:
+            return
+        somebody_waits = patience_secs < float("inf")
+        begun = anyio.current_time()
+        with anyio.move_on_after(patience_secs):
+            await self.woken.wait()
+        if somebody_waits:
+            now = anyio.current_time()
+            for route in behind:
+                route.debt.add(now - begun, now)

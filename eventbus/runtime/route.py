@@ -6,23 +6,34 @@ is admitted belongs to the route, what is not stays with the flow.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
+from typing import TYPE_CHECKING
 
 import anyio
+import structlog
 
 from eventbus.core.circuit import Circuit
+from eventbus.core.debt import Debt
+from eventbus.core.gate import Gate
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
 from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot
-from eventbus.runtime.delivery import Delivery, Park
+from eventbus.runtime.completeness import Completeness
+from eventbus.runtime.delivery import Delivery
+from eventbus.runtime.letters import Letters
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import Encoder
-from eventbus.telemetry.metrics import RouteMetrics
+from eventbus.telemetry.metrics import RouteMetrics, Tally
+
+if TYPE_CHECKING:
+    from eventbus.runtime.flow import Flow
 
 __all__ = ["Route"]
+
+log = structlog.get_logger("eventbus.route")
 
 
 class Route:
@@ -36,8 +47,11 @@ class Route:
         policy: Its patience and its size.
         start: Everything up to here is settled on this route.
         parked: Ids of dead letters beyond `start`: their events are settled already.
-        park: Stores dead letters durably.
-        changed: Notified when room came back or the circuit moved.
+        letters: The way to the store of dead letters.
+        held: By key the id of the event that it waits behind; of no use where keys are not held.
+        changed: Told of the route when room came back, its circuit moved, or it was paused or resumed.
+        is_replay: Whether it sends past events once more, beside a live route: it has a reader of its own,
+            and an end.
         rng: Where jitter comes from.
     """
 
@@ -51,19 +65,34 @@ class Route:
         policy: RoutePolicy,
         start: Position,
         parked: Collection[str],
-        park: Park,
-        changed: Signal,
+        letters: Letters,
+        changed: Callable[[Route], None],
+        held: Mapping[bytes, str] | None = None,
+        is_replay: bool = False,
         rng: Random | None = None,
     ) -> None:
         self.name = name
         self.sink = sink
         self.admitted = start
+        """Everything up to here was taken or skipped."""
+        self.is_replay = is_replay
+        self.is_fed = False
+        """Whether a replay has been offered all that it is to send."""
+        self.flow: Flow | None = None
+        """The flow that feeds it at the moment; only the arrangement sets this."""
+        self.debt = Debt()
+        self.lost: str | None = None
+        """Why it cannot be fed any more, for people: the source has lost its position."""
         self._window = Window(start, events=policy.window_events, size=policy.window_size)
         self._circuit = Circuit(policy.circuit)
         self._parked = set(parked)
         self._barrier: Ticket | None = None
-        self._changed = changed
-        self._metrics = RouteMetrics(subscription, name)
+        self._changed = Signal(lambda: changed(self))
+        self._gate = Gate()
+        label = f"{name.partition('@')[0]}@replay" if is_replay else name  # labels are bounded
+        self._subscription = subscription
+        self._watermark_every_secs = policy.watermark_every_secs
+        self._metrics = RouteMetrics(subscription, label)
         self._delivery = Delivery(
             subscription=subscription,
             route=name,
@@ -72,8 +101,10 @@ class Route:
             policy=policy,
             window=self._window,
             circuit=self._circuit,
-            park=park,
-            changed=changed,
+            gate=self._gate,
+            changed=self._changed,
+            letters=letters,
+            held=held or {},
             metrics=self._metrics,
             rng=rng or Random(),
         )
@@ -110,14 +141,93 @@ class Route:
         return self._window.settled_events
 
     @property
+    def tally(self) -> Tally:
+        """What this route has settled since it was made, by outcome."""
+        return self._metrics.tally
+
+    @property
     def open_events(self) -> int:
         """How many events lie between the watermark and the last admitted one."""
         return self._window.events
 
     @property
+    def paused(self) -> str | None:
+        """Why it is paused, for people; None if it is not."""
+        return self._gate.reason
+
+    def pause(self, reason: str) -> None:
+        """Make no further attempt. What is open stays open, and nothing more is taken."""
+        self._gate.close(reason)
+        self._changed.notify()
+
+    def resume(self) -> None:
+        """Go on with what is open, and be fed again."""
+        self._gate.open()
+        self._changed.notify()
+
+    def lose(self, reason: str) -> None:
+        """The source no longer has what comes next: nobody can feed it."""
+        self.lost = reason
+        self._changed.notify()
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether nobody may feed it."""
+        return self.paused is not None or self.lost is not None
+
+    @property
+    def halted_by(self) -> str:
+        """Why nobody may feed it, in two words."""
+        return "paused" if self.paused is not None else "position lost"
+
+    @property
+    def circuit_is_closed(self) -> bool:
+        """Whether attempts go out freely."""
+        return self._circuit.is_closed()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its window is full and nothing moves: its sink is down, or was never there."""
+        is_down = self.sink.waiting_for is not None or not self._circuit.is_closed()
+        return self._window.is_full and is_down
+
+    @property
+    def wants_feeding(self) -> bool:
+        """Whether a reader would be of use to it: with half a window there is work enough for a while.
+
+        With an empty window even an open circuit needs an event to try itself on.
+        """
+        ready = self._circuit.is_closed() or self._window.is_empty
+        return ready and not self.is_halted and not self.is_fed and self._window.is_half_empty
+
+    def fed(self) -> None:
+        """Its reader has come to its end: what is open is all that is left."""
+        self.is_fed = True
+        self._changed.notify()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a replay has sent all that it was to send."""
+        return self.is_fed and self._window.is_empty
+
+    @property
     def circuit_reason(self) -> str:
         """Why the circuit is not closed, for people; empty when it is closed."""
         return self._circuit.reason
+
+    @property
+    def held(self) -> Mapping[bytes, str]:
+        """By key the id of the event that it waits behind."""
+        return self._delivery.held
+
+    @property
+    def parks(self) -> int:
+        """See `Delivery.parks`."""
+        return self._delivery.parks
+
+    def release(self, keys: Collection[bytes], asked: int) -> None:
+        """See `Delivery.release`."""
+        self._delivery.release(keys, asked)
 
     async def run(self) -> None:
         """Deliver what is admitted, until cancelled."""
@@ -127,12 +237,42 @@ class Route:
             size=lambda: float(self._window.size),
             circuit=lambda: float(self._circuit.state(anyio.current_time())),
         )
-        await self._delivery.run()
+        async with anyio.create_task_group() as tasks:
+            if self._watermark_every_secs is not None and not self.is_replay:
+                tasks.start_soon(self._tell_completeness, self._watermark_every_secs)
+            await self._delivery.run()
+
+    async def _tell_completeness(self, every_secs: float) -> None:
+        """Now and then say up to when everything is settled. What cannot be said now is said next time."""
+        completeness = Completeness(self._subscription, self.name, self.admitted)
+        complained = False
+        while True:
+            await anyio.sleep(every_secs)
+            watermark, events = self.watermark(), self._window.covered()
+            statement = completeness.statement(watermark, events)
+            if statement is None or not self._circuit.is_closed() or self.paused is not None:
+                continue
+            problem = await self._delivery.announce(statement)
+            if problem is None:
+                completeness.told(watermark, events)
+            elif not complained:
+                log.warning(
+                    "watermark_not_sent", subscription=self._subscription, route=self.name, reason=problem
+                )
+            complained = problem is not None
 
     async def drained(self) -> None:
         """Wait until nothing is open, or nothing can be done about what is."""
-        while not self._window.is_empty and self._circuit.is_closed() and self.sink.waiting_for is None:
+        while not self._window.is_empty and self._can_progress():
             await self._changed.wait()
+
+    async def completed(self) -> None:
+        """Wait until a replay has sent all that it was to send, or its position is lost."""
+        while not self.is_complete and self.lost is None:
+            await self._changed.wait()
+
+    def _can_progress(self) -> bool:
+        return self._circuit.is_closed() and self.sink.waiting_for is None and self.paused is None
 
     def _admissible(self, slots: Sequence[Slot], place: int) -> int:
         """How many slots from `place` may enter now. A barrier enters an empty window, alone."""

@@ -120,6 +120,21 @@ class Saver:
         if kept.lost is not None:
             raise LeaseLost(kept.lost)
 
+    async def begin(self, lease: Lease, positions: Mapping[str, Position]) -> None:
+        """Make the first positions of routes durable, before anything is read for them.
+
+        Raises:
+            Unreachable: The store is away.
+            LeaseLost: The lease was lost; nothing is written any more.
+        """
+        (held,) = await self._store.save([Save(lease, positions)], lease_secs=self._lease_secs)
+        if not held:
+            reason = _lost_to_another(lease)
+            for kept in self._kept:
+                if kept.lease == lease:
+                    kept.lose(reason)
+            raise LeaseLost(reason)
+
     async def _end(self, kept: _Kept) -> None:
         kept.ending = True
         while not await self._save([kept]):  # noqa: ASYNC110 - each turn is a try of its own
@@ -150,7 +165,7 @@ class Saver:
             metrics.state_saved(anyio.current_time() - begun, ok=True)
             for kept, save, total, still_held in zip(due, saves, settled, held, strict=True):
                 if not still_held:
-                    kept.lose(f"the lease of {kept.lease.subscription} is held by another daemon")
+                    kept.lose(_lost_to_another(kept.lease))
                     continue
                 kept.renewed_at = begun
                 kept.settled = total
@@ -198,3 +213,7 @@ class Saver:
         for kept in due:
             if now - kept.renewed_at >= self._lease_secs:
                 kept.lose(f"the lease of {kept.lease.subscription} could not be renewed in time")
+
+
+def _lost_to_another(lease: Lease) -> str:
+    return f"the lease of {lease.subscription} is held by another daemon"

@@ -13,7 +13,7 @@ import structlog
 
 from eventbus.core.backoff import until_reachable
 from eventbus.errors import Unreachable
-from eventbus.model import Fault, Message, Outcome, Retry
+from eventbus.model import Failure, Fault, Message, Outcome, Retry
 from eventbus.sdk import Sink
 
 __all__ = ["SharedSink"]
@@ -60,10 +60,10 @@ class SharedSink:
                 answers = len(outcomes)
             except Exception as error:
                 log.exception("sink_raised", sink=self.name)
-                return [Retry(Fault.FAILED, f"the sink raised {type(error).__name__}")] * len(messages)
+                return [_bug(f"the sink raised {type(error).__name__}")] * len(messages)
         if answers != len(messages):
             log.error("sink_miscounted", sink=self.name, messages=len(messages), outcomes=answers)
-            return [Retry(Fault.FAILED, "the sink returned a wrong number of outcomes")] * len(messages)
+            return [_bug("the sink returned a wrong number of outcomes")] * len(messages)
         return outcomes
 
     async def close(self) -> None:
@@ -74,3 +74,7 @@ class SharedSink:
         if self.waiting_for != str(error):
             log.warning("sink_waited_for", sink=self.name, reason=str(error))
         self.waiting_for = str(error)
+
+
+def _bug(reason: str) -> Retry:
+    return Retry(Fault.FAILED, reason, kind=Failure.BUG)

@@ -1,30 +1,37 @@
-"""One subscription under its lease: routes with their positions, the flow that feeds them, the drain.
+"""One subscription under its lease: routes with their positions, the flows that feed them, the drain.
 
-The flow and the routes run inside the saver's scope, so the saver outlives every delivery and no settlement
-can arrive late. Imports no event loop: it runs under a virtual clock in tests.
+Flows and routes run inside the saver's scope, so the saver outlives every delivery and no settlement can
+arrive late. Imports no event loop: it runs under a virtual clock in tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import structlog
 
 from eventbus.core.backoff import until_reachable
-from eventbus.core.signal import Signal
-from eventbus.errors import LeaseLost, Unreachable
+from eventbus.errors import Unreachable
 from eventbus.model import Position
-from eventbus.runtime.flow import Flow
+from eventbus.runtime.arrangement import CatchUpPolicy
+from eventbus.runtime.controls import Controls
+from eventbus.runtime.feeding import Feeding, Supply
+from eventbus.runtime.holding import Holding
+from eventbus.runtime.letters import LiveLetters
+from eventbus.runtime.operations import Operations
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.start import RouteStart, fresh_positions
 from eventbus.sdk import Encoder, Source, Stage
-from eventbus.state.store import Lease, Save, Store
+from eventbus.state.operations import Control
+from eventbus.state.store import Lease, Store
 
 __all__ = ["RouteSpec", "Subscription", "SubscriptionSpec"]
 
@@ -35,11 +42,21 @@ log = structlog.get_logger("eventbus.subscription")
 
 @dataclass(frozen=True, slots=True)
 class RouteSpec:
-    """What a route is made from."""
+    """What a route is made from.
+
+    Args:
+        sink: Where its events go.
+        encoder: What its messages look like.
+        policy: Its patience and its size.
+        replay_encoder: What messages of a replay look like, by the id of the operation.
+        start: Where it begins if it has no position yet.
+    """
 
     sink: SharedSink
     encoder: Encoder
     policy: RoutePolicy
+    replay_encoder: Callable[[str], Encoder]
+    start: RouteStart = field(default_factory=RouteStart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,7 @@ class SubscriptionSpec:
         source: Where its changes come from.
         routes: Where they go, by name of the route.
         stages: What happens on the way.
+        catch_up: How patient flows are, and what catching up may cost.
         drain_timeout_secs: How long open tickets may take at the end.
     """
 
@@ -58,6 +76,7 @@ class SubscriptionSpec:
     source: Source
     routes: Mapping[str, RouteSpec]
     stages: Sequence[Stage] = ()
+    catch_up: CatchUpPolicy = field(default_factory=CatchUpPolicy)
     drain_timeout_secs: float = 25.0
 
 
@@ -68,6 +87,7 @@ class Subscription:
         spec: What it is made from.
         store: Where its state is.
         saver: Who writes positions.
+        controls: Who knows what operators want.
         lease_secs: How long a lease lasts.
         reclaim: Whether a lease that an earlier process of this instance left may be taken over at once.
         rng: Where jitter comes from.
@@ -78,6 +98,7 @@ class Subscription:
         spec: SubscriptionSpec,
         store: Store,
         saver: Saver,
+        controls: Controls,
         *,
         lease_secs: float = 15.0,
         reclaim: bool = False,
@@ -89,20 +110,21 @@ class Subscription:
         self.waiting_for: str | None = None
         """What it cannot go on without at the moment, for people."""
         self.routes: dict[str, Route] = {}
-        self._flow: Flow | None = None
+        """The live routes, and those of the operations that are under way."""
         self._store = store
         self._saver = saver
+        self._controls = controls
         self._lease_secs = lease_secs
         self._reclaim = reclaim
         self._rng = rng or Random()
         self._stopping = anyio.Event()
-        self._changed = Signal()
+        self._feeding = Feeding(spec.name, spec.catch_up, Supply(spec.source.reader, spec.stages))
         self._log = log.bind(subscription=spec.name)
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing can be read at the moment, for people."""
-        return self._flow.trouble if self._flow is not None else None
+        """Why something cannot be read at the moment, for people."""
+        return self._feeding.trouble
 
     def stop(self) -> None:
         """Ask for the drain: stop reading, finish open tickets, save, release."""
@@ -113,7 +135,6 @@ class Subscription:
 
         Raises:
             LeaseLost: Somebody else runs it now.
-            PositionLost: The source no longer has what comes next.
             ConfigurationError: The source or a sink refuses.
         """
         had = await self._unless_stopping(self._await_lease)
@@ -126,40 +147,44 @@ class Subscription:
             if await self._unless_stopping(lambda: self._patiently(lambda: self._make_routes(lease))):
                 for route in self.routes.values():
                     tasks.start_soon(route.run)
-                await self._carry()
+                await self._carry(lease)
             tasks.cancel_scope.cancel()
         self.state = "stopped"
 
-    async def _carry(self) -> None:
-        """Run the flow until the stop, then wait for what can still be finished."""
-        start = min((route.admitted for route in self.routes.values()), key=lambda position: position.token)
-        flow = Flow(
-            self.spec.name,
-            self.spec.source.reader(start),
-            start,
-            self.spec.stages,
-            list(self.routes.values()),
-            self._changed,
+    async def _carry(self, lease: Lease) -> None:
+        """Feed the routes until the stop, then wait for what can still be finished."""
+        operations = Operations(
+            self.spec, self._store, self._saver, lease, self.routes, self._feeding, rng=self._rng
         )
-        self._flow = flow
-        self.state = "running"
-        self._log.info("subscription_started", routes=sorted(self.routes))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._flow_until_end, flow)
-            await self._stopping.wait()
+
+        def obey(control: Control) -> None:
+            self._obey_pauses(control)
+            operations.obey(control.operations)
+
+        holding = Holding(self.spec.name, self._store, self.routes)
+        async with self._feeding.running(), operations.running(), _beside(holding.run):
+            self._feeding.add(*self.routes.values())
+            self.state = "running"
+            self._log.info("subscription_started", routes=sorted(self.routes))
+            with self._controls.obeyed(self.spec.name, obey):
+                await self._stopping.wait()
             self.state = "draining"
-            await flow.close()
+            self._feeding.stop()
             with anyio.move_on_after(self.spec.drain_timeout_secs) as patience:
-                for route in self.routes.values():
+                for route in list(self.routes.values()):
                     await route.drained()
-            tasks.cancel_scope.cancel()
         open_events = {name: route.open_events for name, route in self.routes.items() if route.open_events}
         self._log.info("subscription_drained", open_events=open_events, timed_out=patience.cancelled_caught)
 
-    async def _flow_until_end(self, flow: Flow) -> None:
-        await flow.run()
-        if not self._stopping.is_set():
-            raise AssertionError("the reader ended though nobody closed it")
+    def _obey_pauses(self, control: Control) -> None:
+        for name, route in self.routes.items():
+            reason = control.pause_of(name.partition("@")[0])
+            if reason is not None and route.paused is None:
+                route.pause(reason)
+                self._log.info("route_paused", route=name, reason=reason)
+            elif reason is None and route.paused is not None:
+                route.resume()
+                self._log.info("route_resumed", route=name)
 
     async def _await_lease(self) -> tuple[Lease, float]:
         """The lease, and the moment from which on it surely lasts."""
@@ -179,22 +204,17 @@ class Subscription:
         return lease, asked_at
 
     async def _start_positions(self, lease: Lease) -> Mapping[str, Position]:
-        """Stored positions; a route without one begins now, and that is stored before the first read."""
+        """Stored positions; those of new routes are stored before the first read."""
         stored = await self._store.positions(self.spec.name)
-        missing = [name for name in self.spec.routes if name not in stored]
-        positions = {name: stored[name] for name in self.spec.routes if name in stored}
-        if missing:
-            now = await self.spec.source.now()
-            fresh = dict.fromkeys(missing, now)
-            (held,) = await self._store.save([Save(lease, fresh)], lease_secs=self._lease_secs)
-            if not held:
-                raise LeaseLost(f"the lease of {self.spec.name} was lost before the start")
-            positions |= fresh
-        return positions
+        fresh = await fresh_positions(self.spec, stored)
+        if fresh:
+            await self._saver.begin(lease, fresh)
+        return {**stored, **fresh}
 
     async def _make_routes(self, lease: Lease) -> bool:
         """Make each route at its position, aware of what it parked beyond; True, once it is done."""
         positions = await self._start_positions(lease)
+        control = await self._controls.of(self.spec.name)
         routes = {}
         for name, spec in self.spec.routes.items():
             start = positions[name]
@@ -206,12 +226,21 @@ class Subscription:
                 policy=spec.policy,
                 start=start,
                 parked=await self._store.parked_after(self.spec.name, name, start.token),
-                park=self._store.park,
-                changed=self._changed,
+                changed=self._feeding.changed,
+                letters=await self._letters(name),
+                held=await self._held(name) if spec.policy.holds_keys else {},
                 rng=self._rng,
             )
         self.routes.update(routes)
+        self._obey_pauses(control)
         return True
+
+    async def _letters(self, route: str) -> LiveLetters:
+        dead = await self._store.dead_key_hashes(self.spec.name, route)
+        return LiveLetters(self._store, self.spec.name, route, dead)
+
+    async def _held(self, route: str) -> Mapping[bytes, str]:
+        return {key.key: key.first for key in await self._store.held_keys(self.spec.name, route)}
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call until the server that it needs is there, and say what is being waited for."""
@@ -237,3 +266,12 @@ class Subscription:
             result = await call()
             tasks.cancel_scope.cancel()
         return result
+
+
+@asynccontextmanager
+async def _beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Have something done while the body runs."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work)
+        yield
+        tasks.cancel_scope.cancel()

@@ -9,7 +9,8 @@ import anyio
 import structlog
 
 from eventbus.core.backoff import Backoff
-from eventbus.errors import EventbusError, LeaseLost
+from eventbus.errors import EventbusError, LeaseLost, first_cause
+from eventbus.runtime.controls import Controls
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.subscription import Subscription, SubscriptionSpec
 from eventbus.state.store import Store
@@ -32,12 +33,14 @@ class SubscriptionStatus:
         state: starting, standby, running, draining, stopped or crashed.
         problems: What keeps it from being ready; empty when it is.
         circuits: Why a route's circuit is not closed, by name of the route.
+        paused: Why a route is paused, by name of the route.
     """
 
     name: str
     state: str
     problems: Sequence[str]
     circuits: dict[str, str]
+    paused: dict[str, str]
 
     @property
     def is_ready(self) -> bool:
@@ -61,6 +64,7 @@ class Supervisor:
         self._specs = specs
         self._store = store
         self._saver = saver
+        self._controls = Controls(store)
         self._lease_secs = lease_secs
         self._lives: dict[str, Subscription] = {}
         self._faults: dict[str, str] = {}
@@ -70,6 +74,7 @@ class Supervisor:
         """Run all of them until each has drained after `stop`."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._saver.run)
+            tasks.start_soon(self._controls.run)
             async with anyio.create_task_group() as lives:
                 for spec in self._specs:
                     lives.start_soon(self._keep_running, spec)
@@ -89,7 +94,14 @@ class Supervisor:
         backoff = Backoff(1.0, 30.0)
         reclaim = True
         while not self._stopping.is_set():
-            life = Subscription(spec, self._store, self._saver, lease_secs=self._lease_secs, reclaim=reclaim)
+            life = Subscription(
+                spec,
+                self._store,
+                self._saver,
+                self._controls,
+                lease_secs=self._lease_secs,
+                reclaim=reclaim,
+            )
             reclaim = False
             self._lives[spec.name] = life
             begun = anyio.current_time()
@@ -109,7 +121,7 @@ class Supervisor:
         try:
             await life.run()
         except Exception as error:  # noqa: BLE001 - the boundary where a crash is made visible and ends
-            cause = _first_leaf(error)
+            cause = first_cause(error)
             life.state = "crashed"
             if isinstance(cause, LeaseLost):
                 bound.warning("lease_lost", reason=str(cause))
@@ -123,7 +135,7 @@ class Supervisor:
     def _status(self, spec: SubscriptionSpec) -> SubscriptionStatus:
         life = self._lives.get(spec.name)
         if life is None:
-            return SubscriptionStatus(spec.name, "starting", ["not started yet"], {})
+            return SubscriptionStatus(spec.name, "starting", ["not started yet"], {}, {})
         problems = [problem for problem in (life.waiting_for, life.trouble) if problem]
         if life.state == "crashed":
             problems.append(self._faults.get(spec.name, "crashed"))
@@ -133,11 +145,7 @@ class Supervisor:
                 for name, route in spec.routes.items()
                 if route.sink.waiting_for
             ]
+        problems += [f"route {name}: {route.lost}" for name, route in life.routes.items() if route.lost]
         circuits = {name: route.circuit_reason for name, route in life.routes.items() if route.circuit_reason}
-        return SubscriptionStatus(spec.name, life.state, problems, circuits)
-
-
-def _first_leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        paused = {name: route.paused for name, route in life.routes.items() if route.paused}
+        return SubscriptionStatus(spec.name, life.state, problems, circuits, paused)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventbus.sdk import Encoded, Encoder, Event, Message, Rejected
+from eventbus.sdk import Encoded, Encoder, Event, Failure, Message, Rejected
 
 __all__ = ["encode_line", "joined"]
 
@@ -16,7 +16,9 @@ def encode_line(event: Event, encoder: Encoder) -> Encoded:
     """
     body = encoder.encode(event)
     if b"\n" in body:
-        return Rejected("the encoded event contains a line break, and there is one event a line")
+        return Rejected(
+            "the encoded event contains a line break, and there is one event a line", Failure.ENCODING
+        )
     return Message(event, body)
 
 

@@ -23,12 +23,15 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    BusyLoadingError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from eventbus.encoding.template import Template, TemplateText
 from eventbus.sdk import (
@@ -38,6 +41,7 @@ from eventbus.sdk import (
     Encoded,
     Encoder,
     Event,
+    Failure,
     Fault,
     Message,
     Options,
@@ -98,7 +102,8 @@ class RedisSink:
         """See `eventbus.sdk.Sink`."""
         body = encoder.encode(event)
         if len(body) > self._largest:
-            return Rejected(f"{len(body)} bytes, more than the server's proto-max-bulk-len {self._largest}")
+            reason = f"{len(body)} bytes, more than the server's proto-max-bulk-len {self._largest}"
+            return Rejected(reason, Failure.TOO_LARGE)
         return Message(event, body, target=self._stream.render(event))
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
@@ -190,10 +195,23 @@ def _outcomes(messages: Sequence[Message], failures: Sequence[Any]) -> list[Outc
 def _outcome(error: RedisError) -> Outcome:
     """What an error of the whole call means for each of its messages."""
     if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
-        return Retry(Fault.UNAUTHORISED, _reason(error))
+        return Retry(Fault.UNAUTHORISED, _reason(error), kind=Failure.UNAUTHORISED)
     if isinstance(error, OutOfMemoryError | ReadOnlyError) or not isinstance(error, ResponseError):
-        return Retry(Fault.UNAVAILABLE, _reason(error))
+        return Retry(Fault.UNAVAILABLE, _reason(error), kind=_kind(error))
     return _by_code(_reason(error))
+
+
+def _kind(error: RedisError) -> Failure:
+    """What kind of failure it is that the server has not, or not now, carried out the call."""
+    match error:
+        case RedisTimeoutError():
+            return Failure.TIMEOUT
+        case BusyLoadingError():
+            return Failure.SERVER
+        case RedisConnectionError():
+            return Failure.NETWORK
+        case _:
+            return Failure.SERVER
 
 
 def _by_code(text: str) -> Outcome:
@@ -203,7 +221,7 @@ def _by_code(text: str) -> Outcome:
     if code == "WRONGTYPE":
         return Rejected(text)
     if code in _UNAUTHORISED:
-        return Retry(Fault.UNAUTHORISED, text)
+        return Retry(Fault.UNAUTHORISED, text, kind=Failure.UNAUTHORISED)
     return Retry(Fault.UNAVAILABLE if code in _UNAVAILABLE else Fault.FAILED, text)
 
 

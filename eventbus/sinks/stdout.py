@@ -22,6 +22,7 @@ from eventbus.sdk import (
     Encoded,
     Encoder,
     Event,
+    Failure,
     Fault,
     Message,
     Options,
@@ -93,7 +94,7 @@ class StdoutSink:
                 await self._write(self._fd, joined(messages))
         except OSError as error:
             reason = f"standard output: {error.strerror}"
-            return [Retry(Fault.UNAVAILABLE, reason)] * len(messages)
+            return [Retry(Fault.UNAVAILABLE, reason, kind=_kind(error))] * len(messages)
         return [DELIVERED] * len(messages)
 
     async def _write(self, fd: int, lines: bytes) -> None:
@@ -108,6 +109,11 @@ class StdoutSink:
                     await anyio.wait_writable(fd)
         finally:
             self._owed = _rest_of_line(data, written, within_line=bool(self._owed))
+
+
+def _kind(error: OSError) -> Failure:
+    """A reader that left is a target that cannot be reached; all else is the device's own trouble."""
+    return Failure.NETWORK if isinstance(error, BrokenPipeError) else Failure.SERVER
 
 
 def _write_what_fits(fd: int, data: memoryview) -> int:

@@ -14,7 +14,17 @@ from bson.timestamp import Timestamp
 from eventbus.model import ClusterTime, Position, PositionKind
 from eventbus.state.store import Lease, Save
 
-__all__ = ["held_by", "position_of", "released", "renewed", "taken"]
+__all__ = [
+    "entry_of",
+    "forgotten",
+    "held_by",
+    "paused",
+    "position_of",
+    "released",
+    "renewed",
+    "resumed",
+    "taken",
+]
 
 _Document: TypeAlias = dict[str, Any]
 _NOW: Final = "$$NOW"
@@ -60,6 +70,21 @@ def released() -> list[_Document]:
     return [{"$set": {"owner": None, "incarnation": None, "lease_until": None, "updated_at": _NOW}}]
 
 
+def forgotten(route: str) -> list[_Document]:
+    """Remove a route's entry."""
+    return [{"$set": {"routes": _without("$routes", route)}}]
+
+
+def paused(route: str, reason: str) -> list[_Document]:
+    """Note that a route is to rest, also where the subscription never ran; its lease stays free."""
+    return [{"$set": {"paused": {"$mergeObjects": ["$paused", {"$literal": {route: reason}}]}}}]
+
+
+def resumed(route: str) -> list[_Document]:
+    """Take the note back."""
+    return [{"$set": {"paused": _without({"$ifNull": ["$paused", {}]}, route)}}]
+
+
 def position_of(entry: Mapping[str, Any]) -> Position | None:
     """The position in a route's entry; None where it has none yet."""
     if "token" not in entry:
@@ -77,14 +102,19 @@ def _extended(lease_secs: float) -> _Document:
     return {"lease_until": {"$add": [_NOW, round(lease_secs * 1000)]}, "updated_at": _NOW}
 
 
+def _without(entries: str | _Document, name: str) -> _Document:
+    return {"$unsetField": {"field": {"$literal": name}, "input": entries}}
+
+
 def _moved(name: str, position: Position) -> _Document:
     """The route's entry with a new position; what else is in it stays."""
     stored = {"$getField": {"field": {"$literal": name}, "input": "$routes"}}
     rest = {"$unsetField": {"field": "extra", "input": stored}}  # it belonged to the last token
-    return {"$mergeObjects": [rest, {"$literal": _entry(position)}]}
+    return {"$mergeObjects": [rest, {"$literal": entry_of(position)}]}
 
 
-def _entry(position: Position) -> _Document:
+def entry_of(position: Position) -> _Document:
+    """A position as a document, from which `position_of` makes an equal one."""
     time = position.cluster_time
     entry = {
         "token": position.token,

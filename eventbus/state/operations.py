@@ -23,6 +23,8 @@ class OperationKind(StrEnum):
     """A stretch of the source's history, once more."""
     DEAD_LETTERS = "dead_letters"
     """Dead letters that match a query, once more."""
+    RELEASE = "release"
+    """Events that were held behind a dead letter which is replayed or discarded by now."""
 
 
 class OperationStatus(StrEnum):
@@ -120,3 +122,8 @@ class Control:
 
     paused: Mapping[str, str] = field(default_factory=dict)
     operations: Sequence[Operation] = ()
+
+    def pause_of(self, route: str) -> str | None:
+        """Why a route is to be paused, for people; None if it is not."""
+        reason = self.paused.get(route, self.paused.get("*"))
+        return None if reason is None else reason or "paused"

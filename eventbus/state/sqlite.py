@@ -8,36 +8,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from eventbus.errors import ConfigurationError
-from eventbus.model import ClusterTime, DeadLetter, Position, PositionKind
-from eventbus.state import sqlite_letters as letters_sql
-from eventbus.state.sqlite_file import SqliteFile, make_durable, transaction
-from eventbus.state.sqlite_letters import LETTER_TABLES, START, now_ms
-from eventbus.state.store import Lease, Save, StoredDeadLetter
+from eventbus.model import ClusterTime, Position, PositionKind
+from eventbus.state.sqlite_file import Access, SqliteFile, transaction
+from eventbus.state.sqlite_letter_store import SqliteControlStore, SqliteLetterStore
+from eventbus.state.sqlite_letters import now_ms
+from eventbus.state.sqlite_schema import check_schema, prepare_schema
+from eventbus.state.store import Lease, LetterLimit, Save
 
 __all__ = ["SqliteStore"]
 
-_APPLICATION: Final = 0x65766275
-"""Marks the file as ours: "evbu"."""
-_FORMAT: Final = 1
-_PAGE: Final = 250
-
-_TABLES: Final = (
-    """CREATE TABLE IF NOT EXISTS subscriptions (
-        name TEXT PRIMARY KEY, owner TEXT, epoch INTEGER NOT NULL, lease_until INTEGER,
-        updated_at INTEGER NOT NULL
-    ) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS positions (
-        subscription TEXT NOT NULL, route TEXT NOT NULL, token TEXT NOT NULL, kind TEXT NOT NULL,
-        cluster_seconds INTEGER, cluster_increment INTEGER, extra BLOB, PRIMARY KEY (subscription, route)
-    ) WITHOUT ROWID""",
-    *LETTER_TABLES,
-)
 _ACQUIRE: Final = """
     INSERT INTO subscriptions VALUES (:name, :owner, 1, :now + :lease_ms, :now)
     ON CONFLICT (name) DO UPDATE SET
@@ -56,40 +41,61 @@ _MOVE: Final = """
     ON CONFLICT (subscription, route) DO UPDATE SET
         token = excluded.token, kind = excluded.kind, cluster_seconds = excluded.cluster_seconds,
         cluster_increment = excluded.cluster_increment, extra = excluded.extra"""
+_FORGET: Final = """
+    DELETE FROM positions WHERE subscription = :name AND route = :route AND EXISTS (
+        SELECT 1 FROM subscriptions WHERE name = :name AND owner = :owner AND epoch = :epoch)"""
 _POSITIONS: Final = """
     SELECT route, token, kind, cluster_seconds, cluster_increment, extra FROM positions
     WHERE subscription = ?"""
 
 
-class SqliteStore:
+class SqliteStore(SqliteLetterStore, SqliteControlStore):
     """State in one file.
 
     Args:
-        path: The file; a lock file lies beside it.
+        path: The file; a daemon's lock file lies beside it.
         instance: A stable name of this daemon.
-        read_only: For a look at the state, also while a daemon has the file: positions and dead letters
-            can be read, nothing can be written.
+        access: What for: to run, to write what operators want, or for a look.
+        limit: How many dead letters it keeps.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, instance: str, read_only: bool = False) -> None:
-        self._file = SqliteFile(Path(path), read_only=read_only)
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        instance: str,
+        access: Access = Access.DAEMON,
+        limit: LetterLimit | None = None,
+    ) -> None:
+        self._file = SqliteFile(Path(path), access=access)
         self._instance = instance
-        self._read_only = read_only
+        self._access = access
+        self._limit = limit or LetterLimit()
 
     async def open(self) -> None:
-        """Take the file and make tables that are missing.
+        """Take the file and make tables that are missing, or see that it can be used as it is.
 
         Raises:
             ConfigurationError: Another daemon has the file, or it cannot be used.
         """
-        await self._file.open(self._check if self._read_only else self._prepare)
+        prepare = prepare_schema if self._access is Access.DAEMON else check_schema
+        await self._file.open(lambda db: prepare(db, self._file.path))
 
     async def close(self) -> None:
         """Give the file up."""
         await self._file.close()
 
     async def acquire(self, subscription: str, *, lease_secs: float, reclaim: bool) -> Lease | None:
-        """See `eventbus.state.store.Store.acquire`."""
+        """See `eventbus.state.store.Store.acquire`.
+
+        Beside a daemon only the lease of an operation can be had, whose name has an @ in it: no flock keeps
+        two processes from running one subscription there.
+
+        Raises:
+            ConfigurationError: This is no daemon's store, and no operation's lease.
+        """
+        if self._access is not Access.DAEMON and "@" not in subscription:
+            raise ConfigurationError(f"only a daemon runs {subscription} on the state file {self._file.path}")
         values = {
             "name": subscription,
             "owner": self._instance,
@@ -118,30 +124,10 @@ class SqliteStore:
         """See `eventbus.state.store.Store.release`."""
         await self._file.run(lambda db: db.execute(_RELEASE, self._holder(lease)).close())
 
-    async def park(self, letters: Sequence[DeadLetter]) -> None:
-        """See `eventbus.state.store.Store.park`."""
-        await self._file.run(lambda db: letters_sql.park(db, letters))
-
-    async def parked_after(self, subscription: str, route: str, token: str) -> Sequence[str]:
-        """See `eventbus.state.store.Store.parked_after`."""
-        return await self._file.run(lambda db: letters_sql.parked_after(db, subscription, route, token))
-
-    async def dead_letters(
-        self, *, subscription: str | None = None, route: str | None = None, limit: int | None = None
-    ) -> AsyncIterator[StoredDeadLetter]:
-        """See `eventbus.state.store.Store.dead_letters`."""
-        read = partial(letters_sql.page, subscription=subscription, route=route)
-        after = START
-        remaining = limit
-        while remaining is None or remaining > 0:
-            size = _PAGE if remaining is None else min(_PAGE, remaining)
-            page = await self._file.run(partial(read, after=after, size=size))
-            if not page:
-                return
-            for place, stored in page:
-                yield letters_sql.letter_of(place, stored)
-            after = page[-1][0]
-            remaining = None if remaining is None else remaining - len(page)
+    async def forget_position(self, lease: Lease, route: str) -> None:
+        """See `eventbus.state.store.ControlStore.forget_position`."""
+        values = {**self._holder(lease), "route": route}
+        await self._file.run(lambda db: db.execute(_FORGET, values).close())
 
     def _save(self, saves: Sequence[Save], lease_ms: int, db: sqlite3.Connection) -> list[bool]:
         with transaction(db):
@@ -157,30 +143,6 @@ class SqliteStore:
 
     def _holder(self, lease: Lease) -> dict[str, Any]:
         return {"name": lease.subscription, "owner": self._instance, "epoch": lease.epoch, "now": now_ms()}
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        if not _is_empty(db):
-            self._check(db)  # before anything is changed in what may be another program's
-        make_durable(db)
-        with transaction(db):
-            db.execute(f"PRAGMA application_id = {_APPLICATION}")
-            db.execute(f"PRAGMA user_version = {_FORMAT}")
-            for statement in _TABLES:
-                db.execute(statement)
-
-    def _check(self, db: sqlite3.Connection) -> None:
-        if _pragma(db, "application_id") != _APPLICATION:
-            raise ConfigurationError(f"{self._file.path} is a database of another program")
-        if _pragma(db, "user_version") != _FORMAT:
-            raise ConfigurationError(f"{self._file.path} was written by a newer eventbus")
-
-
-def _is_empty(db: sqlite3.Connection) -> bool:
-    return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
-
-
-def _pragma(db: sqlite3.Connection, name: str) -> Any:
-    return db.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 def _columns(position: Position) -> tuple[Any, ...]:

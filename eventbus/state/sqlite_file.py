@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -21,7 +22,7 @@ import anyio.to_thread
 
 from eventbus.errors import ConfigurationError, Unreachable
 
-__all__ = ["SqliteFile", "make_durable", "transaction"]
+__all__ = ["Access", "SqliteFile", "make_durable", "transaction"]
 
 _T = TypeVar("_T")
 
@@ -39,17 +40,28 @@ _HOPELESS: Final = frozenset([sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sql
 _REFUSED_AT_OPEN: Final = _HOPELESS | {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 
+class Access(StrEnum):
+    """What a process wants with a file that a daemon may have."""
+
+    DAEMON = "daemon"
+    """Run: one process at a time, which makes the file if it is missing."""
+    OPERATE = "operate"
+    """Write what operators want, beside a daemon or while none runs."""
+    READ = "read"
+    """Look, and change nothing."""
+
+
 class SqliteFile:
     """A SQLite database and the lock on it.
 
     Args:
-        path: The database file, made if it is missing, for its owner's eyes only.
-        read_only: Neither lock nor write, for a look at the state of a daemon that may be running.
+        path: The database file; a daemon makes it if it is missing, for its owner's eyes only.
+        access: What for. Only a daemon takes the lock; others wait for SQLite's own, which nobody holds long.
     """
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    def __init__(self, path: Path, *, access: Access) -> None:
         self.path = path
-        self._read_only = read_only
+        self._access = access
         self._limiter = anyio.CapacityLimiter(1)
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None
@@ -86,7 +98,7 @@ class SqliteFile:
             return
         try:
             with self._errors_mapped(_REFUSED_AT_OPEN):
-                if not self._read_only:
+                if self._access is Access.DAEMON:
                     self._lock = self._locked()
                 self._connection = self._connected()
                 prepare(self._connection)
@@ -103,10 +115,10 @@ class SqliteFile:
             os.close(lock)
 
     def _connected(self) -> sqlite3.Connection:
-        if not self._read_only:
+        if self._access is Access.DAEMON:
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
-        mode = "ro" if self._read_only else "rw"
+        mode = "ro" if self._access is Access.READ else "rw"
         return sqlite3.connect(
             f"file:{quote(str(self.path.absolute()))}?mode={mode}",
             uri=True,

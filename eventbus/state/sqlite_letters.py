@@ -7,69 +7,39 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import bson
 import orjson
 
-from eventbus.model import DeadLetter
-from eventbus.state.letters import PARKED, Row, pieces, restore, row_of, stored_attempt
+from eventbus.state.letters import Row, full, pieces, restore
+from eventbus.state.payload import decode_content
 from eventbus.state.sqlite_file import transaction
-from eventbus.state.store import StoredDeadLetter
+from eventbus.state.store import LetterLimit, LetterStatus, StoredDeadLetter, WhenFull
 from eventbus.state.values import OPTIONS
 
-__all__ = ["LETTER_TABLES", "START", "Place", "letter_of", "now_ms", "page", "park", "parked_after"]
+__all__ = ["date_of", "key_of", "letter", "now_ms", "park", "parked_after", "remove"]
 
-LETTER_TABLES: Final = (
-    """CREATE TABLE IF NOT EXISTS dead_letters (
-        id TEXT PRIMARY KEY, subscription TEXT NOT NULL, route TEXT NOT NULL, event_id TEXT NOT NULL,
-        operation TEXT NOT NULL, database TEXT NOT NULL, collection TEXT NOT NULL, document_key BLOB,
-        key_hash INTEGER NOT NULL, token TEXT NOT NULL, cluster_seconds INTEGER, cluster_increment INTEGER,
-        size INTEGER NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT NOT NULL,
-        status TEXT NOT NULL, created_at INTEGER NOT NULL, payload_bytes INTEGER NOT NULL
-    ) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS dead_letter_payloads (
-        id TEXT NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, number)
-    )""",
-    "CREATE INDEX IF NOT EXISTS dead_letters_by_key ON dead_letters (subscription, route, key_hash)",
-    "CREATE INDEX IF NOT EXISTS dead_letters_by_token ON dead_letters (subscription, route, token, event_id)",
-    "CREATE INDEX IF NOT EXISTS dead_letters_by_creation ON dead_letters (created_at, token, id)",
+_COLUMNS: Final = (
+    *("id", "subscription", "route", "event_id", "operation", "database", "collection", "document_key"),
+    *("key_hash", "key_id", "key", "token", "cluster_seconds", "cluster_increment", "size", "reason"),
+    *("kind", "held_behind", "config", "attempts", "errors", "status", "created_at", "updated_at"),
+    *("expires_at", "payload_bytes"),
 )
-
-_PAGE_BYTES: Final = 16 << 20
-
-_INSERT: Final = """
-    INSERT INTO dead_letters VALUES (
-        :id, :subscription, :route, :event_id, :operation, :database, :collection, :document_key,
-        :key_hash, :token, :cluster_seconds, :cluster_increment, :size, :reason, :attempts, :errors,
-        :status, :created_at, :payload_bytes
-    ) ON CONFLICT (id) DO NOTHING"""
+_INSERT: Final = f"""
+    INSERT INTO dead_letters ({", ".join(_COLUMNS)})
+    VALUES ({", ".join(f":{name}" for name in _COLUMNS)})"""  # noqa: S608  constants only
 _INSERT_PIECE: Final = "INSERT INTO dead_letter_payloads VALUES (?, ?, ?)"
 _PIECES: Final = "SELECT bytes FROM dead_letter_payloads WHERE id = ? ORDER BY number"
 _AFTER: Final = "SELECT event_id FROM dead_letters WHERE subscription = ? AND route = ? AND token > ?"
-_STORED: Final = ("subscription", "route", "reason", "attempts", "errors", "status")
-_PAGE: Final = """
-    SELECT id, token, created_at, payload_bytes, subscription, route, reason, attempts, errors, status
-    FROM dead_letters
-    WHERE (created_at, token, id) > (:created_at, :token, :id)
-        AND (:subscription IS NULL OR subscription = :subscription)
-        AND (:route IS NULL OR route = :route)
-    ORDER BY created_at, token, id
-    LIMIT :size"""
-
-
-class Place(NamedTuple):
-    """A place in the order in which dead letters are read."""
-
-    created_at: int
-    token: str
-    id: str
-
-
-START: Final = Place(-1, "", "")
+_RESTORED: Final = (
+    *("id", "subscription", "route", "reason", "kind", "held_behind", "config", "attempts", "errors"),
+    *("status", "created_at", "expires_at", "legal_hold", "superseded_by", "operation_id", "forwarded"),
+)
+_LETTER: Final = f"SELECT {', '.join(_RESTORED)} FROM dead_letters WHERE id = ?"  # noqa: S608  constants only
+_OLDEST: Final = "SELECT id FROM dead_letters WHERE NOT legal_hold ORDER BY created_at, token, id LIMIT ?"
 
 
 def now_ms() -> int:
@@ -77,14 +47,26 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def park(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> None:
-    """Insert all of them in one transaction; those that are there already stay as they are."""
+def date_of(ms: int) -> datetime:
+    """The time of so many milliseconds since 1970, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def park(connection: sqlite3.Connection, rows: Sequence[Row], limit: LetterLimit) -> int:
+    """Insert all of them in one transaction; those that are there already stay as they are.
+
+    Returns:
+        How many others had to make room.
+    """
     with transaction(connection):
+        missing = [
+            row for row in {row.id: row for row in reversed(rows)}.values() if _is_new(connection, row)
+        ]
+        dropped = _make_room(connection, len(missing), limit) if missing else 0
         created_at = now_ms()
-        for row in map(row_of, letters):
-            if connection.execute(_INSERT, _columns(row, created_at)).rowcount == 1:
-                numbered = ((row.id, number, piece) for number, piece in enumerate(pieces(row.payload)))
-                connection.executemany(_INSERT_PIECE, numbered)
+        for row in missing:
+            _insert(connection, row, created_at)
+        return dropped
 
 
 def parked_after(connection: sqlite3.Connection, subscription: str, route: str, token: str) -> list[str]:
@@ -92,37 +74,68 @@ def parked_after(connection: sqlite3.Connection, subscription: str, route: str, 
     return [event_id for (event_id,) in connection.execute(_AFTER, (subscription, route, token))]
 
 
-def page(
-    connection: sqlite3.Connection, *, subscription: str | None, route: str | None, after: Place, size: int
-) -> list[tuple[Place, dict[str, Any]]]:
-    """At most `size` rows beyond a place, and about 16 MB of payloads; `letter_of` makes letters of them."""
-    named = {"subscription": subscription, "route": route, "size": size, **after._asdict()}
-    found: list[tuple[Place, dict[str, Any]]] = []
-    total = 0
-    with closing(connection.execute(_PAGE, named)) as rows:
-        for row_id, token, created_at, payload_bytes, *fields in rows:
-            payload = b"".join(piece for (piece,) in connection.execute(_PIECES, (row_id,)))
-            stored = dict(zip(_STORED, fields, strict=True))
-            found.append((Place(created_at, token, row_id), {**stored, "payload": payload}))
-            total += payload_bytes
-            if total >= _PAGE_BYTES:
-                break
-    return found
-
-
-def letter_of(place: Place, stored: Mapping[str, Any]) -> StoredDeadLetter:
-    """The dead letter of a row."""
-    fields = {
-        **stored,
-        "errors": orjson.loads(stored["errors"]),
-        "created_at": datetime.fromtimestamp(place.created_at / 1000, UTC),
+def letter(connection: sqlite3.Connection, row_id: str) -> StoredDeadLetter | None:
+    """A dead letter, if it is still there."""
+    found = connection.execute(_LETTER, (row_id,)).fetchone()
+    if found is None:
+        return None
+    row: dict[str, Any] = dict(zip(_RESTORED, found, strict=True))
+    expires_at = row["expires_at"]
+    row |= {
+        "errors": orjson.loads(row["errors"]),
+        "created_at": date_of(row["created_at"]),
+        "expires_at": None if expires_at is None else date_of(expires_at),
     }
-    return restore(**fields)
+    return restore(row, _payload(connection, row_id))
 
 
-def _columns(row: Row, created_at: int) -> dict[str, Any]:
+def key_of(connection: sqlite3.Connection, row_id: str) -> bytes:
+    """The key of a row, also a long one."""
+    (key,) = connection.execute("SELECT key FROM dead_letters WHERE id = ?", (row_id,)).fetchone()
+    return decode_content(_payload(connection, row_id)).key if key is None else key
+
+
+def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Remove rows with their payloads; within a transaction."""
+    named = [(row_id,) for row_id in ids]
+    connection.executemany("DELETE FROM dead_letter_payloads WHERE id = ?", named)
+    return connection.executemany("DELETE FROM dead_letters WHERE id = ?", named).rowcount
+
+
+def _is_new(connection: sqlite3.Connection, row: Row) -> bool:
+    return connection.execute("SELECT 1 FROM dead_letters WHERE id = ?", (row.id,)).fetchone() is None
+
+
+def _insert(connection: sqlite3.Connection, row: Row, created_at: int) -> None:
+    connection.execute(_INSERT, _values(row, created_at))
+    numbered = ((row.id, number, piece) for number, piece in enumerate(pieces(row.payload)))
+    connection.executemany(_INSERT_PIECE, numbered)
+
+
+def _make_room(connection: sqlite3.Connection, coming: int, limit: LetterLimit) -> int:
+    """Keep the limit before an insertion; how many had to go."""
+    most = limit.max_letters
+    if most is None:
+        return 0
+    (count,) = connection.execute("SELECT letters FROM letter_count").fetchone()
+    excess = count + coming - max(most, coming)
+    if excess <= 0:
+        return 0
+    if limit.when_full is WhenFull.STOP:
+        raise full(count, most)
+    removed = remove(connection, [row_id for (row_id,) in connection.execute(_OLDEST, (excess,))])
+    if removed < excess:
+        raise full(count, most)
+    return removed
+
+
+def _payload(connection: sqlite3.Connection, row_id: str) -> bytes:
+    return b"".join(piece for (piece,) in connection.execute(_PIECES, (row_id,)))
+
+
+def _values(row: Row, created_at: int) -> dict[str, Any]:
     seconds, increment = row.cluster_time or (None, None)
-    key = row.document_key
+    document_key, expires = row.document_key, row.expire_after_ms
     return {
         "id": row.id,
         "subscription": row.subscription,
@@ -131,16 +144,23 @@ def _columns(row: Row, created_at: int) -> dict[str, Any]:
         "operation": row.operation,
         "database": row.database,
         "collection": row.collection,
-        "document_key": None if key is None else bson.encode(key, codec_options=OPTIONS),
+        "document_key": None if document_key is None else bson.encode(document_key, codec_options=OPTIONS),
         "key_hash": row.key_hash,
+        "key_id": row.key_id,
+        "key": row.key,
         "token": row.token,
         "cluster_seconds": seconds,
         "cluster_increment": increment,
         "size": row.size,
         "reason": row.reason,
+        "kind": row.kind,
+        "held_behind": row.held_behind,
+        "config": row.config,
         "attempts": row.attempts,
-        "errors": orjson.dumps([stored_attempt(error) for error in row.errors]).decode(),
-        "status": PARKED,
+        "errors": orjson.dumps(list(row.errors)).decode(),
+        "status": LetterStatus.PARKED.value,
         "created_at": created_at,
+        "updated_at": created_at,
+        "expires_at": None if expires is None else created_at + expires,
         "payload_bytes": len(row.payload),
     }

@@ -18,6 +18,7 @@ __all__ = [
     "ControlStore",
     "HeldKey",
     "Lease",
+    "LetterLimit",
     "LetterQuery",
     "LetterStatus",
     "LetterStore",
@@ -25,6 +26,7 @@ __all__ = [
     "Save",
     "Store",
     "StoredDeadLetter",
+    "WhenFull",
 ]
 
 
@@ -112,6 +114,29 @@ class LetterQuery:
     forwarded: bool | None = None
 
 
+class WhenFull(StrEnum):
+    """What to do with a new dead letter when there are as many as allowed."""
+
+    STOP = "stop"
+    """Take none: its route waits until some are replayed, discarded or removed, and nothing is lost."""
+    DROP_OLDEST = "drop_oldest"
+    """Remove the oldest without a legal hold, whatever became of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetterLimit:
+    """How many dead letters a store keeps.
+
+    Args:
+        max_letters: At most so many, of all subscriptions together and whatever became of them, give or take
+            what is parked at one moment; None for no bound.
+        when_full: What to do with one more.
+    """
+
+    max_letters: int | None = None
+    when_full: WhenFull = WhenFull.STOP
+
+
 @dataclass(frozen=True, slots=True)
 class LetterTotals:
     """What a query finds, in numbers.
@@ -150,63 +175,20 @@ class HeldKey:
     first: str
 
 
-class Store(Protocol):
-    """Durable state of one or many daemons. Every method raises Unreachable while the store is away."""
-
-    async def open(self) -> None:
-        """Connect and make collections, tables and indexes that are missing.
-
-        Raises:
-            ConfigurationError: The store refuses us, or another daemon holds a store for one daemon.
-        """
-
-    async def close(self) -> None:
-        """Release everything."""
-
-    async def acquire(self, subscription: str, *, lease_secs: float, reclaim: bool) -> Lease | None:
-        """Take the lease if it is free, expired, or (with `reclaim`) still held by this instance's name.
-
-        Args:
-            subscription: Name of the subscription.
-            lease_secs: How long the lease lasts without a save.
-            reclaim: Take over a lease that an earlier process of the same instance left behind. Pass it on
-                the first try after the start of the process only, or two daemons that were given one name
-                would take the lease from each other for ever.
-
-        Returns:
-            The lease with a new, higher epoch; None while somebody else holds it.
-        """
-
-    async def positions(self, subscription: str) -> Mapping[str, Position]:
-        """Stored positions by name of route; empty for a subscription never seen."""
-
-    async def save(self, saves: Sequence[Save], *, lease_secs: float) -> Sequence[bool]:
-        """Write positions and renew leases, each conditional on its epoch, in one round trip.
-
-        Returns:
-            For each save whether the lease still held; where it did not, nothing was written.
-        """
-
-    async def release(self, lease: Lease) -> None:
-        """Give the lease back, if it is still held, so that another daemon need not wait for its end."""
+class LetterStore(Protocol):
+    """Dead letters, and what becomes of them."""
 
     async def park(self, letters: Sequence[DeadLetter]) -> None:
         """Store dead letters durably (majority and journal). Parking the same event again changes nothing.
 
         The identity is (subscription, route, event id). There is no limit on the size of an event.
+
+        Raises:
+            Unreachable: The store is away, or it holds as many dead letters as its `LetterLimit` allows.
         """
 
     async def parked_after(self, subscription: str, route: str, token: str) -> Sequence[str]:
         """Ids of the route's dead letters whose event lies beyond `token`."""
-
-    def dead_letters(
-        self, *, subscription: str | None = None, route: str | None = None, limit: int | None = None
-    ) -> AsyncIterator[StoredDeadLetter]:
-        """Dead letters in order of creation, read in pages."""
-
-
-class LetterStore(Protocol):
-    """What becomes of dead letters after they were parked. Every method raises Unreachable, too."""
 
     def find_letters(
         self, query: LetterQuery, *, by_token: bool = False, after: str = "", limit: int | None = None
@@ -285,3 +267,44 @@ class ControlStore(Protocol):
 
     async def forget_position(self, lease: Lease, route: str) -> None:
         """Remove the position of a route that will not come back, such as that of an ended operation."""
+
+
+class Store(LetterStore, ControlStore, Protocol):
+    """Durable state of one or many daemons. Every method raises Unreachable while the store is away."""
+
+    async def open(self) -> None:
+        """Connect and make collections, tables and indexes that are missing.
+
+        Raises:
+            ConfigurationError: The store refuses us, or another daemon holds a store for one daemon.
+        """
+
+    async def close(self) -> None:
+        """Release everything."""
+
+    async def acquire(self, subscription: str, *, lease_secs: float, reclaim: bool) -> Lease | None:
+        """Take the lease if it is free, expired, or (with `reclaim`) still held by this instance's name.
+
+        Args:
+            subscription: Name of the subscription.
+            lease_secs: How long the lease lasts without a save.
+            reclaim: Take over a lease that an earlier process of the same instance left behind. Pass it on
+                the first try after the start of the process only, or two daemons that were given one name
+                would take the lease from each other for ever.
+
+        Returns:
+            The lease with a new, higher epoch; None while somebody else holds it.
+        """
+
+    async def positions(self, subscription: str) -> Mapping[str, Position]:
+        """Stored positions by name of route; empty for a subscription never seen."""
+
+    async def save(self, saves: Sequence[Save], *, lease_secs: float) -> Sequence[bool]:
+        """Write positions and renew leases, each conditional on its epoch, in one round trip.
+
+        Returns:
+            For each save whether the lease still held; where it did not, nothing was written.
+        """
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease back, if it is still held, so that another daemon need not wait for its end."""

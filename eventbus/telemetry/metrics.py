@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from eventbus.model import Batch, Fault
+from eventbus.model import Batch, Failure, Fault
 
 __all__ = [
     "REGISTRY",
     "RouteMetrics",
+    "Tally",
     "build_info",
+    "dead_letters_dropped",
+    "dead_letters_purged",
     "events_read",
     "lease_held",
+    "position_lost",
     "reader_reopened",
+    "readers_open",
+    "route_detached",
     "state_saved",
     "subscription_restarted",
 ]
@@ -44,18 +51,24 @@ _reopened = _counter(
 )
 _events_settled = _counter("events_settled", "Events that found their end, by outcome", [*_ROUTE, "outcome"])
 _attempts_failed = _counter(
-    "attempts_failed", "Messages whose attempt failed, by whose fault it is", [*_ROUTE, "fault"]
+    "attempts_failed", "Messages whose attempt failed, by whose fault and by kind", [*_ROUTE, "fault", "kind"]
 )
+_dead_letters = _counter("dead_letters", "Events that became dead letters, by kind", [*_ROUTE, "kind"])
 _send_seconds = _histogram("send_seconds", "Time of one call to the sink", _ROUTE)
 _window_events = _gauge("window_events", "Events between the watermark and the last admitted one", _ROUTE)
 _window_bytes = _gauge("window_bytes", "Bytes of the events in the window", _ROUTE)
 _watermark = _gauge("watermark_timestamp_seconds", "Cluster time up to which everything is settled", _ROUTE)
 _circuit = _gauge("circuit_state", "0 closed, 1 half open, 2 open", _ROUTE)
 _park_failures = _counter("dead_letter_write_failures", "Tries to store a dead letter that failed", _ROUTE)
+_purged = _counter("dead_letters_purged", "Dead letters removed because they had expired")
+_dropped = _counter("dead_letters_dropped", "Dead letters removed to make room for newer ones")
 _saves = _counter("checkpoints", "Writes of positions and leases, by result", ["result"])
 _save_seconds = _histogram("checkpoint_seconds", "Time of one write of positions and leases")
 _lease = _gauge("lease_held", "Whether this daemon runs the subscription", ["subscription"])
 _restarts = _counter("subscription_restarts", "Subscriptions started again after a fault", ["subscription"])
+_readers = _gauge("readers_open", "Readers of the source that are open or closing", ["subscription"])
+_detached = _counter("route_detached", "Times that a route left its flow", _ROUTE)
+_lost = _counter("position_lost", "Times that the source had lost a route's position", _ROUTE)
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 
 
@@ -76,11 +89,21 @@ def reader_reopened(subscription: str, reaction: str) -> None:
     _reopened.labels(subscription, reaction).inc()
 
 
+def dead_letters_purged(count: int) -> None:
+    """Dead letters were removed because they had expired."""
+    _purged.inc(count)
+
+
 def state_saved(seconds: float, *, ok: bool) -> None:
     """A write of positions and leases ended."""
     _saves.labels("ok" if ok else "failed").inc()
     if ok:
         _save_seconds.observe(seconds)
+
+
+def dead_letters_dropped(count: int) -> None:
+    """The oldest dead letters were removed to make room for newer ones."""
+    _dropped.inc(count)
 
 
 def lease_held(subscription: str, *, held: bool) -> None:
@@ -93,15 +116,40 @@ def subscription_restarted(subscription: str) -> None:
     _restarts.labels(subscription).inc()
 
 
+def readers_open(subscription: str, count: int) -> None:
+    """A reader was opened, or its closing has ended."""
+    _readers.labels(subscription).set(count)
+
+
+def route_detached(subscription: str, route: str) -> None:
+    """A route left its flow, which goes on without it."""
+    _detached.labels(subscription, route).inc()
+
+
+def position_lost(subscription: str, route: str) -> None:
+    """The source no longer has what a route needs next."""
+    _lost.labels(subscription, route).inc()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one route has settled since it was made, by outcome."""
+
+    delivered: int = 0
+    parked: int = 0
+    filtered: int = 0
+
+
 class RouteMetrics:
-    """The metrics of one route, bound to its labels once."""
+    """The metrics of one route, bound to its labels once; and its own tally, which is no metric."""
 
     def __init__(self, subscription: str, route: str) -> None:
+        self.tally = Tally()
         labels = (subscription, route)
         self._delivered = _events_settled.labels(*labels, "delivered")
         self._parked = _events_settled.labels(*labels, "parked")
         self._filtered = _events_settled.labels(*labels, "filtered")
-        self._failed = {fault: _attempts_failed.labels(*labels, fault.value) for fault in Fault}
+        self._labels = labels
         self._send_seconds = _send_seconds.labels(*labels)
         self._park_failures = _park_failures.labels(*labels)
         self._watermark = _watermark.labels(*labels)
@@ -112,22 +160,26 @@ class RouteMetrics:
     def delivered(self, count: int) -> None:
         """The sink has these events."""
         self._delivered.inc(count)
+        self.tally.delivered += count
 
-    def parked(self) -> None:
+    def parked(self, kind: Failure) -> None:
         """An event became a dead letter."""
         self._parked.inc()
+        self.tally.parked += 1
+        _dead_letters.labels(*self._labels, kind.value).inc()
 
     def filtered(self, count: int) -> None:
         """Stages dropped these events."""
         self._filtered.inc(count)
+        self.tally.filtered += count
 
     def sent(self, seconds: float) -> None:
         """A call to the sink ended."""
         self._send_seconds.observe(seconds)
 
-    def failed(self, fault: Fault) -> None:
+    def failed(self, fault: Fault, kind: Failure) -> None:
         """An attempt for one message failed."""
-        self._failed[fault].inc()
+        _attempts_failed.labels(*self._labels, fault.value, kind.value).inc()
 
     def park_failed(self) -> None:
         """The store did not take a dead letter."""

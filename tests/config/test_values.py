@@ -10,6 +10,7 @@ import pytest
 
 from eventbus.config import MongoDBState, SQLiteState
 from eventbus.config.models import CircuitPolicy, RetryPolicy, WindowPolicy
+from eventbus.config.starts import checked_start, start_time
 from tests.config.fakes import REGISTRY, SMALLEST, Changes, Feed, FeedOptions, Topic, load_text, problems_of
 
 FEED: object = Feed
@@ -25,6 +26,7 @@ daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m}
 defaults:
   retry: {attempts: 7}
   window: {size: 1MiB}
+  dead_letters: {retention: 30d}
 sinks:
   feed: {type: feed, path: a, timeout: 2s, buffer: 64KiB, limit: 3, ratio: 1, servers: [a, b], sync: true}
 subscriptions:
@@ -38,6 +40,8 @@ subscriptions:
         retry: {max_delay: 1m}
         window: {events: 10}
         circuit: {failures: 1}
+        dead_letters: {retention: never}
+        on_dead_letter: hold_key
         lanes: 2
 """
 
@@ -93,6 +97,8 @@ def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
     assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
     assert slow.circuit == CircuitPolicy(failures=1)
+    assert (plain.holds_keys, slow.holds_keys) == (False, True)
+    assert (plain.dead_letters.retention, slow.dead_letters.retention) == (30 * 86400, None)
 
 
 def test_state_in_a_file(tmp_path: Path) -> None:
@@ -186,3 +192,27 @@ def test_no_secret_in_the_text_of_a_configuration(tmp_path: Path) -> None:
 def test_the_fakes_are_sound(tmp_path: Path) -> None:
     assert problems_of(SMALLEST, tmp_path) == []
     assert set(REGISTRY.sinks) == {"feed", "hook", "rude"}
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("now", None),
+        ("subscription", None),
+        ("8267A1B2C30000000100", None),
+        ("2026-01-31T12:00:00Z", 1769860800),
+        ("2026-01-31T12:00:00", 1769860800),
+        ("2026-01-31T13:00:00+01:00", 1769860800),
+    ],
+)
+def test_a_start_is_a_word_a_time_or_a_token(written: str, seconds: int | None) -> None:
+    """A time without a zone is UTC."""
+    assert checked_start(written) == written
+    assert start_time(written) == seconds
+
+
+@pytest.mark.parametrize("written", ["", "later", "-2h", "82", "1769860800", "2026-13-01T00:00:00Z"])
+def test_a_start_that_is_none_says_what_is_expected(written: str) -> None:
+    """With what was given."""
+    with pytest.raises(ValueError, match="expected now, subscription, a time"):
+        checked_start(written)

@@ -21,11 +21,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`server`": models.ServerSection,
     "`log`": models.LogSection,
     "`daemon`": models.DaemonSection,
+    "`dead_letters`": models.DeadLettersSection,
     "`defaults`": models.DefaultsSection,
     "`retry`": models.RetryPolicy,
     "`window`": models.WindowPolicy,
     "`circuit`": models.CircuitPolicy,
+    "`dead_letters` of a route": models.DeadLetterPolicy,
     "`subscriptions.<name>`": models.SubscriptionSection,
+    "`catch_up`": models.CatchUpPolicy,
     "`routes`": models.RouteSection,
 }
 

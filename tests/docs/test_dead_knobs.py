@@ -43,9 +43,12 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.ServerSection: ("daemon.py", {"server"}),
     models.LogSection: ("daemon.py", {"log"}),
     models.DaemonSection: ("daemon.py", {"daemon"}),
+    models.DeadLettersSection: ("daemon.py", {"dead_letters"}),
     models.RetryPolicy: ("daemon.py", {"retry"}),
     models.WindowPolicy: ("daemon.py", {"window"}),
     models.CircuitPolicy: ("daemon.py", {"circuit"}),
+    models.CatchUpPolicy: ("daemon.py", {"catch_up"}),
+    models.DeadLetterPolicy: ("daemon.py", {"dead_letters"}),
 }
 """Who reads a section, and what they call it: a common name elsewhere proves nothing. What ends in `config`
 lives on in `config.resolved`; the rest is handed on as it is."""
@@ -125,7 +128,8 @@ def test_every_metric_is_moved_by_a_function() -> None:
 
 def test_every_bound_metric_of_a_route_is_moved_by_a_method() -> None:
     """What the constructor binds to the route's labels, another method moves."""
-    (bound,) = [node for node in parsed(METRICS).body if isinstance(node, ast.ClassDef)]
+    classes = [node for node in parsed(METRICS).body if isinstance(node, ast.ClassDef)]
+    (bound,) = [node for node in classes if node.name == "RouteMetrics"]
     own = [node for node in ast.walk(bound) if isinstance(node, ast.Attribute) and _is_self(node.value)]
     stored = {node.attr for node in own if isinstance(node.ctx, ast.Store)}
     assert stored

@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 from bson import json_util
@@ -21,12 +22,13 @@ _PIPELINE: list[dict[str, Any]] = [{"$changeStreamSplitLargeEvent": {}}]
 
 @dataclass(frozen=True)
 class Expected:
-    """One change as the server tells it."""
+    """One change as the server tells it; committed when the server's clock, in seconds since 1970, says."""
 
     id: str
     token: str
     key: str
     operation: str
+    committed_at: float
 
 
 @dataclass
@@ -75,7 +77,8 @@ def history(collection: Collection[dict[str, Any]], after: Mapping[str, Any], co
         for change in stream:
             token = change["_id"]["_data"]
             key = json_util.dumps(change.get("documentKey"), sort_keys=True)
-            changes.append(Expected(event_id(token), token, key, change["operationType"]))
+            committed_at = change["wallTime"].replace(tzinfo=UTC).timestamp()
+            changes.append(Expected(event_id(token), token, key, change["operationType"], committed_at))
             if len(changes) == count:
                 return changes
     return changes

@@ -34,20 +34,26 @@ class Mutant:
 
 BACKOFF = "core/backoff.py"
 CIRCUIT = "core/circuit.py"
+HOLDS = "core/holds.py"
 LANES = "core/lanes.py"
 SIGNAL = "core/signal.py"
 WINDOW = "core/window.py"
 MODEL = "model.py"
+ATTEMPTS = "runtime/attempts.py"
 DELIVERY = "runtime/delivery.py"
 FLOW = "runtime/flow.py"
 ROUTE = "runtime/route.py"
 SAVER = "runtime/saver.py"
+SETTLING = "runtime/settling.py"
 SHARED_SINK = "runtime/shared_sink.py"
 SUBSCRIPTION = "runtime/subscription.py"
+TRIALS = "runtime/trials.py"
 
 SCHEDULES = "tests/runtime/test_random_schedules.py"
 ADMISSION = "tests/runtime/test_admission.py"
+HELD_KEYS = "tests/runtime/test_held_keys.py"
 KEYS = "tests/runtime/test_failing_keys.py"
+LETTER_SCENES = "tests/runtime/test_letters.py"
 OUTAGES = "tests/runtime/test_outages.py"
 PROBES = "tests/runtime/test_circuit_probes.py"
 STATE = "tests/runtime/test_state_outages.py"
@@ -298,24 +304,24 @@ MUTANTS = (
     Mutant(
         "a lane does not look whether a key was set aside",
         ORDER,
-        DELIVERY,
-        "        if not self._set_aside:\n            return batch\n",
-        "        return batch\n",
+        TRIALS,
+        "        if not self._queues:\n            return entries\n",
+        "        return entries\n",
         KEYS + "::test_what_comes_later_for_a_failing_key_waits_behind_it",
     ),
     Mutant(
         "what comes later for a key that was set aside goes first",
         ORDER,
-        DELIVERY,
-        "                going.append(entry)\n            else:\n                queue.append(entry)",
-        "                going.append(entry)\n            else:\n                queue.appendleft(entry)",
+        TRIALS,
+        "        queue.append((entry, None))",
+        "        queue.appendleft((entry, None))",
         SCHEDULES,
     ),
     Mutant(
         "a key that fails twice in a batch is set aside twice",
         ORDER,
         DELIVERY,
-        "                case Retry() if queue is not None:\n                    queue.append(entry)\n",
+        "                case Retry() if self._trials.queued(entry):\n                    pass\n",
         "",
         KEYS + "::test_a_key_that_fails_in_the_middle_of_a_batch_keeps_its_order",
     ),
@@ -338,15 +344,15 @@ MUTANTS = (
     Mutant(
         "what queued up behind a failing key is forgotten",
         LIVENESS,
-        DELIVERY,
-        "        while queue:\n            entry = queue.popleft()\n            message",
-        "        while False:\n            entry = queue.popleft()\n            message",
+        TRIALS,
+        "        while queue:\n            entry, end = queue.popleft()\n",
+        "        for entry, end in [queue[0]]:\n",
         KEYS + "::test_a_poison_key_ends_as_dead_letters_in_order_while_others_flow",
     ),
     Mutant(
         "every failure spends the budget",
         BUDGET,
-        DELIVERY,
+        TRIALS,
         "if failure.fault is Fault.FAILED and self._is_spent(trial, failure):",
         "if self._is_spent(trial, failure):",
         KEYS + "::test_a_failing_event_pays_nothing_for_an_outage_that_follows",
@@ -354,32 +360,31 @@ MUTANTS = (
     Mutant(
         "a failure spends the budget though nobody else gets through",
         BUDGET,
-        DELIVERY,
-        "        if self._progress > trial.progress:\n            trial.attempts += 1",
-        "        if self._progress >= trial.progress:\n            trial.attempts += 1",
+        TRIALS,
+        "if self._attempts.answers > trial.answers:",
+        "if self._attempts.answers >= trial.answers:",
         OUTAGES + "::test_an_outage_of_ten_minutes_makes_no_dead_letter",
     ),
     Mutant(
         "a rejected event is tried until it fits",
         LIVENESS,
         DELIVERY,
-        "await self._park(\n                        entry, outcome, attempts=1, body=message.body, "
-        "errors=(_failed_attempt(outcome),)\n                    )",
+        "self._trials.park(entry, outcome, message)",
         "again.append((entry, message))",
         KEYS + "::test_what_the_sink_will_never_take_is_parked_at_once",
     ),
     Mutant(
         "a dead letter counts before it is durable",
         SETTLED,
-        DELIVERY,
-        "                break\n            except Unreachable as error:\n",
-        "                break\n            except Unreachable as error:\n                break\n",
+        SETTLING,
+        "            except Unreachable as error:\n",
+        "            except Unreachable as error:\n                return\n",
         STATE + "::test_a_dead_letter_waits_for_the_store_and_its_key_with_it",
     ),
     Mutant(
         "a key that was asked to wait is tried when its own wait is over",
         "the sink's wait is honoured",
-        DELIVERY,
+        TRIALS,
         "await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))",
         "await anyio.sleep(backoff.next())",
         KEYS + "::test_a_failure_with_a_request_to_wait_is_not_tried_sooner",
@@ -395,7 +400,7 @@ MUTANTS = (
     Mutant(
         "all who wait for a probe go at once",
         "one probe at a time",
-        DELIVERY,
+        ATTEMPTS,
         "            if not self._circuit.is_closed():\n"
         "                return await self._send(messages, since)\n",
         "",
@@ -404,7 +409,7 @@ MUTANTS = (
     Mutant(
         "a probe goes on until it succeeds",
         "one bad event cannot keep a circuit open",
-        DELIVERY,
+        ATTEMPTS,
         "            if not self._circuit.is_closed():\n"
         "                return await self._send(messages, since)\n",
         "            while not self._circuit.is_closed():\n"
@@ -417,7 +422,7 @@ MUTANTS = (
     Mutant(
         "who waits for a probe sleeps out the wait",
         "a sink that is back is used",
-        DELIVERY,
+        ATTEMPTS,
         "                    await self._changed.wait()  # another attempt, sent earlier, "
         "may close it meanwhile",
         "                    await anyio.sleep_forever()",
@@ -426,11 +431,9 @@ MUTANTS = (
     Mutant(
         "nobody is told that a circuit opened",
         DRAIN,
-        DELIVERY,
-        '            self._log.warning("circuit_opened", reason=worst.reason, '
-        "fault=worst.fault.value)\n"
-        "            self._changed.notify()\n",
-        '            self._log.warning("circuit_opened", reason=worst.reason, fault=worst.fault.value)\n',
+        ATTEMPTS,
+        "fault=worst.fault.value, kind=worst.kind.value\n            )\n            self._changed.notify()\n",
+        "fault=worst.fault.value, kind=worst.kind.value\n            )\n",
         DRAINS + "::test_a_drain_ends_when_a_sink_goes_down_meanwhile",
     ),
     Mutant(
@@ -662,5 +665,101 @@ MUTANTS = (
         "self._make_routes(lease))):",
         "            if await self._patiently(lambda: self._make_routes(lease)):",
         DRAINS + "::test_a_stop_while_the_start_waits_for_the_store_ends_it",
+    ),
+    Mutant(
+        "a bug of a sink is its server's failure",
+        "operators see what kind of failure it was",
+        SHARED_SINK,
+        "return Retry(Fault.FAILED, reason, kind=Failure.BUG)",
+        "return Retry(Fault.FAILED, reason)",
+        KEYS + "::test_what_kind_of_failure_it_was_is_kept_and_counted",
+    ),
+    Mutant(
+        "an awaited delivery is settled like any other",
+        SETTLED,
+        SETTLING,
+        "            if awaits(entry.event):\n",
+        "            if False:\n",
+        LETTER_SCENES,
+    ),
+    Mutant(
+        "every delivery is told to the store",
+        "a delivery that nobody waits for costs no call",
+        SETTLING,
+        "            if awaits(entry.event):\n",
+        "            if True:\n",
+        LETTER_SCENES + "::test_the_store_hears_of_nothing_else",
+    ),
+    Mutant(
+        "what cannot be delivered is written all at once",
+        "a store that is away is not stormed",
+        SETTLING,
+        "_MOST_PARKS_AT_ONCE = 16",
+        "_MOST_PARKS_AT_ONCE = 100_000",
+        LETTER_SCENES,
+    ),
+    Mutant(
+        "an event without a form is parked before an earlier one of its key is delivered",
+        ORDER,
+        DELIVERY,
+        "elif _has_key(encoded, entry):",
+        "elif False:",
+        SCHEDULES,
+    ),
+    Mutant(
+        "a key of which one event is rejected is also tried by its lane",
+        ORDER,
+        DELIVERY,
+        "case Retry() if entry.event.key in rejected_keys:",
+        "case Retry() if False and rejected_keys:",
+        "tests/runtime/test_mixed_answers.py",
+    ),
+    Mutant(
+        "an event parks at once though its key is set aside",
+        ORDER,
+        TRIALS,
+        "        if key in self._queues:\n            self._queues[key].append((entry, end))\n",
+        "        if False:\n",
+        SCHEDULES,
+    ),
+    Mutant(
+        "a key of which a dead letter is being written may be released",
+        "nothing of a held key goes on",
+        HOLDS,
+        "key in self._behind and key not in self._under_way and self._ended.get(key, 0) <= asked",
+        "key in self._behind and self._ended.get(key, 0) <= asked",
+        HELD_KEYS + "::test_a_release_that_races_with_a_park_lets_nothing_overtake",
+    ),
+    Mutant(
+        "a park counts when it begins",
+        "nothing of a held key goes on",
+        HOLDS,
+        "        self.parks += 1\n        self._ended[key] = self.parks\n",
+        "        self._ended[key] = self.parks\n",
+        "tests/core/test_holds.py",
+    ),
+    Mutant(
+        "a call may mix events of a key though the first may hold the others",
+        "nothing of a held key goes on",
+        DELIVERY,
+        "sink.traits.keeps_order and not policy.holds_keys",
+        "sink.traits.keeps_order",
+        HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
+    ),
+    Mutant(
+        "what queued up behind an event that died is tried",
+        "nothing of a held key goes on",
+        TRIALS,
+        "elif behind := self._settling.held_behind(key):",
+        "elif behind := None:",
+        HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
+    ),
+    Mutant(
+        "only what queued up is held",
+        "nothing of a held key goes on",
+        TRIALS,
+        "        if entry.event.key not in held:\n",
+        "        if True:\n",
+        HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
     ),
 )

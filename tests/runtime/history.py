@@ -10,12 +10,26 @@ from random import Random
 from typing import Any, ClassVar
 
 import anyio
+from anyio import NoEventLoopError
 from pydantic import BaseModel
 
-from eventbus.errors import Unreachable
+from eventbus.errors import ConfigurationError, PositionLost, Unreachable
 from eventbus.model import Batch, ClusterTime, Event, Filtered, Parked, Position, PositionKind, Slot
 
-__all__ = ["Fate", "FateStage", "History", "Pace", "SimulatedReader", "SimulatedSource", "fate_of"]
+__all__ = [
+    "FIRST_SECOND",
+    "Fate",
+    "FateStage",
+    "History",
+    "Pace",
+    "SimulatedReader",
+    "SimulatedSource",
+    "fate_of",
+]
+
+
+FIRST_SECOND = 1_700_000_000
+"""Cluster time, in seconds, at which virtual time is 0."""
 
 
 class Fate(StrEnum):
@@ -40,6 +54,8 @@ class History:
         self.tokens: list[str] = []
         self.by_key: dict[bytes, list[Event]] = {}
         self.barriers: list[Event] = []
+        self.happened: dict[str, float] = {}
+        """When each change happened, in virtual time, by its token."""
         self._ticks = 0
         self._grown = anyio.Event()
 
@@ -59,6 +75,7 @@ class History:
         )
         self.events.append(event)
         self.tokens.append(event.token)
+        self.happened[event.token] = _now()
         self.by_key.setdefault(event.key, []).append(event)
         if event.is_barrier:
             self.barriers.append(event)
@@ -80,7 +97,8 @@ class History:
 
     def _tick(self, kind: PositionKind) -> Position:
         self._ticks += 1
-        return Position(f"82{self._ticks:08X}", kind, ClusterTime(1_700_000_000, self._ticks))
+        time = ClusterTime(FIRST_SECOND + int(_now()), self._ticks)
+        return Position(f"82{time.seconds:08X}{time.increment:08X}", kind, time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +109,38 @@ class Pace:
         batch: The most changes that one poll returns.
         poll_secs: The longest that a poll takes when there is something.
         idle_secs: How long a poll waits for something.
+        close_secs: The longest that closing takes.
+        catch_up_secs: How long a poll takes that returns anything but the newest changes.
     """
 
     batch: int = 16
     poll_secs: float = 0.01
     idle_secs: float = 0.5
+    close_secs: float = 0.01
+    catch_up_secs: float = 0.0
 
 
 class SimulatedReader:
     """One cursor of the simulated source; its polls take time, and idle ones tell that the position moved."""
 
-    def __init__(self, history: History, start: Position, pace: Pace, rng: Random, polled: Polled) -> None:
+    def __init__(
+        self,
+        source: SimulatedSource,
+        history: History,
+        start: Position,
+        pace: Pace,
+        rng: Random,
+        polled: Polled,
+    ) -> None:
         self.start = start
+        self._source = source
         self._history = history
         self._token = start.token
         self._pace = pace
         self._rng = rng
         self._polled = polled
         self._closed = anyio.Event()
+        self.is_closed = False
 
     @property
     def trouble(self) -> str | None:
@@ -119,19 +151,27 @@ class SimulatedReader:
         """See `eventbus.sdk.Reader`."""
         self._polled(self)
         await self._unless_closed(self._pace.poll_secs * self._rng.random())
+        if self._token < self._source.oldest:
+            raise PositionLost("the history does not reach back so far")
         first = self._history.after(self._token)
         if first == len(self._history.events):
             await self._unless_closed(self._pace.idle_secs, self._history)
         if self._closed.is_set():
             return None
         slots = self._history.events[first : first + self._pace.batch]
+        if self is not self._source.readers[0]:
+            await self._unless_closed(self._pace.catch_up_secs)
         batch = Batch(slots, self._end(slots, at_head=first + len(slots) == len(self._history.events)))
         self._token = batch.end.token
         return batch
 
     async def close(self) -> None:
         """See `eventbus.sdk.Reader`."""
-        self._closed.set()
+        if not self._closed.is_set():
+            self._closed.set()
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(self._pace.close_secs * self._rng.random())
+            self.is_closed = True
 
     def _end(self, slots: Sequence[Slot], *, at_head: bool) -> Position:
         if at_head and (not slots or self._rng.random() < 0.5):
@@ -170,6 +210,10 @@ class SimulatedSource:
 
     def __init__(self, history: History, pace: Pace, rng: Random, polled: Polled) -> None:
         self.away = False
+        self.oldest = ""
+        """Token up to which the history is forgotten: a reader that needs what lies before is lost."""
+        self.most_readers = 0
+        """The most that were ever open at once."""
         self.readers: list[SimulatedReader] = []
         self._history = history
         self._pace = pace
@@ -186,11 +230,27 @@ class SimulatedSource:
             raise Unreachable("the source is away")
         return self._history.idle()
 
+    def at(self, time: ClusterTime) -> Position:
+        """See `eventbus.sdk.Source`."""
+        return Position(f"82{time.seconds:08X}{time.increment:08X}", PositionKind.IDLE, time)
+
+    def position(self, token: str) -> Position:
+        """See `eventbus.sdk.Source`."""
+        if not token.startswith("82"):
+            raise ConfigurationError(f"{token!r} is not a token")
+        time = ClusterTime(int(token[2:10], 16), int(token[10:18], 16))
+        return Position(token, PositionKind.EVENT, time)
+
     def reader(self, start: Position) -> SimulatedReader:
         """See `eventbus.sdk.Source`."""
-        reader = SimulatedReader(self._history, start, self._pace, self._rng, self._polled)
+        reader = SimulatedReader(self, self._history, start, self._pace, self._rng, self._polled)
         self.readers.append(reader)
+        self.most_readers = max(self.most_readers, len(self.open_readers()))
         return reader
+
+    def open_readers(self) -> list[SimulatedReader]:
+        """Those that are not closed yet."""
+        return [reader for reader in self.readers if not reader.is_closed]
 
 
 class FateStage:
@@ -214,3 +274,11 @@ class FateStage:
                 return Parked(slot.event, "destined to be parked")
             case _:
                 return slot
+
+
+def _now() -> float:
+    """Virtual time; its beginning where a history is written before anything runs."""
+    try:
+        return anyio.current_time()
+    except NoEventLoopError:
+        return 0.0

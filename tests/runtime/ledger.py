@@ -6,10 +6,11 @@ knows the public watermark and admitted position, and at a crash which open even
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from eventbus.model import DeadLetter, Delivered, Event, Fault, Outcome, Position, Rejected, Retry
+from eventbus.model import DeadLetter, Delivered, Event, Failure, Fault, Outcome, Position, Rejected, Retry
+from eventbus.runtime.completeness import WATERMARK
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.route import Route
 from tests.runtime.history import Fate, History, fate_of
@@ -48,6 +49,7 @@ class Stay:
     rejected: set[str] = field(default_factory=set)
     not_before: dict[str, float] = field(default_factory=dict)
     failures: dict[str, list[int]] = field(default_factory=dict)
+    held: dict[bytes, str] = field(default_factory=dict)
     under_way: set[bytes] = field(default_factory=set)
     latest: dict[bytes, str] = field(default_factory=dict)
     latest_of_all: str = ""
@@ -65,20 +67,37 @@ class RouteLedger:
         policy: What its bounds are.
         history: What happened.
         violated: Told of every broken rule.
+        until: The last token that it owes; None for a live route, which owes all that ever happens.
+        owes: Whether it owes an event at all; a replay of dead letters owes no others.
+        has_letters: Whether a key has dead letters that are neither replayed nor discarded.
     """
 
     def __init__(
-        self, name: str, policy: RoutePolicy, history: History, violated: Callable[[str], None]
+        self,
+        name: str,
+        policy: RoutePolicy,
+        history: History,
+        violated: Callable[[str], None],
+        *,
+        until: str | None = None,
+        owes: Callable[[Event], bool] | None = None,
+        has_letters: Callable[[bytes], bool] = lambda _: True,
     ) -> None:
+        self.until = until
+        self._owes = owes or (lambda _: True)
+        self._counts_room = owes is None  # what an earlier life has ended is not offered again
+        self._has_letters = has_letters
         self.name = name
         self.policy = policy
         self.arrivals: list[Arrival] = []
+        self.statements: list[Event] = []
         self.letters: dict[str, DeadLetter] = {}
         self.stored: Position | None = None
         self.owed_after: str | None = None
         self._history = history
         self._violated = violated
         self._passed: dict[str, str] = {}
+        self._fronts: dict[object, int] = {}
         self._covered = 0
 
     # What is owed
@@ -87,15 +106,32 @@ class RouteLedger:
         """Every event that this route must bring to an end: all since its first stored position."""
         if self.owed_after is None:
             return []
-        return self._history.events[self._history.after(self.owed_after) :]
+        last = None if self.until is None else self._history.after(self.until)
+        return self._history.events[self._history.after(self.owed_after) : last]
 
     def missing(self) -> list[Event]:
         """What has found no end yet."""
         return [event for event in self.owed() if not self.has_passed(event)]
 
+    def is_missing_something(self) -> bool:
+        """Whether anything has found no end yet."""
+        return self.first_open(self._history.events, "all") is not None
+
+    def first_open(self, events: Sequence[Event], name: object) -> Event | None:
+        """The first of these events that has found no end; what has passed once is not looked at again."""
+        if self.owed_after is None:
+            return None
+        front = self._fronts.get(name, 0)
+        while front < len(events) and self.has_passed(events[front]):
+            front += 1
+        self._fronts[name] = front
+        return events[front] if front < len(events) else None
+
     def has_passed(self, event: Event) -> bool:
         """Whether an event is delivered, durably parked or filtered on this route, or is not owed at all."""
         is_owed = self.owed_after is not None and event.token > self.owed_after
+        if (self.until is not None and event.token > self.until) or not self._owes(event):
+            is_owed = False
         return not is_owed or event.token in self._passed or fate_of(event) is Fate.FILTER
 
     def times(self, event: Event) -> list[float]:
@@ -110,12 +146,17 @@ class RouteLedger:
             self._violated(f"{self.name}: {event} is sent again after it was delivered")
         if event.id in self.letters:
             self._violated(f"{self.name}: {event} is sent again after it was parked")
+        if event.key in stay.held and self._has_letters(event.key):
+            self._violated(f"{self.name}: {event} is sent though its key is held")
         if now < stay.not_before.get(event.token, now) - _ROUNDING_SECS:
             self._violated(f"{self.name}: {event} is sent again sooner than the sink asked for")
 
     def arrived(self, stay: Stay, arrival: Arrival, route: Route) -> None:
         """The target has an event."""
         event = arrival.event
+        if event.operation == WATERMARK:
+            self._check_statement(event)
+            return
         self._check_due(stay, event)
         if event.token not in self._passed:
             self._check_order(event)
@@ -125,6 +166,14 @@ class RouteLedger:
         self.arrivals.append(arrival)
         self._passed.setdefault(event.token, "delivered")
         stay.arrived.add(event.token)
+
+    def _check_statement(self, statement: Event) -> None:
+        """Everything up to what is told must have found its end."""
+        self.statements.append(statement)
+        token = statement.token.partition(":")[0]
+        for event in self._history.events[: self._history.after(token)]:
+            if not self.has_passed(event):
+                self._violated(f"{self.name}: completeness up to {token} is told, {event} is not settled")
 
     def answered(self, stay: Stay, event: Event, outcome: Outcome, now: float) -> None:
         """The engine learned what became of an attempt."""
@@ -151,6 +200,10 @@ class RouteLedger:
             self._violated(f"{self.name}: {event} is parked though it was delivered")
         if problem := self._unfounded(stay, letter):
             self._violated(f"{self.name}: {event} is parked: {problem}")
+        if self.policy.holds_keys:
+            if event.token < stay.held.get(event.key, ""):
+                self._violated(f"{self.name}: {event} is parked after a later one of its key, which is held")
+            stay.held[event.key] = event.token
         self.letters.setdefault(event.id, letter)
         self._passed.setdefault(event.token, "parked")
 
@@ -219,6 +272,8 @@ class RouteLedger:
             self._violated(f"{self.name}: drained, and {again} will be delivered again")
 
     def _takes_room(self, stay: Stay, event: Event) -> bool:
+        if not self._counts_room:
+            return False
         return fate_of(event) is not Fate.FILTER and event.id not in stay.set_aside
 
     def _check_due(self, stay: Stay, event: Event) -> None:
@@ -226,16 +281,21 @@ class RouteLedger:
             self._violated(f"{self.name}: {event} was to {fate_of(event)} and is delivered")
         if self.owed_after is None or event.token <= self.owed_after:
             self._violated(f"{self.name}: {event} is delivered, it lies before the start")
+        if self.until is not None and event.token > self.until:
+            self._violated(f"{self.name}: {event} is delivered, it lies beyond the end")
         if event.id in self.letters:
             self._violated(f"{self.name}: {event} is delivered though it was parked")
 
     def _check_order(self, event: Event) -> None:
         """Invariant (ii): the first time that an event arrives, what must come before it has passed."""
-        earlier = self._history.by_key[event.key]
-        if event.is_barrier:
-            earlier = self._history.events
-        for other in [*earlier, *self._history.barriers]:
-            if other.token < event.token and not self.has_passed(other):
+        history = self._history
+        before = (
+            self.first_open(history.events, "all")
+            if event.is_barrier
+            else self.first_open(history.by_key[event.key], event.key)
+        )
+        for other in (before, self.first_open(history.barriers, "barriers")):
+            if other is not None and other.token < event.token:
                 self._violated(f"{self.name}: {event} overtakes {other}")
 
     def _check_order_of_stay(self, stay: Stay, event: Event) -> None:
@@ -253,6 +313,8 @@ class RouteLedger:
         event = letter.event
         if fate_of(event) in {Fate.PARK, Fate.UNENCODABLE} or event.token in stay.rejected:
             return None
+        if letter.kind is Failure.HELD:
+            return self._wrongly_held(letter)
         failures = stay.failures.get(event.token, [])
         if letter.attempts < self.policy.retry.attempts:
             return f"after {letter.attempts} attempts only"
@@ -260,4 +322,12 @@ class RouteLedger:
             return f"for {letter.attempts} attempts, {len(failures)} failed through its fault"
         if len(set(failures)) < letter.attempts - 1:
             return f"others got through between {len(set(failures))} of its {len(failures)} failures only"
+        return None
+
+    def _wrongly_held(self, letter: DeadLetter) -> str | None:
+        behind = self.letters.get(letter.held_behind or "")
+        if not self.policy.holds_keys or letter.attempts or letter.body is not None:
+            return "as held, which it cannot be"
+        if behind is None or behind.event.key != letter.event.key or behind.event.token >= letter.event.token:
+            return f"behind {letter.held_behind}, which is no earlier dead letter of its key"
         return None

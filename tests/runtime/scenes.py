@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import anyio
 
@@ -10,10 +10,23 @@ from eventbus.core.circuit import CircuitPolicy
 from eventbus.model import Event
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
 from eventbus.sdk import SinkTraits
+from tests.runtime.history import History
 from tests.runtime.target import Target, Trouble
 from tests.runtime.world import Life, RoutePlan, World
 
-__all__ = ["changes", "changes_until_over", "delivered", "open_events", "route", "running", "started"]
+__all__ = [
+    "changes",
+    "changes_of",
+    "changes_until_over",
+    "delivered",
+    "lateness",
+    "load",
+    "open_events",
+    "readers",
+    "route",
+    "running",
+    "started",
+]
 
 
 def route(
@@ -54,6 +67,11 @@ def changes(world: World, keys: str, count: int = 1) -> list[Event]:
     return [world.change(None if key == "-" else key) for _ in range(count) for key in keys]
 
 
+def changes_of(history: History, keys: Iterable[str]) -> list[Event]:
+    """One change for each key of a history without a world."""
+    return [history.change(key) for key in keys]
+
+
 async def changes_until_over(world: World, life: Life, secs: float) -> None:
     """Changes go on until a life is over, which it must be in time."""
     until = anyio.current_time() + secs
@@ -66,6 +84,33 @@ async def changes_until_over(world: World, life: Life, secs: float) -> None:
 def delivered(world: World, name: str) -> Sequence[Event]:
     """What arrived on a route, in order, every time it did."""
     return [arrival.event for arrival in world.ledgers[name].arrivals]
+
+
+def lateness(world: World, name: str, *, since: float = 0.0) -> float:
+    """How late the latest event of a route came that happened since a moment, in seconds."""
+    happened = world.history.happened
+    return max(
+        (
+            arrival.secs - happened[arrival.event.token]
+            for arrival in world.ledgers[name].arrivals
+            if happened[arrival.event.token] >= since
+        ),
+        default=0.0,
+    )
+
+
+async def load(world: World, *, until: float, per_sec: float, keys: str = "abcdefgh") -> None:
+    """Changes at a steady pace until a moment."""
+    number = 0
+    while anyio.current_time() < until:
+        world.change(keys[number % len(keys)])
+        number += 1
+        await anyio.sleep(1 / per_sec)
+
+
+def readers(world: World) -> int:
+    """How many readers are open or closing."""
+    return len(world.source.open_readers())
 
 
 def open_events(life: Life, name: str) -> int:

@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.errors import LeaseLost
+from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
 from eventbus.sdk import SinkTraits
+from eventbus.state.operations import OperationStatus
 from tests.runtime.history import Fate, FateStage, Pace
 from tests.runtime.target import Target, Trouble
 from tests.runtime.vault import StoreTrouble
 from tests.runtime.world import NAME, Life, RoutePlan, World, WorldPlan
 
-__all__ = ["Change", "Ending", "RouteSchedule", "Schedule", "play", "schedules"]
+__all__ = ["Change", "Ending", "RouteSchedule", "Schedule", "Verb", "play", "schedules"]
 
 T = TypeVar("T")
 
@@ -73,6 +75,24 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Verb:
+    """What an operator does.
+
+    Args:
+        at_secs: When.
+        kind: ``pause``, ``resume``, ``replay``, ``cancel`` (the last replay), or ``forget`` and ``recall``:
+            the source loses the older part of its history, and has it again.
+        route: Number of the route that it concerns.
+        part: Where in the history, from 0 to 1: the beginning of a replay, or the end of what is forgotten.
+    """
+
+    at_secs: float
+    kind: str
+    route: int
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """Everything that is decided before a world begins."""
 
@@ -81,6 +101,8 @@ class Schedule:
     routes: tuple[RouteSchedule, ...]
     endings: tuple[Ending, ...]
     store_troubles: tuple[StoreTrouble, ...]
+    verbs: tuple[Verb, ...]
+    catch_up: CatchUpPolicy
     batch: int
     stage_secs: float
     every_secs: float
@@ -104,15 +126,47 @@ def play(schedule: Schedule) -> World:
             world.change(change.key, size=change.size, fate=change.fate)
         happened = True
 
+    async def act() -> None:
+        for verb in sorted(schedule.verbs, key=lambda verb: verb.at_secs):
+            await anyio.sleep_until(verb.at_secs)
+            _act(world, verb)
+        await anyio.sleep_until(HEALED_SECS)
+        world.source.oldest = ""
+        for name in list(world.vault.paused.get(NAME, ())):
+            world.resume(name)
+
     async def scene() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(happen)
+            tasks.start_soon(act)
             for ending in schedule.endings:
                 await _live(world, ending)
             await _live_to_the_end(world, lambda: happened and anyio.current_time() >= HEALED_SECS)
 
     world.play(scene, within_secs=HEALED_SECS + 600.0)
     return world
+
+
+def _act(world: World, verb: Verb) -> None:
+    """An operator acts. What would make no sense is left out."""
+    name = f"route-{verb.route % len(world.routes)}"
+    events = world.history.events
+    place = events[int(verb.part * (len(events) - 1))].position if events else None
+    match verb.kind:
+        case "pause":
+            world.pause(name)
+        case "resume" if name in world.vault.paused.get(NAME, ()):
+            world.resume(name)
+        case "replay" if place is not None:
+            world.replay(name, place, events[-1].position)
+        case "cancel" if world.vault.operations:
+            last = list(world.vault.operations.values())[-1]
+            if not last.status.is_over:
+                world.cancel(last.stored_route)
+        case "forget" if place is not None:
+            world.source.oldest = place.token
+        case "recall":
+            world.source.oldest = ""
 
 
 async def _live(world: World, ending: Ending) -> None:
@@ -137,9 +191,13 @@ async def _live_to_the_end(world: World, healed: Callable[[], bool]) -> None:
             break
         assert isinstance(life.fault, LeaseLost)
     await _stop(world, life)
-    for name, route in life.subscription.routes.items():
-        assert world.stored(name).token == route.admitted.token
+    for name in world.routes:
+        assert world.stored(name).token == life.subscription.routes[name].admitted.token
         assert world.ledgers[name].missing() == []
+    for operation in world.vault.operations.values():
+        assert operation.status.is_over
+        if operation.status is OperationStatus.DONE:
+            assert world.ledgers[operation.stored_route].missing() == []
 
 
 async def _stop(world: World, life: Life) -> None:
@@ -153,7 +211,8 @@ def _is_over(world: World, life: Life, healed: Callable[[], bool]) -> bool:
     return life.over.is_set() or (
         healed()
         and bool(routes)
-        and not any(ledger.missing() for ledger in world.ledgers.values())
+        and not any(world.ledgers[name].is_missing_something() for name in world.routes)
+        and all(operation.status.is_over for operation in world.vault.operations.values())
         and not any(route.open_events for route in routes.values())
     )
 
@@ -171,10 +230,11 @@ def _route_plans(schedule: Schedule) -> list[RoutePlan]:
 def _world_plan(schedule: Schedule) -> WorldPlan:
     return WorldPlan(
         seed=schedule.seed,
-        pace=Pace(batch=schedule.batch, poll_secs=0.02, idle_secs=0.5),
+        pace=Pace(batch=schedule.batch, poll_secs=0.02, idle_secs=0.5, close_secs=0.3),
         stages=[FateStage(schedule.stage_secs)],
         every_secs=schedule.every_secs,
         drain_timeout_secs=10.0,
+        catch_up=schedule.catch_up,
     )
 
 
@@ -260,6 +320,7 @@ _policies = st.builds(
     window_events=st.sampled_from([1, 3, 8, 16, 40, 64, 64, 256]),
     window_size=st.sampled_from([30, 100, 1 << 20, 1 << 20]),
     lanes=st.sampled_from([None, 1, 3]),
+    holds_keys=st.sampled_from([False, False, True]),
 )
 
 _routes = st.builds(
@@ -277,6 +338,25 @@ _endings = st.builds(
     reclaim=st.booleans(),
 )
 
+_verbs = st.builds(
+    Verb,
+    at_secs=st.one_of(_secs(4), _secs(20)),
+    kind=st.sampled_from(
+        ["pause", "pause", "resume", "resume", "replay", "replay", "cancel", "forget", "recall", "recall"]
+    ),
+    route=st.integers(0, 2),
+    part=st.sampled_from([0.0, 0.0, 0.5, 0.9]),
+)
+
+_catch_up = st.builds(
+    CatchUpPolicy,
+    isolate_after_secs=st.sampled_from([0.05, 0.3, 0.3]),
+    isolate_late_secs=st.sampled_from([0.5, 5.0]),
+    max_readers=st.sampled_from([1, 2, 4]),
+    quantum_secs=st.sampled_from([0.5, 5.0]),
+    near_secs=st.sampled_from([0.0, 2.0]),
+)
+
 schedules = st.builds(
     Schedule,
     seed=st.integers(0, 2**32 - 1),
@@ -284,6 +364,8 @@ schedules = st.builds(
     routes=_many(_routes, 1, 3),
     endings=_many(_endings, 0, 4),
     store_troubles=_many(_store_troubles(), 0, 2),
+    verbs=_many(_verbs, 0, 5),
+    catch_up=_catch_up,
     batch=st.sampled_from([1, 4, 16, 64]),
     stage_secs=st.sampled_from([0.0, 0.0, 0.05]),
     every_secs=st.sampled_from([0.2, 1.0]),

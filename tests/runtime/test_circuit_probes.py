@@ -9,8 +9,8 @@ import anyio
 from pydantic import BaseModel
 
 from eventbus.core.circuit import CircuitPolicy
-from eventbus.core.signal import Signal
 from eventbus.model import DELIVERED, Batch, DeadLetter, Event, Fault, Message, Outcome, Position, Retry
+from eventbus.runtime.letters import OnlyParked
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
 from eventbus.runtime.route import Route
 from eventbus.runtime.shared_sink import SharedSink
@@ -77,8 +77,8 @@ def played(sink: Down, body: Callable[[Route], Awaitable[None]]) -> list[DeadLet
             ),
             start=Position("0"),
             parked=(),
-            park=park,
-            changed=Signal(),
+            changed=lambda _: None,
+            letters=OnlyParked(park),
         )
         events = [change(number) for number in range(1, 9)]
         async with anyio.create_task_group() as tasks:

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from eventbus.model import Failure
+from eventbus.telemetry.metrics import REGISTRY
 from tests.runtime.history import Fate
 from tests.runtime.scenes import changes, delivered, open_events, route, running
 from tests.runtime.target import Trouble
@@ -153,6 +154,36 @@ def test_a_key_that_fails_in_the_middle_of_a_batch_keeps_its_order(kind: str, ke
             assert [one for one in first if one.key == key] == [one for one in events if one.key == key]
 
     world.play(scene)
+
+
+def test_what_kind_of_failure_it_was_is_kept_and_counted() -> None:
+    """By the sink, by the encoder, by a stage; and a bug of a sink is called one."""
+    troubles = [Trouble("rejecting", keys=BAD), Trouble("raising", start=5.0, end=6.0)]
+    world = World([route("counted", *troubles)])
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "xa")
+        world.change("a", fate=Fate.UNENCODABLE)
+        world.change("b", fate=Fate.PARK)
+        await anyio.sleep_until(5.5)
+        changes(world, "a")
+        await world.all_passed()
+        await life.stop()
+        kinds = [letter.kind for letter in world.ledgers["counted"].letters.values()]
+        assert sorted(kinds) == [Failure.ENCODING, Failure.REJECTED, Failure.STAGE]
+        for kind in Failure:
+            assert counted("dead_letters", kind=kind.value) == kinds.count(kind)
+        assert counted("attempts_failed", kind="bug", fault="failed") >= 1.0
+        assert counted("attempts_failed", kind="server", fault="failed") == 0.0
+
+    world.play(scene)
+
+
+def counted(name: str, **labels: str) -> float:
+    """What a counter of the route `counted` shows."""
+    labels |= {"subscription": "orders", "route": "counted"}
+    return REGISTRY.get_sample_value(f"eventbus_{name}_total", labels) or 0.0
 
 
 def test_a_failure_with_a_request_to_wait_is_not_tried_sooner() -> None:

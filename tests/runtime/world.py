@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from random import Random
 
@@ -28,14 +29,18 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from eventbus.errors import LeaseLost
+from eventbus.errors import LeaseLost, first_cause
 from eventbus.model import DeadLetter, Event, Message, Outcome, Position
+from eventbus.runtime.arrangement import CatchUpPolicy
+from eventbus.runtime.controls import Controls
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, Subscription, SubscriptionSpec
 from eventbus.sdk import Stage
-from eventbus.state.store import Save
+from eventbus.state.operations import Operation, OperationKind, OperationStatus
+from eventbus.state.store import LetterStatus, Save
 from tests.runtime.clock import run_virtual
 from tests.runtime.history import Fate, FateStage, History, Pace, SimulatedReader, SimulatedSource
 from tests.runtime.ledger import Arrival, RouteLedger, Stay
@@ -56,6 +61,7 @@ class RoutePlan:
     name: str
     target: Target
     policy: RoutePolicy = field(default_factory=RoutePolicy)
+    start: RouteStart = field(default_factory=RouteStart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class WorldPlan:
         seed: Decides every latency and the order of tasks.
         pace: How the source is read.
         stages: The pipeline; by default the one that filters and parks what is destined for it.
+        catch_up: How patient flows are, and what catching up may cost.
         lease_secs: How long a lease lasts.
         every_secs: How often positions are saved.
         drain_timeout_secs: How long a drain may take.
@@ -75,6 +82,7 @@ class WorldPlan:
     seed: int = 0
     pace: Pace = field(default_factory=Pace)
     stages: Sequence[Stage] = field(default_factory=lambda: [FateStage()])
+    catch_up: CatchUpPolicy = field(default_factory=CatchUpPolicy)
     lease_secs: float = 15.0
     every_secs: float = 1.0
     drain_timeout_secs: float = 25.0
@@ -97,7 +105,14 @@ class World:
         self.vault = Vault()
         self.source = SimulatedSource(self.history, self.plan.pace, self.rng, self._polled)
         self.ledgers = {
-            route.name: RouteLedger(route.name, route.policy, self.history, self.violated) for route in routes
+            route.name: RouteLedger(
+                route.name,
+                route.policy,
+                self.history,
+                self.violated,
+                has_letters=partial(self._has_letters, route.name),
+            )
+            for route in routes
         }
         self.lives: list[Life] = []
         self.violations: list[str] = []
@@ -125,7 +140,7 @@ class World:
         try:
             run_virtual(whole, seed=self.plan.seed, within_secs=within_secs)
         except Exception as error:
-            fault = _first_leaf(error)
+            fault = first_cause(error)
         finally:
             structlog.configure(**configured)
         if self.violations:
@@ -156,9 +171,76 @@ class World:
                 await self._pulse.wait()
 
     async def all_passed(self) -> None:
-        """Wait until every event has found its end on every route."""
-        await self.until(lambda: all(ledger.owed_after for ledger in self.ledgers.values()))
-        await self.until(lambda: not any(ledger.missing() for ledger in self.ledgers.values()))
+        """Wait until every event has found its end on every live route."""
+        live = [self.ledgers[name] for name in self.routes]
+        await self.until(lambda: all(ledger.owed_after for ledger in live))
+        await self.until(lambda: not any(ledger.is_missing_something() for ledger in live))
+
+    def pause(self, route: str, reason: str = "by hand") -> None:
+        """An operator wants a route paused; ``*`` stands for all."""
+        self.vault.paused.setdefault(NAME, {})[route] = reason
+
+    def resume(self, route: str) -> None:
+        """An operator wants it to go on."""
+        del self.vault.paused[NAME][route]
+
+    def replay(self, route: str, start: Position, until: Position) -> str:
+        """An operator wants a stretch of history sent once more; the name under which it is kept."""
+        number = f"{len(self.vault.operations):04x}"
+        operation = Operation(number, OperationKind.REPLAY, NAME, route, start=start, until=until)
+        self.vault.operations[number] = operation
+        name = operation.stored_route
+        self.ledgers[name] = RouteLedger(
+            name, self.routes[route].policy, self.history, self.violated, until=until.token
+        )
+        return name
+
+    def replay_letters(self, route: str, kind: OperationKind = OperationKind.DEAD_LETTERS) -> str:
+        """An operator wants the dead letters of a route sent once more; the name under which it is kept."""
+        number = f"{len(self.vault.operations):04x}"
+        operation = Operation(number, kind, NAME, route, routes=(route,))
+        self.vault.operations[number] = operation
+        return self.keep_account(operation)
+
+    def keep_account(self, operation: Operation) -> str:
+        """Keep the account of an operation on dead letters; the name under which it is kept."""
+        name, route = operation.stored_route, operation.route
+
+        def owes(event: Event) -> bool:
+            identity = (NAME, route, event.id)
+            letter = self.vault.letters.get(identity)
+            if letter is None:
+                return False
+            fate = self.vault.fate(identity)
+            waits = letter.held_behind is not None
+            is_meant = waits == (operation.kind is OperationKind.RELEASE)
+            is_new = fate.status is LetterStatus.PARKED and is_meant
+            return fate.operation == operation.id or is_new
+
+        self.ledgers[name] = RouteLedger(
+            name, self.routes[route].policy, self.history, self.violated, owes=owes
+        )
+        return name
+
+    def _has_letters(self, route: str, key: bytes) -> bool:
+        return any(
+            letter.event.key == key and self.vault.fate(identity).status is LetterStatus.PARKED
+            for identity, letter in self.vault.letters.items()
+            if identity[1] == route
+        )
+
+    def operation(self, name: str) -> Operation:
+        """The record of an operation, as it is stored."""
+        return self.vault.operations[name.partition("@")[2]]
+
+    def cancel(self, name: str) -> None:
+        """An operator wants no more of it."""
+        stored = self.operation(name)
+        self.vault.operations[stored.id] = stored.moved(OperationStatus.CANCELLED, stored.progress)
+
+    def first_position(self, route: str) -> Position:
+        """Where a route began."""
+        return self.source.position(str(self.ledgers[route].owed_after))
 
     def violated(self, text: str) -> None:
         """A rule is broken: remember it and end the world."""
@@ -216,12 +298,19 @@ class Life(Witness):
             world.vault, instance, lambda: self.is_dead, self, world.rng, latency_secs=plan.store_secs
         )
         self.saver = Saver(self.store, lease_secs=plan.lease_secs, every_secs=plan.every_secs)
+        self.controls = Controls(self.store)
         self.subscription = Subscription(
             SubscriptionSpec(
-                NAME, world.source, self._route_specs(routes), plan.stages, plan.drain_timeout_secs
+                NAME,
+                world.source,
+                self._route_specs(routes),
+                plan.stages,
+                plan.catch_up,
+                plan.drain_timeout_secs,
             ),
             self.store,
             self.saver,
+            self.controls,
             lease_secs=plan.lease_secs,
             reclaim=reclaim,
             rng=world.rng,
@@ -233,10 +322,11 @@ class Life(Witness):
             try:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self.saver.run)
+                    tasks.start_soon(self.controls.run)
                     await self.subscription.run()
                     tasks.cancel_scope.cancel()
             except Exception as error:
-                self.fault = _first_leaf(error)
+                self.fault = first_cause(error)
         if self.fault is not None and not isinstance(self.fault, LeaseLost) and not self.is_dead:
             self._world.violated(f"crashed: {self.fault!r}")
         self._end()
@@ -259,7 +349,11 @@ class Life(Witness):
         """While it drains, remember the routes that it need not wait for: their sinks are down."""
         if self.subscription.state == "draining":
             routes = self.subscription.routes.items()
-            down = {name for name, route in routes if route.circuit_reason or route.sink.waiting_for}
+            down = {
+                name
+                for name, route in routes
+                if route.circuit_reason or route.sink.waiting_for or route.paused
+            }
             self._cannot_progress |= down
 
     # What its sinks and its store tell
@@ -279,7 +373,9 @@ class Life(Witness):
         """See `Answers`."""
         self._world.step()
         arrival = Arrival(anyio.current_time(), self.number, event)
-        self._world.ledgers[route].arrived(self.stay(route), arrival, self.subscription.routes[route])
+        route_now = self.subscription.routes.get(route)
+        if route_now is not None:  # else it is a replay that was cancelled while the message was under way
+            self._world.ledgers[route].arrived(self.stay(route), arrival, route_now)
 
     def answered(self, route: str, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         """See `Answers`."""
@@ -315,6 +411,10 @@ class Life(Witness):
         self._world.step()
         self.refusals += 1
 
+    def asked_for(self, operation: Operation) -> None:
+        """See `Witness`."""
+        self._world.keep_account(operation)
+
     def parked(self, letters: Sequence[DeadLetter]) -> None:
         """See `Witness`."""
         self._world.step()
@@ -328,6 +428,10 @@ class Life(Witness):
             self._stays[route] = Stay(set_aside=letters)
         return self._stays[route]
 
+    @staticmethod
+    def _replay_tag(route: str, operation: str) -> RouteTag:
+        return RouteTag(f"{route}@{operation}")
+
     def _end(self) -> None:
         if not self.is_dead:
             if self.fault is None:
@@ -340,7 +444,8 @@ class Life(Witness):
 
     def _check_crash(self) -> None:
         for name, route in self.subscription.routes.items():
-            self._world.ledgers[name].check_crash(self.stay(name), route, self._world.stored(name))
+            if name in self._world.vault.positions[NAME]:
+                self._world.ledgers[name].check_crash(self.stay(name), route, self._world.stored(name))
 
     def _check_drained(self) -> None:
         last_save_secs = self._world.plan.lease_secs / 3
@@ -360,12 +465,12 @@ class Life(Witness):
             sink = FaultySink(route.target, lambda: self.is_dead, self, world.rng)
             sinks.setdefault(route.target.name, SharedSink(sink))
         return {
-            route.name: RouteSpec(sinks[route.target.name], RouteTag(route.name), route.policy)
+            route.name: RouteSpec(
+                sinks[route.target.name],
+                RouteTag(route.name),
+                route.policy,
+                partial(self._replay_tag, route.name),
+                route.start,
+            )
             for route in routes
         }
-
-
-def _first_leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

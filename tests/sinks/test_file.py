@@ -20,6 +20,7 @@ from eventbus.sdk import (
     DELIVERED,
     ConfigurationError,
     Event,
+    Failure,
     Fault,
     Message,
     Outcome,
@@ -276,6 +277,7 @@ def test_a_body_with_a_line_break_is_refused(path: Path, changes: Changes) -> No
     made = make_sink(path).encode(changes.change("a"), Pretty())
     assert isinstance(made, Rejected)
     assert "line break" in made.reason
+    assert made.kind is Failure.ENCODING
 
 
 def test_traits_and_options(path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from eventbus.sdk import DELIVERED, Delivered, Fault, Message, Outcome, Rejected, Retry
+from eventbus.sdk import DELIVERED, Delivered, Failure, Fault, Message, Outcome, Rejected, Retry
 from eventbus.sinks.kafka import KafkaOptions, KafkaSink
 from eventbus.sinks.kafka.connection import patience_left
 from eventbus.sinks.kafka.outcomes import outcome_of
@@ -84,6 +84,29 @@ def test_each_error_has_its_outcome(error: type[KafkaError], expected: Fault | s
     assert not isinstance(outcome, Delivered)
     assert error.__name__ in outcome.reason
     assert (outcome.fault if isinstance(outcome, Retry) else "rejected") == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.RecordTooLargeError, Failure.TOO_LARGE),
+        (errors.InvalidTopicError, Failure.REJECTED),
+        (errors.TopicAuthorizationFailedError, Failure.UNAUTHORISED),
+        (errors.RequestTimedOutError, Failure.TIMEOUT),
+        (errors.KafkaTimeoutError, Failure.TIMEOUT),
+        (errors.QuotaViolationError, Failure.THROTTLED),
+        (errors.NotEnoughReplicasError, Failure.SERVER),
+        (errors.UnknownError, Failure.SERVER),
+        (errors.KafkaConnectionError, Failure.NETWORK),
+        (errors.NodeNotReadyError, Failure.NETWORK),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_each_error_has_its_kind(error: type[KafkaError], kind: Failure) -> None:
+    """Whoever searches dead letters or metrics finds it by that."""
+    outcome = outcome_of(error())
+    assert not isinstance(outcome, Delivered)
+    assert outcome.kind is kind
 
 
 def test_silence_is_counted_and_not_the_wait_for_ones_turn() -> None:
@@ -289,3 +312,4 @@ def test_a_message_above_the_limit_is_rejected_unsent() -> None:
         made = sink.encode(event, PlainEncoder())
         assert isinstance(made, Rejected)
         assert "more than max_request_size 2048" in made.reason
+        assert made.kind is Failure.TOO_LARGE

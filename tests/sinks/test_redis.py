@@ -18,6 +18,7 @@ from eventbus.sdk import (
     DELIVERED,
     ConfigurationError,
     Event,
+    Failure,
     Fault,
     Message,
     Outcome,
@@ -212,6 +213,7 @@ async def test_a_server_that_cannot_write_now_costs_no_event_anything(
     assert len(set(refused)) == 1
     assert isinstance(refused[0], Retry)
     assert (refused[0].fault, refused[0].reason.split()[0]) == (Fault.UNAVAILABLE, word)
+    assert refused[0].kind is Failure.SERVER
     assert await admin.xlen(stream) == 3
 
 
@@ -267,7 +269,7 @@ async def test_a_server_that_does_not_answer_is_unavailable(
         finally:
             own.resume()
         assert isinstance(outcome, Retry)
-        assert outcome.fault is Fault.UNAVAILABLE
+        assert (outcome.fault, outcome.kind) == (Fault.UNAVAILABLE, Failure.TIMEOUT)
         with anyio.fail_after(30):
             while await _send(sink, [changes.change("b")]) != [DELIVERED]:
                 pass
@@ -322,7 +324,7 @@ async def test_a_refused_user_opens_the_circuit(
     async with _sink(url, stream=stream) as sink:
         [outcome] = await _send(sink, [changes.change("a")])
     assert isinstance(outcome, Retry)
-    assert outcome.fault is Fault.UNAUTHORISED
+    assert (outcome.fault, outcome.kind) == (Fault.UNAUTHORISED, Failure.UNAUTHORISED)
     assert password not in outcome.reason.replace("username-password", "")
 
 
@@ -348,6 +350,7 @@ async def test_a_value_above_the_servers_limit_is_rejected_unsent(
             made = sink.encode(changes.change("a", text="x" * (1 << 20)), PlainEncoder())
             assert isinstance(made, Rejected)
             assert "proto-max-bulk-len 1048576" in made.reason
+            assert made.kind is Failure.TOO_LARGE
             assert await _send(sink, [changes.change("b", text="x" * 1_000_000)]) == [DELIVERED]
     finally:
         await admin.config_set("proto-max-bulk-len", 512 << 20)

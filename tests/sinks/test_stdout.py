@@ -110,6 +110,7 @@ def test_a_closed_pipe_is_an_outcome() -> None:
     assert process.returncode == 0, notes
     assert notes.decode().count("fault=<Fault.UNAVAILABLE: 'unavailable'>") == 4
     assert notes.decode().count("standard output: Broken pipe") == 4
+    assert notes.decode().count("kind=<Failure.NETWORK: 'network'>") == 4
 
 
 def test_a_reader_that_leaves_in_the_middle_is_an_outcome() -> None:

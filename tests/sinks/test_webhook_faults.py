@@ -17,7 +17,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from eventbus.sdk import DELIVERED, Fault, Outcome, Rejected, Retry, Unreachable
+from eventbus.sdk import DELIVERED, Failure, Fault, Outcome, Rejected, Retry, Unreachable
 from eventbus.sinks.webhook.faults import outcome_of_error
 from eventbus.testing import Changes
 from tests.sinks.receiver import Receiver, hang, make_sink, opened, receiving, send_one
@@ -64,9 +64,10 @@ async def request_of(stream: SocketStream) -> bytes:
     return received
 
 
-def assert_retry(outcome: Outcome, fault: Fault, text: str) -> None:
+def assert_retry(outcome: Outcome, fault: Fault, text: str, kind: Failure | None = None) -> None:
     assert isinstance(outcome, Retry), outcome
     assert outcome.fault is fault
+    assert kind in {None, outcome.kind}
     assert text in outcome.reason
     assert "t0ken" not in outcome.reason
 
@@ -75,7 +76,7 @@ async def test_refused(receiver: Receiver) -> None:
     async with opened(receiver.url) as sink:
         await receiver.stop()
         for _ in range(2):
-            assert_retry(await send_one(sink), Fault.UNAVAILABLE, "Connection refused")
+            assert_retry(await send_one(sink), Fault.UNAVAILABLE, "Connection refused", Failure.NETWORK)
         await receiver.start()
         assert await send_one(sink) == DELIVERED
 
@@ -113,7 +114,7 @@ async def test_a_kept_connection_that_the_server_closes_on_reuse_costs_a_retry_o
 async def test_no_answer_in_time_is_a_failed_attempt(receiver: Receiver) -> None:
     receiver.handler = hang
     async with opened(receiver.url, timeout="100ms") as sink:
-        assert_retry(await send_one(sink), Fault.FAILED, "no answer within 0.1 s")
+        assert_retry(await send_one(sink), Fault.FAILED, "no answer within 0.1 s", Failure.TIMEOUT)
         assert len(receiver.posts) == 1
 
 
@@ -175,7 +176,7 @@ async def test_an_early_refusal_of_a_large_body_is_seen() -> None:
     large = Changes().change("a", text="x" * 16_000_000)
     async with talking(refuse) as url, opened(url) as sink:
         outcome = await send_one(sink, large)
-        assert outcome == Rejected("answered 413 Request Entity Too Large: too large")
+        assert outcome == Rejected("answered 413 Request Entity Too Large: too large", Failure.TOO_LARGE)
 
 
 async def test_a_connection_with_half_a_body_in_it_is_not_used_again() -> None:

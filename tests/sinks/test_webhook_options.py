@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from standardwebhooks import Webhook
 
-from eventbus.sdk import Fault, Rejected, Retry, Sink
+from eventbus.sdk import Delivered, Failure, Fault, Rejected, Retry, Sink
 from eventbus.sinks.webhook import WebhookOptions, WebhookSink
 from eventbus.sinks.webhook.answers import Answer, outcome_of_answer, retry_after_secs
 from eventbus.sinks.webhook.signing import Signer, key_of
@@ -210,6 +210,24 @@ def test_where_a_redirect_points(location: str | None, target: str) -> None:
 def test_statuses_beyond_the_known_ones() -> None:
     assert outcome_of_answer(Answer(799), NOW) == Retry(Fault.FAILED, "answered 799")
     assert outcome_of_answer(Answer(499, excerpt="gone"), NOW) == Rejected("answered 499: gone")
+
+
+@pytest.mark.parametrize(
+    ("kind", "statuses"),
+    [
+        (Failure.UNAUTHORISED, (401, 403)),
+        (Failure.TIMEOUT, (408, 504)),
+        (Failure.TOO_LARGE, (413,)),
+        (Failure.THROTTLED, (425, 429)),
+        (Failure.REJECTED, (400, 404, 410, 422)),
+        (Failure.SERVER, (301, 500, 502, 503)),
+    ],
+)
+def test_each_status_has_its_kind(kind: Failure, statuses: tuple[int, ...]) -> None:
+    for status in statuses:
+        outcome = outcome_of_answer(Answer(status), NOW)
+        assert not isinstance(outcome, Delivered)
+        assert outcome.kind is kind
 
 
 def test_a_wait_is_honoured_with_any_status_that_is_tried_again() -> None:

@@ -1,4 +1,4 @@
-"""What everything rests on: the text of the tokens sorts as the changes came, on each build."""
+"""What everything rests on, as our reader returns it; `test_token_order` asks the server itself."""
 
 from __future__ import annotations
 

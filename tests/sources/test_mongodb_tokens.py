@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from eventbus.devservices import MongoService
+from eventbus.errors import ConfigurationError
 from eventbus.model import ClusterTime, PositionKind
+from eventbus.sdk import SourceContext
+from eventbus.sources.mongodb.options import MongoOptions
+from eventbus.sources.mongodb.source import MongoSource
 from eventbus.sources.mongodb.tokens import (
     cluster_time_of,
     high_water_mark,
@@ -48,6 +52,32 @@ def test_there_and_back(bits: bytes | None) -> None:
     position = position_of(bson.encode(token), PositionKind.EVENT)
     assert position.cluster_time == ClusterTime(0x6B013FDD, 6)
     assert bson.encode(resume_token(position)) == bson.encode(token)
+
+
+def _source() -> MongoSource:
+    """One that has never talked to a server."""
+    options = MongoOptions.model_validate({"database": "shop"})
+    return MongoSource(options, SourceContext(subscription="orders", client=None, own_database=None))
+
+
+def test_a_moment_becomes_a_position() -> None:
+    """Just before all that was committed then, so that a reader from it sees that, too."""
+    assert _source().at(ClusterTime(5, 1)) == high_water_mark(ClusterTime(5, 1))
+
+
+@pytest.mark.parametrize("written", ["826B013FDD000000062B022C0100", "826b013fdd000000062b022c0100"])
+def test_a_token_becomes_a_position(written: str) -> None:
+    """However its digits were copied: the order of positions is that of capitals."""
+    position = _source().position(written)
+    assert position.token == "826B013FDD000000062B022C0100"
+    assert position.cluster_time == ClusterTime(0x6B013FDD, 6)
+
+
+@pytest.mark.parametrize("written", ["", "82", "yesterday", "91" + "0" * 30])
+def test_a_token_that_is_none_is_refused(written: str) -> None:
+    """With what was written, and what it should look like."""
+    with pytest.raises(ConfigurationError, match="is no resume token of MongoDB: those are hexadecimal"):
+        _source().position(written)
 
 
 @pytest.mark.services

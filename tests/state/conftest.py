@@ -11,7 +11,7 @@ import pytest
 from eventbus.devservices import MongoService
 from eventbus.state.mongodb import MongoStore
 from eventbus.state.sqlite import SqliteStore
-from eventbus.state.store import Store
+from eventbus.state.store import LetterLimit, Store
 
 
 class Home:
@@ -20,9 +20,9 @@ class Home:
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
 
-    async def start(self, instance: str) -> Store:
+    async def start(self, instance: str, limit: LetterLimit | None = None) -> Store:
         """A daemon of that name starts; an earlier one has vanished without a word."""
-        store = self.make(instance)
+        store = self.make(instance, limit)
         self._stack.push_async_callback(store.close)
         await store.open()
         return store
@@ -31,7 +31,11 @@ class Home:
         """Stores whose calls may meet."""
         raise NotImplementedError
 
-    def make(self, instance: str) -> Store:
+    def make(self, instance: str, limit: LetterLimit | None) -> Store:
+        raise NotImplementedError
+
+    async def payload_pieces(self, store: Store) -> int:
+        """How many pieces of payloads lie outside the rows."""
         raise NotImplementedError
 
 
@@ -41,8 +45,12 @@ class MongoHome(Home):
         self.uri = uri
         self.database = database
 
-    def make(self, instance: str) -> Store:
-        return MongoStore(self.uri, database=self.database, instance=instance)
+    def make(self, instance: str, limit: LetterLimit | None) -> Store:
+        return MongoStore(self.uri, database=self.database, instance=instance, limit=limit)
+
+    async def payload_pieces(self, store: Store) -> int:
+        assert isinstance(store, MongoStore)
+        return await store._letters.chunks.count_documents({})
 
     async def rivals(self) -> list[Store]:
         return [await self.start(f"rival-{number}") for number in range(4)]
@@ -54,14 +62,19 @@ class SqliteHome(Home):
         self.path = path
         self._last: Store | None = None
 
-    def make(self, instance: str) -> Store:
-        return SqliteStore(self.path, instance=instance)
+    def make(self, instance: str, limit: LetterLimit | None) -> Store:
+        return SqliteStore(self.path, instance=instance, limit=limit)
 
-    async def start(self, instance: str) -> Store:
+    async def start(self, instance: str, limit: LetterLimit | None = None) -> Store:
         if self._last is not None:
             await self._last.close()
-        self._last = await super().start(instance)
+        self._last = await super().start(instance, limit)
         return self._last
+
+    async def payload_pieces(self, store: Store) -> int:
+        assert isinstance(store, SqliteStore)
+        count = "SELECT count(*) FROM dead_letter_payloads"
+        return await store._file.run(lambda db: int(db.execute(count).fetchone()[0]))
 
     async def rivals(self) -> list[Store]:
         return [await self.start("only")] * 4

@@ -13,7 +13,7 @@ from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectI
 from bson.datetime_ms import DatetimeMS
 
 from eventbus.model import ClusterTime, DeadLetter, Event, FailedAttempt, Failure, PositionKind
-from eventbus.state.store import Store, StoredDeadLetter
+from eventbus.state.store import LetterQuery, Store, StoredDeadLetter
 
 FIELDS = [name for name in Event.__slots__ if not name.startswith("_")]
 
@@ -62,10 +62,15 @@ async def collected(found: AsyncIterable[StoredDeadLetter]) -> list[StoredDeadLe
     return [one async for one in found]
 
 
+async def found(store: Store, **query: Any) -> list[StoredDeadLetter]:
+    """What a query finds, in order of creation."""
+    return await collected(store.find_letters(LetterQuery(**query)))
+
+
 async def parked_again(store: Store, parked: DeadLetter) -> DeadLetter:
     """Park one dead letter in an empty store and read it back."""
     await store.park([parked])
-    (stored,) = await collected(store.dead_letters())
+    (stored,) = await found(store)
     return stored.letter
 
 

@@ -17,8 +17,9 @@ import pytest
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import Position
 from eventbus.state.sqlite import SqliteStore
+from eventbus.state.sqlite_file import Access
 from eventbus.state.store import Lease, Save
-from tests.state.letters import collected, letter
+from tests.state.letters import found, letter
 
 pytestmark = pytest.mark.anyio
 
@@ -133,7 +134,7 @@ async def test_the_file_is_whole_after_sigkill_in_the_midst_of_saves(path: Path)
         store = SqliteStore(path, instance="a")
         await store.open()
         positions = await store.positions("s")
-        parked = await collected(store.dead_letters())
+        parked = await found(store)
         await store.close()
         acknowledged = int(said[-1])
         assert positions["one"] == positions["two"]
@@ -170,12 +171,12 @@ async def test_a_full_disk_is_waited_for_and_nothing_is_half_written(store: Sqli
     many = {f"route-{number}": Position("2") for number in range(2000)}
     with pytest.raises(Unreachable, match="full"):
         await store.save([Save(lease, {"r": Position("2"), **many})], lease_secs=600)
-    assert await collected(store.dead_letters()) == []
+    assert await found(store) == []
     assert await store.positions("s") == {"r": Position("1")}
 
     limit(1_000_000)
     await store.park([letter(1, body=b"x" * 1_000_000)])
-    assert len(await collected(store.dead_letters())) == 1
+    assert len(await found(store)) == 1
     assert await store.save([Save(lease, {"r": Position("3")})], lease_secs=600) == [True]
 
 
@@ -217,10 +218,10 @@ async def test_state_can_be_looked_at_while_a_daemon_has_it(path: Path, store: S
     assert lease is not None
     await store.save([Save(lease, {"r": Position("1")})], lease_secs=600)
     await store.park([letter(1)])
-    look = SqliteStore(path, instance="cli", read_only=True)
+    look = SqliteStore(path, instance="cli", access=Access.READ)
     await look.open()
     assert await look.positions("s") == {"r": Position("1")}
-    assert len(await collected(look.dead_letters())) == 1
+    assert len(await found(look)) == 1
     with pytest.raises(Unreachable, match="readonly"):
         await look.park([letter(2)])
     await store.save([Save(lease, {"r": Position("2")})], lease_secs=600)
@@ -231,14 +232,14 @@ async def test_state_can_be_looked_at_while_a_daemon_has_it(path: Path, store: S
 async def test_state_can_be_looked_at_when_no_daemon_runs(path: Path, store: SqliteStore) -> None:
     await store.park([letter(1)])
     await store.close()
-    look = SqliteStore(path, instance="cli", read_only=True)
+    look = SqliteStore(path, instance="cli", access=Access.READ)
     await look.open()
-    assert len(await collected(look.dead_letters())) == 1
+    assert len(await found(look)) == 1
     await look.close()
 
 
 async def test_there_must_be_something_to_look_at(path: Path) -> None:
-    said = await refused(SqliteStore(path, instance="cli", read_only=True))
+    said = await refused(SqliteStore(path, instance="cli", access=Access.READ))
     assert str(path) in said
     assert list(path.parent.iterdir()) == []
 
@@ -255,7 +256,7 @@ async def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
 async def test_a_state_of_a_newer_version_is_left_alone(path: Path, store: SqliteStore) -> None:
     await store.close()
     with closing(sqlite3.connect(path)) as newer:
-        newer.execute("PRAGMA user_version = 2")
+        newer.execute("PRAGMA user_version = 99")
     assert "newer eventbus" in await refused(SqliteStore(path, instance="a"))
 
 

@@ -12,10 +12,13 @@ from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidTopicError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
+    QuotaViolationError,
     RecordListTooLargeError,
     RecordTooLargeError,
+    RequestTimedOutError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
@@ -23,16 +26,12 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from eventbus.sdk import Fault, Outcome, Rejected, Retry
+from eventbus.sdk import Failure, Fault, Outcome, Rejected, Retry
 
 __all__ = ["concerns_single_messages", "outcome_of"]
 
-_REJECTED: Final = (
-    InvalidTopicError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    RecordTooLargeError,
-)
+_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError)
+_REJECTED: Final = (InvalidTopicError, *_TOO_LARGE)
 _UNAUTHORISED: Final = (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
@@ -42,6 +41,15 @@ _UNAUTHORISED: Final = (
     TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
 )
+_KINDS: Final = {
+    Failure.TOO_LARGE: _TOO_LARGE,
+    Failure.REJECTED: (InvalidTopicError,),
+    Failure.UNAUTHORISED: _UNAUTHORISED,
+    Failure.TIMEOUT: (KafkaTimeoutError, RequestTimedOutError),
+    Failure.THROTTLED: (QuotaViolationError,),
+    Failure.SERVER: (BrokerResponseError,),
+}
+"""The first that fits holds."""
 _OF_THE_SEQUENCE: Final = (InvalidProducerEpoch, OutOfOrderSequenceNumber, UnknownProducerId)
 """An earlier batch failed or the producer was replaced: nothing was said about the messages."""
 
@@ -54,11 +62,19 @@ def outcome_of(error: KafkaError) -> Outcome:
     """
     reason = f"Kafka: {error}"
     if isinstance(error, _REJECTED):
-        return Rejected(reason)
+        return Rejected(reason, _kind(error))
     if isinstance(error, _UNAUTHORISED):
-        return Retry(Fault.UNAUTHORISED, reason)
+        return Retry(Fault.UNAUTHORISED, reason, kind=_kind(error))
     answered = isinstance(error, BrokerResponseError) and not isinstance(error, _OF_THE_SEQUENCE)
-    return Retry(Fault.FAILED if answered and not error.retriable else Fault.UNAVAILABLE, reason)
+    fault = Fault.FAILED if answered and not error.retriable else Fault.UNAVAILABLE
+    return Retry(fault, reason, kind=_kind(error))
+
+
+def _kind(error: KafkaError) -> Failure:
+    for kind, errors in _KINDS.items():
+        if isinstance(error, errors):
+            return kind
+    return Failure.NETWORK  # whatever is no broker's answer
 
 
 def concerns_single_messages(error: KafkaError) -> bool:

@@ -22,6 +22,7 @@ from eventbus.sdk import (
     Encoded,
     Encoder,
     Event,
+    Failure,
     Fault,
     Message,
     Outcome,
@@ -75,7 +76,8 @@ class KafkaSink:
         body = encoder.encode(event)
         size = DefaultRecordBatchBuilder.estimate_size_in_bytes(event.key, body, headers)
         if size > self._options.max_request_size:
-            return Rejected(f"{size} bytes, more than max_request_size {self._options.max_request_size}")
+            reason = f"{size} bytes, more than max_request_size {self._options.max_request_size}"
+            return Rejected(reason, Failure.TOO_LARGE)
         return Message(event, body, key=event.key, target=topic, headers=headers)
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
@@ -126,14 +128,15 @@ class KafkaSink:
         try:
             connection = await self._connected()
         except Unreachable as error:
-            return len(messages), Retry(Fault.UNAVAILABLE, str(error))
+            return len(messages), Retry(Fault.UNAVAILABLE, str(error), kind=Failure.NETWORK)
         batch = connection.batch()
         count = filled(batch, messages)
         try:
             await connection.send(topic, partition, batch)
         except Stalled:
             secs = self._options.request_timeout
-            return count, Retry(Fault.UNAVAILABLE, f"Kafka: nothing acknowledged for {secs:g} s")
+            reason = f"Kafka: nothing acknowledged for {secs:g} s"
+            return count, Retry(Fault.UNAVAILABLE, reason, kind=Failure.TIMEOUT)
         except KafkaError as error:
             return count, error
         return count, DELIVERED
@@ -144,7 +147,7 @@ class KafkaSink:
             connection = await self._connected()
             count = connection.partitions(topic) or await connection.find(topic)
         except Unreachable as error:
-            return Retry(Fault.UNAVAILABLE, str(error))
+            return Retry(Fault.UNAVAILABLE, str(error), kind=Failure.NETWORK)
         except KafkaError as error:
             return outcome_of(error)
         return count or Retry(Fault.UNAVAILABLE, f"Kafka: there is no topic {topic!r}, and none is created")

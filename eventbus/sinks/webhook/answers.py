@@ -1,14 +1,19 @@
 """What an HTTP answer means for the message that was sent: decided here, without I/O.
 
-====================  =======================================================================
-2xx                   delivered
-3xx                   retry, failed: never followed, since a signed message is for one receiver
-401, 403              retry, unauthorised
-408, 425              retry, failed: the server asks for the same request again
-429, 503              retry, unavailable
-any other 4xx         rejected, 410 included
-500 and up            retry, failed
-====================  =======================================================================
+====================  ================  =====================================================
+2xx                                     delivered
+3xx                   server            retry, failed: never followed, since a signed message is
+                                        for one receiver
+401, 403              unauthorised      retry, unauthorised
+408                   timeout           retry, failed: the server asks for the same request again
+413                   too large         rejected
+425                   throttled         retry, failed: the server asks for the same request later
+429                   throttled         retry, unavailable
+503                   server            retry, unavailable
+any other 4xx         rejected          rejected, 410 included
+504                   timeout           retry, failed
+500 and up            server            retry, failed
+====================  ================  =====================================================
 
 A redirect is mostly the endpoint's misconfiguration, the same for every event. As *failed* it opens the
 circuit while nothing gets through, and spends the budget of one event only while others are delivered. As
@@ -26,7 +31,7 @@ from typing import Final
 
 from yarl import URL
 
-from eventbus.sdk import DELIVERED, Fault, Outcome, Rejected, Retry
+from eventbus.sdk import DELIVERED, Failure, Fault, Outcome, Rejected, Retry
 
 __all__ = ["Answer", "outcome_of_answer", "retry_after_secs"]
 
@@ -40,6 +45,16 @@ _FAULTS: Final = {
     503: Fault.UNAVAILABLE,
 }
 """Statuses that ask for another try; those from 500 that are not here are failures."""
+_KINDS: Final = {
+    401: Failure.UNAUTHORISED,
+    403: Failure.UNAUTHORISED,
+    408: Failure.TIMEOUT,
+    413: Failure.TOO_LARGE,
+    425: Failure.THROTTLED,
+    429: Failure.THROTTLED,
+    504: Failure.TIMEOUT,
+}
+"""What kind of failure a status is, where that is not the kind of its hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +84,10 @@ def outcome_of_answer(answer: Answer, now: datetime) -> Outcome:
         target = _host_of(answer.location)
         return Retry(Fault.FAILED, f"{said}, to {target}: redirects are not followed, change the url")
     if 400 <= status < 500 and status not in _FAULTS:
-        return Rejected(f"{said}: {answer.excerpt}" if answer.excerpt else said)
-    return Retry(_FAULTS.get(status, Fault.FAILED), said, retry_after_secs(answer.retry_after, now))
+        kind = _KINDS.get(status, Failure.REJECTED)
+        return Rejected(f"{said}: {answer.excerpt}" if answer.excerpt else said, kind)
+    fault, kind = _FAULTS.get(status, Fault.FAILED), _KINDS.get(status, Failure.SERVER)
+    return Retry(fault, said, retry_after_secs(answer.retry_after, now), kind)
 
 
 def retry_after_secs(value: str | None, now: datetime) -> float | None:

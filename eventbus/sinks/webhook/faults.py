@@ -12,7 +12,7 @@ import ssl
 
 import aiohttp
 
-from eventbus.sdk import Fault, Retry
+from eventbus.sdk import Failure, Fault, Retry
 
 __all__ = ["connecting_failed", "outcome_of_error"]
 
@@ -23,7 +23,7 @@ def outcome_of_error(error: aiohttp.ClientError | OSError) -> Retry:
     Unknown errors are tried again; they spend the event's budget, so that none of them can last for ever.
     """
     if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
-        return Retry(Fault.UNAVAILABLE, _connection_lost(error))
+        return Retry(Fault.UNAVAILABLE, _connection_lost(error), kind=Failure.NETWORK)
     if isinstance(error, aiohttp.ClientResponseError):
         return Retry(Fault.FAILED, "the answer is not valid HTTP")
     return Retry(Fault.FAILED, type(error).__name__)

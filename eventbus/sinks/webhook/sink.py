@@ -19,7 +19,18 @@ import anyio.to_thread
 from anyio.abc import AnyByteStream
 from pydantic import BaseModel
 
-from eventbus.sdk import Encoded, Encoder, Event, Fault, Message, Outcome, Retry, SinkTraits, Unreachable
+from eventbus.sdk import (
+    Encoded,
+    Encoder,
+    Event,
+    Failure,
+    Fault,
+    Message,
+    Outcome,
+    Retry,
+    SinkTraits,
+    Unreachable,
+)
 from eventbus.sinks.webhook.answers import Answer, outcome_of_answer
 from eventbus.sinks.webhook.faults import connecting_failed, outcome_of_error
 from eventbus.sinks.webhook.options import WebhookOptions
@@ -95,7 +106,7 @@ class WebhookSink:
         except (aiohttp.ClientError, OSError) as error:
             return outcome_of_error(error)
         if scope.cancelled_caught:
-            return Retry(Fault.FAILED, f"no answer within {self._timeout_secs:g} s")
+            return Retry(Fault.FAILED, f"no answer within {self._timeout_secs:g} s", kind=Failure.TIMEOUT)
         answer = await self._read(response, deadline)
         return outcome_of_answer(answer, datetime.now(UTC))
 

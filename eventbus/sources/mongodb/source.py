@@ -9,7 +9,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.model import Position, PositionKind
+from eventbus.model import ClusterTime, Position, PositionKind
 from eventbus.sdk import SourceContext
 from eventbus.sources.mongodb.cursor import ServerCursor, can_split
 from eventbus.sources.mongodb.errors import Reaction, failure_of
@@ -17,7 +17,7 @@ from eventbus.sources.mongodb.options import MongoOptions
 from eventbus.sources.mongodb.probe import probe
 from eventbus.sources.mongodb.reader import MongoReader
 from eventbus.sources.mongodb.stream import StreamSpec, stream_spec
-from eventbus.sources.mongodb.tokens import high_water_mark, position_of
+from eventbus.sources.mongodb.tokens import cluster_time_of, high_water_mark, position_of
 
 __all__ = ["MongoSource"]
 
@@ -67,6 +67,20 @@ class MongoSource:
             return position_of(opened.token, PositionKind.IDLE)
         assert opened.operation_time is not None  # every member of a replica set says it
         return high_water_mark(opened.operation_time)
+
+    def at(self, time: ClusterTime) -> Position:
+        """The position just before everything that was committed at `time`."""
+        return high_water_mark(time)
+
+    def position(self, token: str) -> Position:
+        """The position that a token's ``_data`` stands for; see `eventbus.sdk.Source`."""
+        data = token.upper()  # the server compares tokens as text in capitals
+        try:
+            return Position(data, PositionKind.EVENT, cluster_time_of(data))
+        except ValueError:
+            raise ConfigurationError(
+                f"{token!r} is no resume token of MongoDB: those are hexadecimal digits that begin with 82"
+            ) from None
 
     def reader(self, start: Position) -> MongoReader:
         """A reader of everything after `start`; see `eventbus.sdk.Source`."""

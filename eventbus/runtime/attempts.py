@@ -1,0 +1,107 @@
+"""Every try of a route passes here: when it may go out, and what its outcome says about the sink.
+
+What an outcome means for its event is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+import structlog
+
+from eventbus.core.circuit import Circuit
+from eventbus.core.gate import Gate
+from eventbus.core.signal import Signal
+from eventbus.model import Fault, Message, Outcome, Retry
+from eventbus.runtime.shared_sink import SharedSink
+from eventbus.telemetry.metrics import RouteMetrics
+
+__all__ = ["Attempts"]
+
+
+class Attempts:
+    """Makes the attempts of one route, as its circuit lets them.
+
+    Args:
+        sink: Where messages go.
+        circuit: Whether the sink is worth an attempt.
+        gate: Whether attempts are wanted at all.
+        changed: Notified when the circuit opened or closed.
+        metrics: The route's metrics.
+        log: Bound to the route.
+    """
+
+    def __init__(
+        self,
+        sink: SharedSink,
+        circuit: Circuit,
+        gate: Gate,
+        changed: Signal,
+        metrics: RouteMetrics,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self.answers = 0
+        """How many messages the sink has judged: while it goes up, an event that fails pays for itself."""
+        self._sink = sink
+        self._circuit = circuit
+        self._gate = gate
+        self._changed = changed
+        self._metrics = metrics
+        self._log = log
+        self._probe = anyio.Lock()
+
+    async def attempt(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
+        """One call to the sink, when the circuit lets it pass.
+
+        While the circuit is not closed, attempts queue up in order and go out one at a time, so that each
+        probe is another one's turn and one bad event cannot keep a healthy sink's circuit open.
+
+        Args:
+            messages: What to send.
+            since: The number of `answers` when these messages were last tried.
+        """
+        await self._gate.passed()
+        if self._circuit.is_closed():
+            return await self._send(messages, since)
+        async with self._probe:
+            while anyio.current_time() < self._circuit.open_until:
+                with anyio.CancelScope(deadline=self._circuit.open_until):
+                    await self._changed.wait()  # another attempt, sent earlier, may close it meanwhile
+            await self._gate.passed()
+            if not self._circuit.is_closed():
+                return await self._send(messages, since)
+        return await self._send(messages, since)
+
+    async def _send(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
+        begun = anyio.current_time()
+        outcomes = await self._sink.send(messages)
+        self._metrics.sent(anyio.current_time() - begun)
+        self._learn(outcomes, since)
+        return outcomes
+
+    def _learn(self, outcomes: Sequence[Outcome], since: int) -> None:
+        """Tell the circuit what the outcomes say about the sink."""
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
+        for failure in failures:
+            self._metrics.failed(failure.fault, failure.kind)
+        if answers := len(outcomes) - len(failures):
+            self.answers += answers
+            if self._circuit.succeeded():
+                self._log.info("circuit_closed")
+                self._changed.notify()
+            return
+        blamed = [failure for failure in failures if failure.fault is not Fault.FAILED]
+        if not blamed and self.answers > since:
+            return  # others get through: the events pay for themselves
+        self._blame((blamed or failures)[0], blamed)
+
+    def _blame(self, worst: Retry, blamed: Sequence[Retry]) -> None:
+        after_secs = max((failure.after_secs for failure in blamed if failure.after_secs), default=None)
+        unauthorised = worst.fault is Fault.UNAUTHORISED
+        now = anyio.current_time()
+        if self._circuit.failed(now, worst.reason, after_secs=after_secs, at_once=unauthorised):
+            self._log.warning(
+                "circuit_opened", reason=worst.reason, fault=worst.fault.value, kind=worst.kind.value
+            )
+            self._changed.notify()

@@ -1,0 +1,72 @@
+"""Asks the state store what operators want of the subscriptions that run here: one question for all of them.
+
+A verb is stored, not called, so it holds whether it came before a subscription ran or while it moved to
+another daemon. What is asked here again and again is what a subscription asks once before it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import structlog
+
+from eventbus.errors import Unreachable
+from eventbus.state.operations import Control
+from eventbus.state.store import ControlStore
+
+__all__ = ["Controls"]
+
+log = structlog.get_logger("eventbus.controls")
+
+
+class Controls:
+    """Tells subscriptions what is wanted of them.
+
+    Args:
+        store: Where it is written.
+        every_secs: How often it is looked at.
+    """
+
+    def __init__(self, store: ControlStore, *, every_secs: float = 1.0) -> None:
+        self._store = store
+        self._every_secs = every_secs
+        self._obeying: dict[str, Callable[[Control], None]] = {}
+
+    async def run(self) -> None:
+        """Look, and tell, until cancelled. While the store is away nothing changes."""
+        while True:
+            await anyio.sleep(self._every_secs)
+            if not self._obeying:
+                continue
+            try:
+                controls = await self._store.controls(set(self._obeying))
+            except Unreachable as error:
+                log.debug("controls_not_read", reason=str(error))
+                continue
+            for name, obey in list(self._obeying.items()):
+                obey(controls.get(name, Control()))
+
+    async def of(self, subscription: str) -> Control:
+        """What is wanted of one subscription now.
+
+        Raises:
+            Unreachable: The store is away.
+        """
+        controls = await self._store.controls({subscription})
+        return controls.get(subscription, Control())
+
+    @contextmanager
+    def obeyed(self, subscription: str, obey: Callable[[Control], None]) -> Iterator[None]:
+        """Tell a subscription while the body runs.
+
+        Args:
+            subscription: Its name.
+            obey: Told again and again, also when nothing changed; it must not await.
+        """
+        self._obeying[subscription] = obey
+        try:
+            yield
+        finally:
+            del self._obeying[subscription]

@@ -1,0 +1,35 @@
+"""Removes dead letters that have expired. Any daemon may: the store knows which, by its own clock."""
+
+from __future__ import annotations
+
+import anyio
+
+from eventbus.errors import EventbusError
+from eventbus.state.store import LetterStore
+from eventbus.telemetry import metrics
+
+__all__ = ["keep_purging"]
+
+
+async def keep_purging(store: LetterStore, *, every_secs: float = 60.0) -> None:
+    """Remove what has expired, until cancelled.
+
+    A store that is away, or refuses, is asked again at the next turn: whoever needs it more says so.
+
+    Args:
+        store: Where the dead letters are.
+        every_secs: How long to rest once nothing is left that has expired.
+    """
+    while True:
+        if not await _purged(store):
+            await anyio.sleep(every_secs)
+
+
+async def _purged(store: LetterStore) -> int:
+    """How many were removed at once; 0 if none could be."""
+    try:
+        removed = await store.purge_letters()
+    except EventbusError:
+        return 0
+    metrics.dead_letters_purged(removed)
+    return removed

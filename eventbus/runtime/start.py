@@ -1,0 +1,65 @@
+"""Where routes begin: at their stored position, or where they were told; durable before the first read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, assert_never
+
+from eventbus.model import ClusterTime, Position
+
+if TYPE_CHECKING:
+    from eventbus.runtime.subscription import SubscriptionSpec
+
+__all__ = ["RouteStart", "fresh_positions"]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStart:
+    """Where a route begins that has no position yet.
+
+    Args:
+        at: ``now``; ``subscription``, where the most advanced of the other routes stands, or now if there is
+            none; ``time``, with everything committed at or after it; ``token``, with everything after it.
+        time: The time.
+        token: The token.
+    """
+
+    at: Literal["now", "subscription", "time", "token"] = "now"
+    time: ClusterTime | None = None
+    token: str = ""
+
+
+async def fresh_positions(spec: SubscriptionSpec, stored: Mapping[str, Position]) -> Mapping[str, Position]:
+    """Positions for the routes that have none.
+
+    Args:
+        spec: The subscription.
+        stored: The positions that there are.
+
+    Raises:
+        Unreachable: The source does not answer now.
+        ConfigurationError: A route is told to begin where there is no place.
+    """
+    missing = {name: route.start for name, route in spec.routes.items() if name not in stored}
+    if not missing:
+        return {}
+    others = [stored[name] for name in spec.routes if name in stored]
+    now = await spec.source.now()
+    furthest = max(others, key=lambda position: position.token, default=now)
+    return {name: _position(spec, start, now, furthest) for name, start in missing.items()}
+
+
+def _position(spec: SubscriptionSpec, start: RouteStart, now: Position, furthest: Position) -> Position:
+    match start.at:
+        case "now":
+            return now
+        case "subscription":
+            return furthest
+        case "time":
+            assert start.time is not None
+            return spec.source.at(start.time)
+        case "token":
+            return spec.source.position(start.token)
+        case _:
+            assert_never(start.at)

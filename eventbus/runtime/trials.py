@@ -1,0 +1,200 @@
+"""Events that cannot go on with their lane: tried again, or parked, in a task of their key's own.
+
+While a key has such a task it is set aside: its later events queue up behind, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias, assert_never
+
+import anyio
+from anyio.abc import TaskGroup
+
+from eventbus.core.backoff import Backoff
+from eventbus.core.lanes import Entry
+from eventbus.model import Delivered, FailedAttempt, Fault, Message, Rejected, Retry
+from eventbus.runtime.attempts import Attempts
+from eventbus.runtime.policy import RetryPolicy
+from eventbus.runtime.settling import Settling
+
+__all__ = ["Trial", "Trials"]
+
+_MAX_ERRORS_KEPT = 10
+
+_End: TypeAlias = Callable[[], Awaitable[None]]
+"""Brings one event to its end."""
+_Queue: TypeAlias = deque[tuple[Entry, _End | None]]
+"""Events of one key in their order; one that was not sent yet has no end of its own."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """A failing event: what was tried and what came of it.
+
+    Args:
+        entry: The event's place in its ticket.
+        message: What is sent.
+        answers: How many answers the route had when the last try began.
+        attempts: Tries that cost the event.
+        errors: The last of them.
+    """
+
+    entry: Entry
+    message: Message
+    answers: int
+    attempts: int = 0
+    errors: list[FailedAttempt] = field(default_factory=list)
+
+    def failed(self, failure: Retry | Rejected) -> None:
+        """A try cost the event."""
+        self.attempts += 1
+        self.errors.append(FailedAttempt(round(time.time() * 1000), failure.kind, failure.reason))
+        del self.errors[:-_MAX_ERRORS_KEPT]
+
+
+class Trials:
+    """The keys of one route that are set aside.
+
+    Args:
+        policy: The budget of each event.
+        attempts: Makes the tries.
+        settling: Takes what found its end.
+        encode: Makes messages for events that queued up.
+        backoff: Makes the waits between tries.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        attempts: Attempts,
+        settling: Settling,
+        encode: Callable[[Entry], Message | Rejected],
+        backoff: Callable[[], Backoff],
+    ) -> None:
+        self._policy = policy
+        self._attempts = attempts
+        self._settling = settling
+        self._encode = encode
+        self._backoff = backoff
+        self._queues: dict[bytes, _Queue] = {}
+        self._tasks: TaskGroup | None = None
+
+    def begin(self, tasks: TaskGroup) -> None:
+        """Run the tasks of keys there."""
+        self._tasks = tasks
+
+    def without_set_aside(self, entries: list[Entry]) -> list[Entry]:
+        """Move events whose key is set aside, or held, to the end of that key's queue; the others stay."""
+        held = self._settling.holds.held
+        if not self._queues and not held:
+            return entries
+        return [entry for entry in entries if not self._went_aside(entry, held)]
+
+    def queued(self, entry: Entry) -> bool:
+        """Put an event behind its key, if that is set aside; whether it was."""
+        if not self._queues or (queue := self._queues.get(entry.event.key)) is None:
+            return False
+        queue.append((entry, None))
+        return True
+
+    def try_again(self, entry: Entry, message: Message, failure: Retry, answers: int) -> None:
+        """An event failed by itself, and is tried by itself from now on."""
+        trial = Trial(entry, message, answers)
+        self._set_aside(entry, partial(self._try_until_settled, trial, failure))
+
+    def park(self, entry: Entry, failure: Rejected, message: Message | None = None) -> None:
+        """An event can never be delivered; with its message, if it got so far."""
+        end = self._settling.park
+        if message is None:
+            self._set_aside(entry, partial(end, entry, failure))
+            return
+        trial = Trial(entry, message, self._attempts.answers)
+        trial.failed(failure)
+        self._set_aside(entry, partial(self._park, trial, failure))
+
+    def _went_aside(self, entry: Entry, held: Mapping[bytes, str]) -> bool:
+        if self.queued(entry):
+            return True
+        if entry.event.key not in held:
+            return False
+        self._set_aside(entry, None)
+        return True
+
+    def _set_aside(self, entry: Entry, end: _End | None) -> None:
+        """Bring an event to its end behind what is set aside of its key, or begin to set it aside."""
+        key = entry.event.key
+        if key in self._queues:
+            self._queues[key].append((entry, end))
+            return
+        assert self._tasks is not None
+        self._queues[key] = deque([(entry, end)])
+        self._tasks.start_soon(self._see_through, key)
+
+    async def _see_through(self, key: bytes) -> None:
+        """Bring events of a key to their end, in order, until no more have queued up."""
+        queue = self._queues[key]
+        while queue:
+            entry, end = queue.popleft()
+            if end is not None:
+                await end()
+            elif behind := self._settling.held_behind(key):
+                await self._settling.park_held([entry, *_plain(queue)], behind)
+            else:
+                await self._from_queue(entry)
+        del self._queues[key]
+
+    async def _from_queue(self, entry: Entry) -> None:
+        message = self._encode(entry)
+        if isinstance(message, Message):
+            await self._try_until_settled(Trial(entry, message, self._attempts.answers), None)
+        else:
+            await self._settling.park(entry, message)
+
+    async def _try_until_settled(self, trial: Trial, failure: Retry | None) -> None:
+        backoff = self._backoff()
+        while True:
+            if failure is not None:
+                if failure.fault is Fault.FAILED and self._is_spent(trial, failure):
+                    return await self._park(trial, failure)
+                await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))
+            before = self._attempts.answers
+            outcome = (await self._attempts.attempt([trial.message], trial.answers))[0]
+            match outcome:
+                case Delivered():
+                    return self._settling.delivered([trial.entry])
+                case Rejected():
+                    trial.failed(outcome)
+                    return await self._park(trial, outcome)
+                case Retry():
+                    failure = outcome
+                case _:
+                    assert_never(outcome)
+            if failure.fault is not Fault.FAILED:
+                trial.answers = before
+
+    def _is_spent(self, trial: Trial, failure: Retry) -> bool:
+        """Count a failed try against the event if others got through meanwhile; whether that was the last."""
+        if self._attempts.answers > trial.answers:
+            trial.failed(failure)
+        trial.answers = self._attempts.answers
+        return trial.attempts >= self._policy.attempts
+
+    async def _park(self, trial: Trial, failure: Retry | Rejected) -> None:
+        await self._settling.park(
+            trial.entry,
+            failure,
+            attempts=trial.attempts,
+            body=trial.message.body,
+            errors=tuple(trial.errors),
+        )
+
+
+def _plain(queue: _Queue) -> Iterator[Entry]:
+    """Take the next events that have no end of their own."""
+    while queue and queue[0][1] is None:
+        yield queue.popleft()[0]
