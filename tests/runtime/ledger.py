@@ -263,7 +263,8 @@ class RouteLedger:
         if letter.kind is Failure.HELD:
             return self._wrongly_held(letter)
         failures = stay.failures.get(event.token, [])
-        if letter.attempts < self.policy.retry.attempts:
+        is_old = self.policy.retry.max_age_secs is not None and letter.attempts > 1
+        if letter.attempts < self.policy.retry.attempts and not is_old:
             return f"after {letter.attempts} attempts only"
         if len(failures) < letter.attempts:
             return f"for {letter.attempts} attempts, {len(failures)} failed through its fault"
