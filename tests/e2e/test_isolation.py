@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from eventbus.devservices import MongoService
-from tests.e2e.isolation import OTHERS, Course, Phase, Size, run_through
+from tests.e2e.isolation import OTHERS, Course, Phase, Size, quantile, run_through
 from tests.e2e.oracle import judge
 from tests.e2e.scene import Scene
 from tests.e2e.webhook_process import Behaviour
@@ -77,8 +77,10 @@ def _check(course: Course) -> None:
     for sink in OTHERS:
         bound = max(1.5 * course.p99(sink, HEALTHY_FOR), ISOLATE_AFTER_SECS + _catch_up_cycle_secs(course))
         for phase in course.begun:
-            if phase.secs is not None:
-                assert course.p99(sink, phase) <= bound, f"{sink}, {phase.name}, bound {bound:.3f} s"
+            # While the route comes back the main flow may hold for it, for a moment that has its own bound.
+            part = 0.99 if phase.secs is not None else 0.5
+            late_secs = quantile(course.lateness(sink, phase), part)
+            assert late_secs <= bound, f"{sink}, {phase.name}, bound {bound:.3f} s"
     assert course.logged["route_detached"] >= 1
     assert course.logged["route_merged"] >= 1
 
@@ -86,7 +88,7 @@ def _check(course: Course) -> None:
 def _catch_up_cycle_secs(course: Course) -> float:
     """How long a full reply to the catch-up flow's reader lasted at the pace at which the webhook caught up.
 
-    Not more than `isolate_after`, beyond which the main flow holds for nobody.
+    At most `isolate_after`: a webhook that is slow to catch up would make a bound that says little.
     """
     events, secs = course.caught_up
-    return min(BATCH * secs / events, ISOLATE_AFTER_SECS)
+    return min(BATCH * secs / max(events, 1), ISOLATE_AFTER_SECS)
