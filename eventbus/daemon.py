@@ -278,7 +278,7 @@ def _spec(config: Config, name: str, source: Source, sinks: Mapping[str, SharedS
 def _policy(route: ResolvedRoute) -> RoutePolicy:
     retry, circuit, window = route.retry, route.circuit, route.window
     return RoutePolicy(
-        retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay),
+        retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay, retry.max_age),
         circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open),
         window_events=window.events,
         window_size=window.size,

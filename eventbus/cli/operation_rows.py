@@ -54,6 +54,7 @@ def operation_row(operation: Operation, now: datetime) -> dict[str, Any]:
         "kind": operation.kind.value,
         "subscription": operation.subscription,
         "route": operation.route,
+        "routes": list(operation.routes) or None,
         "status": operation.status.value,
         "delivered": progress.delivered,
         "parked": progress.parked,

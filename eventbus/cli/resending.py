@@ -34,12 +34,12 @@ _COLUMNS: Final = ("subscription", "route", "letters", "keys", "bytes", "superse
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The dead letters of one live route that are to be sent.
+    """The dead letters of one route, live or of a replay, that are to be sent.
 
     Args:
         subscription: Name of the subscription.
-        route: Name of the live route; dead letters of replays into its sink are among them.
-        query: Which they are.
+        route: Name of the live route whose sink gets them.
+        query: Which they are, all of one route.
         totals: How many.
     """
 
@@ -47,6 +47,11 @@ class _Part:
     route: str
     query: LetterQuery
     totals: LetterTotals
+
+    @property
+    def name(self) -> str:
+        """Whose dead letters they are."""
+        return f"{self.subscription}/{self.query.routes[0]}"
 
     def operation(self, *, rate: float | None, runner: str) -> Operation:
         """What is asked for."""
@@ -116,7 +121,7 @@ async def resend(
         operations = [part.operation(rate=rate, runner=_COMMAND if edited else "") for part in parts]
         for operation in operations:
             await store.add_operation(operation)
-            typer.echo(f"operation {operation.id}: {operation.subscription}/{operation.route}")
+            typer.echo(f"operation {operation.id}: {operation.subscription}/{operation.routes[0]}")
             await note_paused(store, operation.subscription, operation.route)
         if edited:
             return all([await _run(store, sender, operation, edited) for operation in operations])
@@ -140,14 +145,16 @@ async def go_on(config: Config, operation_id: str, edited: list[Path]) -> bool:
 
 
 async def _plan(config: Config, store: Store, query: LetterQuery) -> list[_Part]:
-    """What there is to be sent, by live route."""
+    """What there is to be sent, by route: an operation concludes dead letters of one route only."""
     found = []
     for subscription, route in _places(config, query):
         named = query.routes or (route,)
-        narrowed = await with_replays(store, replace(query, subscription=subscription, routes=named))
-        totals = await store.count_letters(narrowed)
-        if totals.letters:
-            found.append(_Part(subscription, route, narrowed, totals))
+        whole = await with_replays(store, replace(query, subscription=subscription, routes=named))
+        for one in whole.routes:
+            narrowed = replace(whole, routes=(one,))
+            totals = await store.count_letters(narrowed)
+            if totals.letters:
+                found.append(_Part(subscription, route, narrowed, totals))
     return found
 
 
@@ -171,11 +178,11 @@ async def _check_free(store: Store, parts: Sequence[_Part]) -> None:
     """
     for part in parts:
         for operation in await store.find_operations(subscription=part.subscription):
-            is_same = (operation.kind, operation.route) == (OperationKind.DEAD_LETTERS, part.route)
-            if is_same and not operation.status.is_over:
+            sends_letters = operation.kind is OperationKind.DEAD_LETTERS and not operation.status.is_over
+            if sends_letters and list(operation.routes) == list(part.query.routes):
                 raise ConfigurationError(
-                    f"operation {operation.id} sends dead letters of {part.subscription}/{part.route} "
-                    f"already: 'eventbus operation show {operation.id} --follow' follows it, "
+                    f"operation {operation.id} sends dead letters of {part.name} already: "
+                    f"'eventbus operation show {operation.id} --follow' follows it, "
                     f"'eventbus operation cancel {operation.id}' ends it"
                 )
 
@@ -215,7 +222,7 @@ def _edited(config: Config, files: list[Path]) -> Config:
 
 
 def _row(part: _Part) -> Row:
-    return {"subscription": part.subscription, "route": part.route, **totals_row(part.totals)}
+    return {"subscription": part.subscription, "route": part.query.routes[0], **totals_row(part.totals)}
 
 
 def _first(error: Exception) -> Exception:

@@ -171,6 +171,8 @@ class RetryPolicy(Section):
     """The longest wait before the second try; it doubles with every further one."""
     max_delay: PositiveDuration = 5.0
     """The longest wait before any try."""
+    max_age: PositiveDuration | None = None
+    """How long after its first failure an event may still be tried; outages of the sink do not count."""
 
 
 class WindowPolicy(Section):

@@ -42,6 +42,8 @@ class Circuit:
         self._open_until: float | None = None
         self.reason = ""
         """Why it is not closed, for people."""
+        self.outages = 0
+        """How often it has opened."""
 
     def state(self, now: float) -> CircuitState:
         """What holds at a moment."""
@@ -96,4 +98,5 @@ class Circuit:
         self._openings += 1
         self._open_until = now + max(open_secs, after_secs or 0.0)
         self.reason = reason
+        self.outages += was_closed
         return was_closed

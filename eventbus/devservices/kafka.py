@@ -33,7 +33,8 @@ _SCRIPT = """\
 data=$1 properties=$2 cluster=$3
 shift 3
 if [ ! -f "$data/meta.properties" ]; then
-    "$@" -XX:TieredStopAtLevel=1 kafka.tools.StorageTool format -t "$cluster" -c "$properties" || exit
+    "$@" -XX:TieredStopAtLevel=1 kafka.tools.StorageTool \\
+        format --cluster-id="$cluster" -c "$properties" || exit
 fi
 exec "$@" kafka.Kafka "$properties"
 """  # a fresh data directory has to be formatted by Kafka's own tool, wherever Kafka runs

@@ -51,6 +51,11 @@ class Attempts:
         self._log = log
         self._probe = anyio.Lock()
 
+    @property
+    def outages(self) -> int | None:
+        """How often the sink has been down; None while it is."""
+        return self._circuit.outages if self._circuit.is_closed() else None
+
     async def attempt(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
         """One call to the sink, when the circuit lets it pass.
 

@@ -17,11 +17,14 @@ class RetryPolicy:
         attempts: Failed tries that cost the event before it becomes a dead letter.
         initial_delay_secs: Bound of the first wait between two tries; it doubles.
         max_delay_secs: Bound of every wait.
+        max_age_secs: How long after its first failure that cost it an event may still be tried; None for
+            as long as it has tries. Outages do not count.
     """
 
     attempts: int = 5
     initial_delay_secs: float = 0.1
     max_delay_secs: float = 5.0
+    max_age_secs: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

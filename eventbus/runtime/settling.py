@@ -118,6 +118,16 @@ class Settling:
             attempts=attempts,
         )
 
+    @property
+    def unsettled(self) -> int:
+        """How many admitted events of the route have found no end yet."""
+        return self._window.unsettled
+
+    @property
+    def enough_events(self) -> int:
+        """So many that got through say that the sink is there: a good part of a window."""
+        return self._window.grain
+
     def held_behind(self, key: bytes) -> str | None:
         """Id of the event that a key waits behind; None if it is not held."""
         return self.holds.held.get(key)

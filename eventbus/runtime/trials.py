@@ -42,6 +42,9 @@ class Trial:
         answers: How many answers the route had when the last try began.
         attempts: Tries that cost the event.
         errors: The last of them.
+        age_secs: The time between its failures, less that of outages.
+        failed_at: When it last failed by itself; None since an outage.
+        outages: How often the sink had been down by then.
     """
 
     entry: Entry
@@ -49,9 +52,15 @@ class Trial:
     answers: int
     attempts: int = 0
     errors: list[FailedAttempt] = field(default_factory=list)
+    age_secs: float = 0.0
+    failed_at: float | None = None
+    outages: int | None = None
 
-    def failed(self, failure: Retry | Rejected) -> None:
-        """A try cost the event."""
+    def failed(self, failure: Retry | Rejected, now: float, outages: int | None) -> None:
+        """A try cost the event, while the sink is up after so many outages, or down."""
+        if self.failed_at is not None and self.outages is not None and self.outages == outages:
+            self.age_secs += now - self.failed_at
+        self.failed_at, self.outages = now, outages
         self.attempts += 1
         self.errors.append(FailedAttempt(round(time.time() * 1000), failure.kind, failure.reason))
         del self.errors[:-_MAX_ERRORS_KEPT]
@@ -82,6 +91,7 @@ class Trials:
         self._encode = encode
         self._backoff = backoff
         self._queues: dict[bytes, _Queue] = {}
+        self._answers_before: dict[bytes, int] = {}
         self._tasks: TaskGroup | None = None
 
     def begin(self, tasks: TaskGroup) -> None:
@@ -114,7 +124,7 @@ class Trials:
             self._set_aside(entry, partial(end, entry, failure))
             return
         trial = Trial(entry, message, self._attempts.answers)
-        trial.failed(failure)
+        self._charge(trial, failure)
         self._set_aside(entry, partial(self._park, trial, failure))
 
     def _went_aside(self, entry: Entry, held: Mapping[bytes, str]) -> bool:
@@ -133,6 +143,7 @@ class Trials:
             return
         assert self._tasks is not None
         self._queues[key] = deque([(entry, end)])
+        self._answers_before[key] = self._attempts.answers
         self._tasks.start_soon(self._see_through, key)
 
     async def _see_through(self, key: bytes) -> None:
@@ -146,7 +157,7 @@ class Trials:
                 await self._settling.park_held([entry, *_plain(queue)], behind)
             else:
                 await self._from_queue(entry)
-        del self._queues[key]
+        del self._queues[key], self._answers_before[key]
 
     async def _from_queue(self, entry: Entry) -> None:
         message = self._encode(entry)
@@ -168,7 +179,7 @@ class Trials:
                 case Delivered():
                     return self._settling.delivered([trial.entry])
                 case Rejected():
-                    trial.failed(outcome)
+                    self._charge(trial, outcome)
                     return await self._park(trial, outcome)
                 case Retry():
                     failure = outcome
@@ -176,13 +187,31 @@ class Trials:
                     assert_never(outcome)
             if failure.fault is not Fault.FAILED:
                 trial.answers = before
+                trial.failed_at = None
 
     def _is_spent(self, trial: Trial, failure: Retry) -> bool:
         """Count a failed try against the event if others got through meanwhile; whether that was the last."""
-        if self._attempts.answers > trial.answers:
-            trial.failed(failure)
+        if self._attempts.answers <= trial.answers and not self._stands_alone(trial.entry.event.key):
+            trial.failed_at = None
+            return False
+        self._charge(trial, failure)
         trial.answers = self._attempts.answers
-        return trial.attempts >= self._policy.attempts
+        is_old = self._policy.max_age_secs is not None and trial.age_secs >= self._policy.max_age_secs
+        return is_old or trial.attempts >= self._policy.attempts
+
+    def _stands_alone(self, key: bytes) -> bool:
+        """Whether no other key is left to tell a bad event from a sink that is down, but many have told it.
+
+        A window that is full behind a failing event lets in nobody who could, and the route would stand
+        still for ever. So what got through since the key began to fail, a good part of a window, is taken
+        for an answer.
+        """
+        set_aside = sum(map(len, self._queues.values())) + len(self._queues)
+        told = self._attempts.answers - self._answers_before[key]
+        return self._settling.unsettled <= set_aside and told >= self._settling.enough_events
+
+    def _charge(self, trial: Trial, failure: Retry | Rejected) -> None:
+        trial.failed(failure, anyio.current_time(), self._attempts.outages)
 
     async def _park(self, trial: Trial, failure: Retry | Rejected) -> None:
         await self._settling.park(

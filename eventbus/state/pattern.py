@@ -4,6 +4,8 @@ Patterns come from people and run against the texts of a hundred thousand rows, 
 a backtracking engine could be kept busy for years by one of them. So the usual parts of the language are read
 into a tree, and the tree becomes an automaton whose steps are remembered, and a pattern for the server's
 engine (PCRE) in which everything is explicit: no option, no class and no letter is left to interpretation.
+That engine does backtrack, and gives up after a bounded number of steps: with a repeated group of overlapping
+parts it may find less in a long text, which docs/queries.md tells users.
 Look-around, back references and word boundaries are not supported, since no automaton has them.
 """
 

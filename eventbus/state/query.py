@@ -29,7 +29,7 @@ from eventbus.state.query_tree import (
 from eventbus.state.query_values import decoded
 from eventbus.suggestions import did_you_mean, listed
 
-__all__ = ["parse"]
+__all__ = ["OPERATORS", "parse"]
 
 _MAX_DEPTH: Final = 20
 _MAX_VALUES: Final = 10_000
@@ -115,7 +115,7 @@ class _Saying(NamedTuple):
 def _operator(saying: _Saying) -> Node:
     read = _READERS.get(saying.operator)
     if read is None:
-        known = f"{did_you_mean(saying.operator, _OPERATORS)}; there are {listed(_OPERATORS)}"
+        known = f"{did_you_mean(saying.operator, _OF_FIELDS)}; there are {listed(_OF_FIELDS)}"
         raise _refusal(saying.place, f"no such operator{known}")
     node = read(saying)
     return Not(node) if saying.operator in _NEGATIONS else node
@@ -194,7 +194,9 @@ _READERS: Final[Mapping[str, Callable[[_Saying], Node]]] = {
     "$regex": _matching,
     "$not": _otherwise,
 }
-_OPERATORS: Final = (*_READERS, "$options")
+_OF_FIELDS: Final = (*_READERS, "$options")
+OPERATORS: Final = (*_OF_FIELDS, *_COMBINATIONS)
+"""All that there are."""
 _KNOWN: Final = f"{listed(FIELDS)}, {DOCUMENT_KEY}<path>"
 _EXTENDED_JSON: Final = frozenset(
     [

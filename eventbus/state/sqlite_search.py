@@ -83,22 +83,22 @@ class Search:
         looked_at = [column for field in self._fields for column in _COLUMNS.get(field, (field,))]
         self._sql = f"""
             SELECT {", ".join(["created_at", "token", "id", *columns, *looked_at])} FROM dead_letters
-            WHERE {" AND ".join(conditions)} ORDER BY {", ".join(order)} LIMIT {_STRETCH}"""  # noqa: S608  names of columns; values are bound
+            WHERE {" AND ".join(conditions)} ORDER BY {", ".join(order)} LIMIT :rows"""  # noqa: S608  names of columns; values are bound
         self._values = _named(query)
 
-    def stretch(self, connection: sqlite3.Connection, after: Place) -> Stretch:
+    def stretch(self, connection: sqlite3.Connection, after: Place, rows: int = _STRETCH) -> Stretch:
         """What is found among the next rows."""
         place = {f"after_{name}": value for name, value in after._asdict().items()}
-        with closing(connection.execute(self._sql, {**self._values, **place})) as cursor:
-            rows = cursor.fetchall()
+        with closing(connection.execute(self._sql, {**self._values, **place, "rows": rows})) as cursor:
+            looked_at = cursor.fetchall()
         end = 3 + self._given
-        found = [(Place(*row[:3]), row[3:end]) for row in rows if self._selects(row[end:])]
-        return Stretch(found, Place(*rows[-1][:3]) if len(rows) == _STRETCH else None)
+        found = [(Place(*row[:3]), row[3:end]) for row in looked_at if self._selects(row[end:])]
+        return Stretch(found, Place(*looked_at[-1][:3]) if len(looked_at) == rows else None)
 
     def page(self, connection: sqlite3.Connection, after: Place, limit: int | None) -> Page:
         """The letters found among the next rows, up to some 16 MB of payloads."""
-        found = self.stretch(connection, after)
         most = _PAGE if limit is None else min(_PAGE, limit)
+        found = self.stretch(connection, after, _STRETCH if self._fields else most)
         letters: list[StoredDeadLetter] = []
         size = 0
         for place, (payload_bytes,) in found.rows:

@@ -117,13 +117,16 @@ def test_a_superseded_one_is_asked_about(parked: CommandLine) -> None:
 
 
 def test_dead_letters_of_a_replay_belong_to_its_route(parked: CommandLine) -> None:
-    """Whoever names the route means them, too."""
+    """Whoever names the route means them, too; each has an operation of its own, into the same sink."""
     replay = Operation("0123456789", OperationKind.REPLAY, "orders", "hook")
     parked.on_store(lambda store: store.add_operation(replay))
     parked.park(letter(7, route=replay.stored_route))
     assert len(parked("dlq", "list", "--json", "--route", "hook").rows) == 4
     assert parked("dlq", "replay", "--yes", "--detach", "--route", "hook").code == 0
-    assert list(parked.operations()[0].routes) == ["hook", "hook@0123456789"]
+    of_replay, of_live, _ = parked.operations()
+    assert (of_replay.route, list(of_replay.routes)) == ("hook", ["hook@0123456789"])
+    assert (of_live.route, list(of_live.routes)) == ("hook", ["hook"])
+    assert (of_replay.progress.total, of_live.progress.total) == (1, 3)
     assert [row["route"] for row in parked("dlq", "list", "--json", "--route", "hook@0123456789").rows] == [
         "hook@0123456789"
     ]

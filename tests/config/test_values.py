@@ -37,7 +37,7 @@ subscriptions:
       - feed
       - sink: feed
         name: slow
-        retry: {max_delay: 1m}
+        retry: {max_delay: 1m, max_age: 1h}
         window: {events: 10}
         circuit: {failures: 1}
         dead_letters: {retention: never}
@@ -93,7 +93,7 @@ def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
 
     assert (plain.name, slow.name, slow.lanes) == ("feed", "slow", 2)
     assert plain.retry == RetryPolicy(attempts=7)
-    assert slow.retry == RetryPolicy.model_validate({"attempts": 7, "max_delay": "1m"})
+    assert slow.retry == RetryPolicy.model_validate({"attempts": 7, "max_delay": "1m", "max_age": "1h"})
     assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
     assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
     assert slow.circuit == CircuitPolicy(failures=1)

@@ -53,6 +53,16 @@ def test_each_failed_probe_doubles_the_wait_up_to_a_bound() -> None:
     assert waits == [2.0, 3.0, 3.0]
 
 
+def test_openings_are_counted() -> None:
+    """Each once, however many probes fail."""
+    circuit = opened()
+    circuit.failed(1.0, "still down")
+    assert circuit.outages == 1
+    circuit.succeeded()
+    assert circuit.failed(9.0, "who are you", at_once=True)
+    assert circuit.outages == 2
+
+
 def test_a_straggler_of_before_says_nothing_new() -> None:
     """It does not prolong the wait."""
     circuit = opened()

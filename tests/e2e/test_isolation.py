@@ -88,7 +88,7 @@ def _check(course: Course) -> None:
 def _catch_up_cycle_secs(course: Course) -> float:
     """How long a full reply to the catch-up flow's reader lasted at the pace at which the webhook caught up.
 
-    Counted up to `isolate_after` only: a webhook that is slow to catch up must not make the bound say little.
+    At most `isolate_after`: a webhook that is slow to catch up would make a bound that says little.
     """
     events, secs = course.caught_up
     return min(BATCH * secs / max(events, 1), ISOLATE_AFTER_SECS)

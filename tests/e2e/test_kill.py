@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from random import Random
@@ -14,6 +15,7 @@ from tests.e2e.changes import Changes
 from tests.e2e.daemon import DaemonProcess
 from tests.e2e.oracle import judge
 from tests.e2e.scene import SINKS, Scene
+from tests.e2e.state_history import StateHistory
 
 pytestmark = [pytest.mark.services, pytest.mark.proof]
 
@@ -31,6 +33,7 @@ def test_five_kills_lose_nothing(scene: Scene) -> None:
     rng = Random(seed)
     moments = sorted(rng.randrange(CHANGES // 20, CHANGES * 19 // 20) for _ in range(KILLS))
     kills: list[Kill] = []
+    history = StateHistory(scene.client[scene.state_database]["subscriptions"])
     with (
         DaemonProcess(scene.directory, scene.config(window=WINDOW)).start() as daemon,
         Changes(scene.collection, CHANGES, per_second=PER_SECOND, seed=seed) as changes,
@@ -38,7 +41,7 @@ def test_five_kills_lose_nothing(scene: Scene) -> None:
         for moment in moments:
             daemon.wait_for(lambda moment=moment: len(scene.webhook.arrivals) >= moment, f"arrival {moment}")
             daemon.kill()
-            kills.append(Kill.now(scene, kills[-1] if kills else None))
+            kills.append(Kill.now(scene, history))
             daemon.start()
         changes.wait()
         expected = scene.expected(CHANGES)
@@ -59,43 +62,40 @@ class Kill:
 
     Args:
         positions: The stored position of each route.
-        saved_at: When they were stored, in seconds since 1970.
         arrived: How many messages each sink had.
-        since_checkpoint: How many of them came after the last checkpoint was written.
+        since_checkpoint: How many of them came after the watermarks of the last checkpoint were read.
     """
 
-    positions: dict[str, str]
-    saved_at: float
-    arrived: dict[str, int]
-    since_checkpoint: dict[str, int]
+    positions: Mapping[str, str]
+    arrived: Mapping[str, int]
+    since_checkpoint: Mapping[str, int]
 
     @classmethod
-    def now(cls, scene: Scene, last: Kill | None) -> Kill:
+    def now(cls, scene: Scene, history: StateHistory) -> Kill:
         """Look at the store and at the sinks."""
-        stored = scene.stored()
-        positions = {name: route["token"] for name, route in stored["routes"].items()}
-        saved_at = stored["updated_at"].replace(tzinfo=UTC).timestamp()
-        if last is not None and positions == last.positions:
-            saved_at = last.saved_at  # this life took the lease and died before its first checkpoint
+        versions = history.versions("orders")
+        positions = versions[-1].positions
+        # They were read at some time after the write before theirs; a write of no position is not theirs.
+        before = next(version for version in reversed(versions) if version.positions != positions)
+        read_at = before.written_at.replace(tzinfo=UTC).timestamp()
         arrivals = scene.arrivals()
-        since = {sink: sum(arrival.at >= saved_at for arrival in arrivals[sink]) for sink in SINKS}
+        since = {sink: sum(arrival.at >= read_at for arrival in arrivals[sink]) for sink in SINKS}
         # A line of a file does not tell when it came; but one flow feeds all routes, so that none gets
         # further ahead of the others than its window.
         since["archive"] = max(since.values()) + WINDOW
-        return cls(
-            positions,
-            saved_at,
-            {sink: len(arrivals[sink]) for sink in SINKS},
-            since,
-        )
+        return cls(positions, {sink: len(arrivals[sink]) for sink in SINKS}, since)
 
 
 def _check_duplicates(sink: str, ids: list[str], tokens: dict[str, str], kills: list[Kill]) -> None:
-    """After each kill nothing comes again from before the checkpoint, and no more than the bound at all."""
-    ends = [kill.arrived[sink] for kill in kills[1:]] + [len(ids)]
-    for kill, end in zip(kills, ends, strict=True):
-        first = kill.arrived[sink]
-        again = set(ids[:first]).intersection(ids[first:end])
+    """Of what a life delivered nothing comes again from before its checkpoint, and no more than the bound.
+
+    Counted for the life that delivered it first, since one that is soon killed may not get so far itself.
+    """
+    begins = [0, *(kill.arrived[sink] for kill in kills)]
+    for begin, kill in zip(begins, kills, strict=False):
+        end = kill.arrived[sink]
+        first_then = set(ids[begin:end]).difference(ids[:begin])
+        again = first_then.intersection(ids[end:])
         bound = WINDOW + kill.since_checkpoint[sink]
         print(f"{sink}: {len(again)} came again after a kill, bound {WINDOW} + {kill.since_checkpoint[sink]}")
         assert all(tokens[event_id] > kill.positions[sink] for event_id in again)

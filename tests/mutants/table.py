@@ -54,6 +54,7 @@ ADMISSION = "tests/runtime/test_admission.py"
 HELD_KEYS = "tests/runtime/test_held_keys.py"
 KEYS = "tests/runtime/test_failing_keys.py"
 LETTER_SCENES = "tests/runtime/test_letters.py"
+MIXED = "tests/runtime/test_mixed_answers.py"
 OUTAGES = "tests/runtime/test_outages.py"
 PROBES = "tests/runtime/test_circuit_probes.py"
 STATE = "tests/runtime/test_state_outages.py"
@@ -704,7 +705,7 @@ MUTANTS = (
         DELIVERY,
         "elif _has_key(encoded, entry):",
         "elif False:",
-        SCHEDULES,
+        MIXED,
     ),
     Mutant(
         "a key of which one event is rejected is also tried by its lane",
@@ -712,7 +713,7 @@ MUTANTS = (
         DELIVERY,
         "case Retry() if entry.event.key in rejected_keys:",
         "case Retry() if False and rejected_keys:",
-        "tests/runtime/test_mixed_answers.py",
+        MIXED,
     ),
     Mutant(
         "an event parks at once though its key is set aside",
@@ -720,7 +721,7 @@ MUTANTS = (
         TRIALS,
         "        if key in self._queues:\n            self._queues[key].append((entry, end))\n",
         "        if False:\n",
-        SCHEDULES,
+        MIXED,
     ),
     Mutant(
         "a key of which a dead letter is being written may be released",
@@ -761,5 +762,29 @@ MUTANTS = (
         "        if entry.event.key not in held:\n",
         "        if True:\n",
         HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
+    ),
+    Mutant(
+        "an event is tried for as long as it has tries",
+        "an event that is too old is parked",
+        TRIALS,
+        "return is_old or trial.attempts",
+        "return trial.attempts",
+        KEYS + "::test_an_event_may_grow_too_old_to_be_tried_again",
+    ),
+    Mutant(
+        "an event grows older while the sink is down",
+        BUDGET,
+        TRIALS,
+        "self.outages is not None and self.outages == outages:",
+        "True:",
+        KEYS + "::test_an_event_does_not_grow_older_in_an_outage_that_only_others_meet",
+    ),
+    Mutant(
+        "an event grows older while the sink is away for it",
+        BUDGET,
+        TRIALS,
+        "                trial.answers = before\n                trial.failed_at = None\n",
+        "                trial.answers = before\n",
+        KEYS + "::test_an_event_does_not_grow_older_while_the_sink_is_away_for_it",
     ),
 )

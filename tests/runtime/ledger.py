@@ -316,13 +316,23 @@ class RouteLedger:
         if letter.kind is Failure.HELD:
             return self._wrongly_held(letter)
         failures = stay.failures.get(event.token, [])
-        if letter.attempts < self.policy.retry.attempts:
+        is_old = self.policy.retry.max_age_secs is not None and letter.attempts > 1
+        if letter.attempts < self.policy.retry.attempts and not is_old:
             return f"after {letter.attempts} attempts only"
         if len(failures) < letter.attempts:
             return f"for {letter.attempts} attempts, {len(failures)} failed through its fault"
-        if len(set(failures)) < letter.attempts - 1:
+        if len(set(failures)) < letter.attempts - 1 and not self._was_told(stay, event):
             return f"others got through between {len(set(failures))} of its {len(failures)} failures only"
         return None
+
+    def _was_told(self, stay: Stay, event: Event) -> bool:
+        """Whether a good part of a window got through since the first failure of the event's key."""
+        first = min(
+            stay.failures[other.token][0]
+            for other in self._history.by_key[event.key]
+            if other.token in stay.failures
+        )
+        return stay.answers - first >= max(1, self.policy.window_events // 8)
 
     def _wrongly_held(self, letter: DeadLetter) -> str | None:
         behind = self.letters.get(letter.held_behind or "")

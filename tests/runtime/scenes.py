@@ -41,11 +41,16 @@ def route(
     failures: int = 5,
     secs: float = 0.01,
     max_open_secs: float = 5.0,
+    max_age_secs: float | None = None,
+    delay_secs: float = 0.1,
 ) -> RoutePlan:
     """A route with a target of its own."""
     traits = SinkTraits(lanes=lanes, max_batch=max_batch, keeps_order=keeps_order)
     policy = RoutePolicy(
-        RetryPolicy(attempts, 0.1, 1.0), CircuitPolicy(failures, 0.5, max_open_secs), window, size
+        RetryPolicy(attempts, delay_secs, max(delay_secs, 1.0), max_age_secs),
+        CircuitPolicy(failures, 0.5, max_open_secs),
+        window,
+        size,
     )
     return RoutePlan(name, Target(name, traits, list(troubles), secs), policy)
 

@@ -310,6 +310,7 @@ _policies = st.builds(
         attempts=st.integers(1, 4),
         initial_delay_secs=st.just(0.1),
         max_delay_secs=st.just(2.0),
+        max_age_secs=st.sampled_from([None, None, 3.0]),
     ),
     circuit=st.builds(
         CircuitPolicy,

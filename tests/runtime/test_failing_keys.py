@@ -95,6 +95,63 @@ def test_a_poison_key_ends_as_dead_letters_in_order_while_others_flow() -> None:
     world.play(scene)
 
 
+def test_an_event_may_grow_too_old_to_be_tried_again() -> None:
+    """At its first failure after that it is parked, however many tries it has left."""
+    failing = Trouble("failing", keys=BAD)
+    world = World([route("only", failing, attempts=1000, max_age_secs=20.0, window=1000)])
+
+    async def scene() -> None:
+        life = await running(world)
+        bad = world.change("x")
+        while bad.id not in world.ledgers["only"].letters:
+            changes(world, "a")
+            await anyio.sleep(0.1)
+        assert 20.0 <= anyio.current_time() < 23.0
+        assert len(world.ledgers["only"].letters[bad.id].errors) == 10
+        await life.stop()
+
+    world.play(scene)
+
+
+def test_an_event_does_not_grow_older_while_the_sink_is_away_for_it() -> None:
+    """Others get through meanwhile, so that the circuit stays closed."""
+    away = Trouble("unavailable", start=5.0, end=65.0, keys=BAD)
+    failing = Trouble("failing", keys=BAD, end=75.0)
+    world = World([route("only", away, failing, attempts=1000, max_age_secs=30.0, lanes=4, window=5000)])
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "x")
+        while anyio.current_time() < 75.0:
+            changes(world, "ab")
+            await anyio.sleep(0.1)
+        await world.all_passed()
+        await life.stop()
+        assert not world.ledgers["only"].letters
+
+    world.play(scene)
+
+
+def test_an_event_does_not_grow_older_in_an_outage_that_only_others_meet() -> None:
+    """It waits as the sink asked it to; meanwhile the sink is down, and up again."""
+    away = Trouble("unavailable", start=5.0, end=45.0)
+    throttled = Trouble("throttled", keys=BAD, end=60.0, secs=50.0)
+    world = World([route("only", away, throttled, attempts=1000, max_age_secs=45.0, lanes=4, window=5000)])
+
+    async def scene() -> None:
+        life = await running(world)
+        x = changes(world, "x")
+        for _ in range(400):
+            changes(world, "abc")
+            await anyio.sleep(0.25)
+        await world.all_passed()
+        await life.stop()
+        assert not world.ledgers["only"].letters
+        assert sum(world.routes["only"].target.strikes[throttled, "only", event.id] for event in x) == 2
+
+    world.play(scene)
+
+
 def test_what_the_sink_will_never_take_is_parked_at_once() -> None:
     """No second attempt, and the key's next event follows."""
     world = World([route("only", Trouble("rejecting", keys=BAD, end=5.0), max_batch=10)])
@@ -234,3 +291,31 @@ def test_a_window_full_of_one_failing_key_waits_for_the_sink() -> None:
         await life.stop()
 
     world.play(scene)
+
+
+def test_a_failing_key_that_fills_the_window_does_not_stop_the_route() -> None:
+    """Nobody is left who could tell a bad event from an outage; but a window of others has told it before."""
+    world = World([route("only", Trouble("failing", keys=BAD), window=16, attempts=3)])
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "xxx")
+        changes(world, "abcde", 40)
+        await world.all_passed()
+        await life.stop()
+        assert len(world.ledgers["only"].letters) == 3
+
+    world.play(scene, within_secs=300.0)
+
+
+def test_a_failing_key_before_a_barrier_does_not_stop_the_route() -> None:
+    """The barrier waits for an empty window, and everything behind it waits for the barrier."""
+    world = World([route("only", Trouble("failing", keys=BAD), window=16, attempts=3)])
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "xabcd-efg")
+        await world.all_passed()
+        await life.stop()
+
+    world.play(scene, within_secs=300.0)

@@ -26,11 +26,12 @@ from eventbus.runtime.route import Route
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import Encoder, SinkTraits
 from tests.runtime.clock import run_virtual
-from tests.runtime.history import History
+from tests.runtime.history import Fate, History
 from tests.runtime.scenes import changes_of
 from tests.runtime.target import RouteTag
 
 AWAY = Retry(Fault.UNAVAILABLE, "away")
+FAILED = Retry(Fault.FAILED, "failed")
 
 
 class Scripted:
@@ -104,3 +105,23 @@ def test_a_key_of_which_a_later_event_is_refused_keeps_its_order() -> None:
     (letter,) = played(sink, events)
     assert letter.event is refused
     assert sink.calls == [[first, refused, last, other], [first], [last]]
+
+
+def test_a_refused_event_waits_behind_an_earlier_one_that_failed() -> None:
+    """It is parked in its turn, and what comes later of its key is behind it."""
+    first, refused, last = events = changes_of(History(), "xxx")
+    sink = Scripted([FAILED, Rejected("never"), FAILED])
+    (letter,) = played(sink, events)
+    assert letter.event is refused
+    assert sink.calls == [events, [first], [last]]
+
+
+def test_an_event_without_a_form_waits_for_an_earlier_one_that_is_under_way() -> None:
+    """It was to go out in the same call; so does what comes later of its key, one behind the other."""
+    history = History()
+    first, dead = history.change("x"), history.change("x", fate=Fate.UNENCODABLE)
+    last, other = changes_of(history, "xa")
+    sink = Scripted()
+    (letter,) = played(sink, [first, dead, last, other])
+    assert letter.event is dead
+    assert sink.calls == [[first, other], [last]]

@@ -12,6 +12,7 @@ import pytest
 from eventbus.errors import ConfigurationError
 from eventbus.model import DeadLetter, Failure
 from eventbus.state.letters import letter_id
+from eventbus.state.pattern import Pattern
 from eventbus.state.store import HeldKey, LetterQuery, LetterStatus, LetterTotals, Store
 from tests.state.conftest import Home
 from tests.state.letters import collected, event, failures, found, letter
@@ -366,6 +367,19 @@ async def test_a_search_that_finds_little_pages_on_to_the_end(store: Store) -> N
     assert await numbers(store, match=match) == [0, 997, 1994]
     limited = store.find_letters(LetterQuery(match=match), by_token=True, limit=2)
     assert [one.letter.event.token for one in await collected(limited)] == [event(0).token, event(997).token]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["(ab|c)*d", r"(\w+ )*z", "(a|b)+d", ".*.*.*d", r"(\w+\s)+z", "^x.*d$", "(err|word).*d", "(ab|c){1,20}d"],
+)
+async def test_patterns_search_the_longest_reasons(store: Store, source: str) -> None:
+    """On MongoDB its engine counts its steps, and must not give up on these."""
+    reasons = ["ab" * 950 + "d", "x " + "word " * 380 + "zd", "a" * 2000]
+    await store.park([letter(number, reason=reason) for number, reason in enumerate(reasons)])
+    expected = [number for number, reason in enumerate(reasons) if Pattern(source).search(reason)]
+    assert len(expected) in {1, 2}
+    assert await numbers(store, match={"reason": {"$regex": source}}) == expected
 
 
 async def test_a_wrong_query_changes_nothing_and_says_where_it_is_wrong(store: Store) -> None:

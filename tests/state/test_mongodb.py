@@ -22,7 +22,8 @@ from eventbus.devservices import MongoService
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import Position
 from eventbus.state.mongodb import MongoStore
-from eventbus.state.store import Lease, Save
+from eventbus.state.operations import Operation, OperationKind
+from eventbus.state.store import Lease, LetterQuery, Save
 from tests.state.letters import event, failures, found, letter, parts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
@@ -30,6 +31,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.services]
 # The driver forgets the socket of a connection attempt that it cancels while a server is away.
 outage = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
 
+OPERATION = Operation("op", OperationKind.REPLAY, "s", "r")
 PASSWORD = "r00t/pass:word"
 
 
@@ -180,6 +182,23 @@ async def use_everything(store: MongoStore, lease: Lease) -> None:
             group.start_soon(use, lambda: store.park([letter(1)]))
             group.start_soon(use, lambda: store.parked_after("orders", "hook", ""))
             group.start_soon(use, lambda: found(store))
+            group.start_soon(use, lambda: store.count_letters(LetterQuery()))
+            group.start_soon(use, lambda: store.park_again([letter(1)], operation="op"))
+            group.start_soon(use, lambda: store.conclude_letters("s", [("r", "e")], operation="op"))
+            group.start_soon(use, lambda: store.forwarded_letters("s", [("r", "e")]))
+            group.start_soon(use, lambda: store.discard_letters(LetterQuery(), by="me"))
+            group.start_soon(use, lambda: store.hold_letters(LetterQuery(), hold=True))
+            group.start_soon(use, store.purge_letters)
+            group.start_soon(use, lambda: store.held_keys("s", "r"))
+            group.start_soon(use, lambda: store.dead_key_hashes("s", "r"))
+            group.start_soon(use, lambda: store.supersede_letters("s", "r", event(1)))
+            group.start_soon(use, lambda: store.controls({"s"}))
+            group.start_soon(use, lambda: store.set_paused("s", "r", "why"))
+            group.start_soon(use, lambda: store.add_operation(OPERATION))
+            group.start_soon(use, store.find_operations)
+            group.start_soon(use, lambda: store.move_operation(OPERATION, lease))
+            group.start_soon(use, lambda: store.cancel_operation("op"))
+            group.start_soon(use, lambda: store.forget_position(lease, "r"))
 
 
 @outage
