@@ -18,7 +18,14 @@ from pymongo.errors import InvalidURI
 
 from eventbus import __version__
 from eventbus.api.server import Health, admin_server
-from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSubscription, SQLiteState
+from eventbus.config import (
+    Config,
+    MongoDBState,
+    ResolvedRoute,
+    ResolvedSink,
+    ResolvedSubscription,
+    SQLiteState,
+)
 from eventbus.core.backoff import until_reachable
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.cloudevents import CloudEventsEncoder
@@ -93,9 +100,7 @@ class Daemon:
         self._saver = Saver(
             self._store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every
         )
-        self._sinks = {
-            name: SharedSink(declared.cls(name, declared.options)) for name, declared in config.sinks.items()
-        }
+        self._sinks = {name: _shared_sink(name, declared) for name, declared in config.sinks.items()}
         self._supervisor: Supervisor | None = None
         self._waiting_for: str | None = "starting"
 
@@ -207,6 +212,11 @@ class Daemon:
                     self._supervisor.stop()
 
 
+def _shared_sink(name: str, sink: ResolvedSink) -> SharedSink:
+    made = sink.cls(name, sink.options)
+    return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
+
+
 def _policy(route: ResolvedRoute) -> RoutePolicy:
     retry, circuit, window = route.retry, route.circuit, route.window
     return RoutePolicy(
@@ -215,6 +225,8 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
+        rate_per_sec=route.rate,
+        concurrency=route.concurrency,
         holds_keys=route.holds_keys,
         config=route.version,
         letter_retention_secs=route.dead_letters.retention,

@@ -16,6 +16,7 @@ import structlog
 from eventbus.core.backoff import Backoff
 from eventbus.core.circuit import Circuit
 from eventbus.core.lanes import Entry, Lane, next_wave
+from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
 from eventbus.errors import EncodingError
@@ -76,7 +77,9 @@ class Delivery:
         self._rng = rng
         self._log = log.bind(subscription=subscription, route=route)
         self._lanes = [Lane() for _ in range(policy.lanes or sink.traits.lanes)]
-        self._attempts = Attempts(sink, circuit, changed, metrics, self._log)
+        limit = _limit(policy, sink)
+        self._attempts = Attempts(sink, circuit, limit, changed, metrics, self._log)
+        self._max_batch = min(sink.traits.max_batch, (limit and limit.largest_call) or sink.traits.max_batch)
         self._settling = Settling(
             subscription=subscription,
             route=route,
@@ -134,7 +137,7 @@ class Delivery:
     async def _work(self, lane: Lane) -> None:
         traits = self._sink.traits
         while True:
-            batch = await lane.next_batch(traits.max_batch, traits.max_batch_bytes)
+            batch = await lane.next_batch(self._max_batch, traits.max_batch_bytes)
             while batch := self._trials.without_set_aside(batch):
                 wave, rest = (batch, []) if self._mixes_keys else next_wave(batch, _key)
                 batch = await self._deliver(wave) + rest
@@ -231,6 +234,13 @@ class Delivery:
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)
+
+
+def _limit(policy: RoutePolicy, sink: SharedSink) -> Limit | None:
+    """The route's own limit before the sink's."""
+    if policy.rate_per_sec is None and policy.concurrency is None:
+        return sink.limit
+    return Limit(rate_per_sec=policy.rate_per_sec, concurrency=policy.concurrency, beyond=sink.limit)
 
 
 def _key(entry: Entry) -> bytes:

@@ -26,6 +26,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`window`": models.WindowPolicy,
     "`circuit`": models.CircuitPolicy,
     "`dead_letters`": models.DeadLetterPolicy,
+    "`sinks.<name>`": models.SinkSection,
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`routes`": models.RouteSection,
 }
