@@ -18,7 +18,14 @@ from pymongo.errors import InvalidURI
 
 from eventbus import __version__
 from eventbus.api.server import Health, admin_server
-from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSubscription, SQLiteState
+from eventbus.config import (
+    Config,
+    MongoDBState,
+    ResolvedRoute,
+    ResolvedSink,
+    ResolvedSubscription,
+    SQLiteState,
+)
 from eventbus.config.starts import start_time
 from eventbus.core.backoff import until_reachable
 from eventbus.core.circuit import CircuitPolicy
@@ -247,7 +254,12 @@ class Daemon:
 
 
 def _shared_sinks(config: Config) -> dict[str, SharedSink]:
-    return {name: SharedSink(declared.cls(name, declared.options)) for name, declared in config.sinks.items()}
+    return {name: _shared_sink(name, declared) for name, declared in config.sinks.items()}
+
+
+def _shared_sink(name: str, sink: ResolvedSink) -> SharedSink:
+    made = sink.cls(name, sink.options)
+    return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
 
 
 def _spec(config: Config, name: str, source: Source, sinks: Mapping[str, SharedSink]) -> SubscriptionSpec:
@@ -283,6 +295,8 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
+        rate_per_sec=route.rate,
+        concurrency=route.concurrency,
         holds_keys=route.holds_keys,
         config=route.version,
         letter_retention_secs=route.dead_letters.retention,

@@ -1,4 +1,4 @@
-"""Durations, sizes and rates as people write them: ``250ms``, ``2h``; ``64KiB``, ``1GB``; ``50/s``."""
+"""Durations, sizes and rates as people write them: ``250ms``, ``2h``; ``64KiB``; ``50/s``, ``20/h``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-__all__ = ["Duration", "Size", "parse_duration", "parse_rate", "parse_size"]
+__all__ = ["Duration", "Rate", "Size", "parse_duration", "parse_rate", "parse_size"]
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_PER_SECOND: Final = {"/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600}
 _DURATION_PATTERN: Final = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
 _SIZE_PATTERN: Final = r"^\d+(\.\d+)?(B|KB|MB|GB|KiB|MiB|GiB)$"
-_EACH_SECONDS: Final = {"/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600}
 _RATE_PATTERN: Final = r"^\d+(\.\d+)?(/s|/min|/h)$"
 
 
@@ -36,13 +36,13 @@ def parse_size(value: Any) -> int:
 
 
 def parse_rate(value: Any) -> float:
-    """Events a second of a text such as ``50/s`` or ``3000/min``.
+    """Events each second of a text such as ``3000/min``.
 
     Raises:
-        ValueError: The text has no unit, or one that is not known, or stands for nothing at all.
+        ValueError: The text has no unit or one that is not known.
     """
     expected = "a rate above 0 with its unit, such as 50/s, 3000/min or 100/h"
-    rate = _parse(value, _RATE_PATTERN, _EACH_SECONDS, expected)
+    rate = _parse(value, _RATE_PATTERN, _PER_SECOND, expected)
     if rate == 0:
         raise ValueError(f"expected {expected}, got {value!r}")
     return rate
@@ -69,3 +69,10 @@ Size = Annotated[
     WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN, "examples": ["512B", "64KiB", "16MiB"]}),
 ]
 """Bytes, written with a unit. Defaults in the code are plain numbers of bytes."""
+
+Rate = Annotated[
+    float,
+    BeforeValidator(parse_rate, json_schema_input_type=str),
+    WithJsonSchema({"type": "string", "pattern": _RATE_PATTERN, "examples": ["50/s", "3000/min"]}),
+]
+"""Events each second, written with a unit."""

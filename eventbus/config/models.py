@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.config.starts import checked_start
-from eventbus.units import Duration, Size, parse_duration
+from eventbus.units import Duration, Rate, Size, parse_duration
 
 __all__ = [
     "CatchUpPolicy",
@@ -34,6 +34,7 @@ __all__ = [
     "SQLiteStateSection",
     "Section",
     "ServerSection",
+    "SinkSection",
     "SubscriptionSection",
     "WindowPolicy",
 ]
@@ -74,6 +75,7 @@ DatabaseName: TypeAlias = Annotated[
     str, AfterValidator(_checked_database_name), Field(json_schema_extra={"pattern": _DATABASE_NAME})
 ]
 PositiveDuration: TypeAlias = Annotated[Duration, Field(gt=0)]
+PositiveRate: TypeAlias = Annotated[Rate, Field(gt=0)]
 PositiveSize: TypeAlias = Annotated[Size, Field(gt=0)]
 Retention: TypeAlias = Annotated[
     float | None,
@@ -224,6 +226,15 @@ class CatchUpPolicy(Section):
     """How many readers there may be beside the main one; routes that find none free wait."""
 
 
+class SinkSection(Section):
+    """What every sink may say, whatever its type; a type that has a key of the same name keeps its own."""
+
+    rate: PositiveRate | None = None
+    """How many events are sent at most, over all routes."""
+    concurrency: Count | None = None
+    """How many calls may be under way at once, over all routes; more than the type allows has no effect."""
+
+
 class RouteSection(Section):
     """One way of a subscription into one sink."""
 
@@ -239,6 +250,10 @@ class RouteSection(Section):
     """When the sink counts as down; keys that are not given come from defaults."""
     dead_letters: DeadLetterPolicy | None = None
     """What becomes of dead letters; keys that are not given come from defaults."""
+    rate: PositiveRate | None = None
+    """How many events are sent at most."""
+    concurrency: Count | None = None
+    """How many calls may be under way at once; more than the sink allows has no effect."""
     on_dead_letter: Literal["continue", "hold_key"] = "continue"
     """Whether the later events of a key go on, or wait behind its dead letter as dead letters themselves."""
     lanes: Annotated[int, Field(ge=1, le=1024)] | None = None

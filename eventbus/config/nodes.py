@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -99,6 +99,12 @@ class MappingNode:
     def without(self, key: str) -> MappingNode:
         """The same mapping less one entry."""
         return replace(self, values={k: node for k, node in self.values.items() if k != key})
+
+    def split(self, keys: Collection[str]) -> tuple[MappingNode, MappingNode]:
+        """The entries with such keys, and the others."""
+        chosen = {key: node for key, node in self.values.items() if key in keys}
+        others = {key: node for key, node in self.values.items() if key not in keys}
+        return replace(self, values=chosen), replace(self, values=others)
 
 
 Node: TypeAlias = ScalarNode | SequenceNode | MappingNode

@@ -22,6 +22,7 @@ from eventbus.config.models import (
     MongoDBSection,
     MongoDBStateSection,
     ServerSection,
+    SinkSection,
     SQLiteStateSection,
 )
 from eventbus.config.nodes import MappingNode, Node, Place
@@ -120,8 +121,13 @@ def _sink(name: str, node: Node, place: Place, registry: Registry, problems: Pro
     except ConfigurationError as error:
         problems.add(found.place, (*path, "type"), str(error))
         return None
-    options = check(cls.Options, found.options, path, problems, place=place, also_known=("type",))
-    return ResolvedSink(found.type, cls, options) if options is not None else None
+    keys = set(SinkSection.model_fields) - set(cls.Options.model_fields)
+    general, special = found.options.split(keys)
+    shared = check(SinkSection, general, path, problems, place=place)
+    options = check(cls.Options, special, path, problems, place=place, also_known=("type", *sorted(keys)))
+    if shared is None or options is None:
+        return None
+    return ResolvedSink(found.type, cls, options, shared.rate, shared.concurrency)
 
 
 def _subscriptions(

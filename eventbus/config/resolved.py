@@ -58,11 +58,21 @@ class SQLiteState:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSink:
-    """A sink ready to be made: ``cls(name, options)``."""
+    """A sink ready to be made: ``cls(name, options)``.
+
+    Args:
+        type: What users call it.
+        cls: What it is.
+        options: Those of its type.
+        rate: Events each second over all routes; None for no bound.
+        concurrency: Calls at once over all routes; None for the type's own bound.
+    """
 
     type: str
     cls: SinkClass
     options: BaseModel = field(repr=False)
+    rate: float | None = None
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,8 @@ class ResolvedRoute:
         window: The route's own, over the defaults.
         circuit: The route's own, over the defaults.
         dead_letters: The route's own, over the defaults.
+        rate: Events each second; None for no bound but the sink's.
+        concurrency: Calls at once; None for no bound but the sink's.
         holds_keys: Whether later events of a key wait behind its dead letter.
         lanes: How many ordered workers; None for what suits the sink.
         start: Where it begins if it has no position yet, as it was written.
@@ -98,6 +110,8 @@ class ResolvedRoute:
     window: WindowPolicy
     circuit: CircuitPolicy
     dead_letters: DeadLetterPolicy
+    rate: float | None
+    concurrency: int | None
     holds_keys: bool
     lanes: int | None
     start: str

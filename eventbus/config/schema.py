@@ -22,6 +22,7 @@ from eventbus.config.models import (
     MongoDBSection,
     RouteSection,
     ServerSection,
+    SinkSection,
     SubscriptionSection,
 )
 from eventbus.config.resolution import STATE_SECTIONS
@@ -54,7 +55,14 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     """
     sinks = _options(registry.sinks, registry.sink)
     sources = _options(registry.sources, registry.source)
-    own = [Document, SubscriptionSection, RouteSection, *_SECTIONS.values(), *STATE_SECTIONS.values()]
+    own = [
+        Document,
+        SinkSection,
+        SubscriptionSection,
+        RouteSection,
+        *_SECTIONS.values(),
+        *STATE_SECTIONS.values(),
+    ]
     foreign = [model for model in (*sinks.values(), *sources.values()) if not isinstance(model, str)]
     models = _Models([*own, *foreign])
     document = models.definition(Document)
@@ -62,7 +70,7 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     for name, model in _SECTIONS.items():
         properties[name]["$ref"] = models.reference(model)
     properties["state"] |= models.one_of(STATE_SECTIONS, default="mongodb")
-    _describe_entries(properties["sinks"], models.one_of(sinks))
+    _describe_entries(properties["sinks"], models.one_of(sinks, shared=SinkSection))
     _describe_entries(properties["subscriptions"], {"$ref": models.reference(SubscriptionSection)})
     subscription = models.definition(SubscriptionSection)["properties"]
     subscription["source"] |= models.one_of(sources, default=DEFAULT_SOURCE_TYPE)
@@ -109,20 +117,23 @@ class _Models:
         """The schema of `model` itself."""
         return self.definitions[self.reference(model).rpartition("/")[2]]
 
-    def one_of(self, options: _Options, default: str | None = None) -> _Schema:
-        """A mapping whose ``type`` says which of the options it has."""
+    def one_of(
+        self, options: _Options, default: str | None = None, shared: type[BaseModel] | None = None
+    ) -> _Schema:
+        """A mapping whose ``type`` says which of the options it has, besides those that all have."""
         branches = []
+        general = self.definition(shared)["properties"] if shared is not None else {}
         for type_name, model in options.items():
             known = {"description": model} if isinstance(model, str) else self.definition(model)
-            branches.append(_branch(type_name, known, needs_type=type_name != default))
+            branches.append(_branch(type_name, known, general, needs_type=type_name != default))
         return {"oneOf": branches} if branches else {"type": "object"}
 
 
-def _branch(type_name: str, options: _Schema, *, needs_type: bool) -> _Schema:
+def _branch(type_name: str, options: _Schema, general: _Schema, *, needs_type: bool) -> _Schema:
     required = [key for key in options.get("required", []) if key != "type"]
     return options | {
         "type": "object",
-        "properties": {"type": {"const": type_name}} | _without_type(options.get("properties", {})),
+        "properties": {"type": {"const": type_name}} | general | _without_type(options.get("properties", {})),
         "required": ["type", *required] if needs_type else required,
     }
 

@@ -138,6 +138,8 @@ class _Routes:
             window=window,
             circuit=circuit,
             dead_letters=_overlaid(self._defaults.dead_letters, section.dead_letters),
+            rate=section.rate,
+            concurrency=section.concurrency,
             holds_keys=section.on_dead_letter == "hold_key",
             lanes=section.lanes,
             start=section.start,

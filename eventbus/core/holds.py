@@ -9,18 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
-__all__ = ["Holds"]
+__all__ = ["Hold", "Holds"]
+
+
+class Hold(NamedTuple):
+    """What the later events of a key wait behind.
+
+    Args:
+        event_id: Id of the dead letter's event.
+        token: Its place in the source's order. What is read again after a crash from before it waits for
+            nothing: it would come after what it precedes.
+    """
+
+    event_id: str
+    token: str
 
 
 class Holds:
     """The held keys of one route.
 
     Args:
-        held: What is held from the start: by key the id of the event that it waits behind.
+        held: What is held from the start, by key.
     """
 
-    def __init__(self, held: Mapping[bytes, str]) -> None:
+    def __init__(self, held: Mapping[bytes, Hold]) -> None:
         self.parks = 0
         """Goes up when a park begins and when it ends."""
         self._behind = dict(held)
@@ -28,11 +42,16 @@ class Holds:
         self._ended: dict[bytes, int] = {}
 
     @property
-    def held(self) -> Mapping[bytes, str]:
-        """By key the id of the event that it waits behind, as it is at every moment."""
+    def held(self) -> Mapping[bytes, Hold]:
+        """What each held key waits behind, as it is at every moment."""
         return MappingProxyType(self._behind)
 
-    def begin(self, key: bytes, event_id: str) -> bool:
+    def behind(self, key: bytes, token: str) -> str | None:
+        """Id of the event that one at `token` waits behind; None if it waits for nothing."""
+        hold = self._behind.get(key)
+        return hold.event_id if hold is not None and hold.token < token else None
+
+    def begin(self, key: bytes, hold: Hold) -> bool:
         """A dead letter of the key is about to be written.
 
         Returns:
@@ -40,7 +59,10 @@ class Holds:
         """
         self.parks += 1
         self._under_way[key] = self._under_way.get(key, 0) + 1
-        return self._behind.setdefault(key, event_id) == event_id
+        known = self._behind.get(key)
+        if known is None or hold.token < known.token:
+            self._behind[key] = hold
+        return known is None
 
     def end(self, key: bytes) -> None:
         """A dead letter of the key is durable."""

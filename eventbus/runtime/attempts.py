@@ -5,13 +5,14 @@ What an outcome means for its event is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import structlog
 
 from eventbus.core.circuit import Circuit
 from eventbus.core.gate import Gate
+from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
 from eventbus.model import Fault, Message, Outcome, Retry
 from eventbus.runtime.shared_sink import SharedSink
@@ -27,6 +28,7 @@ class Attempts:
         sink: Where messages go.
         circuit: Whether the sink is worth an attempt.
         gate: Whether attempts are wanted at all.
+        limit: How much may go out, on this route and into the sink; None for no bound.
         changed: Notified when the circuit opened or closed.
         metrics: The route's metrics.
         log: Bound to the route.
@@ -37,6 +39,7 @@ class Attempts:
         sink: SharedSink,
         circuit: Circuit,
         gate: Gate,
+        limit: Limit | None,
         changed: Signal,
         metrics: RouteMetrics,
         log: structlog.stdlib.BoundLogger,
@@ -49,6 +52,7 @@ class Attempts:
         self._changed = changed
         self._metrics = metrics
         self._log = log
+        self._limit = limit
         self._probe = anyio.Lock()
 
     @property
@@ -66,17 +70,42 @@ class Attempts:
             messages: What to send.
             since: The number of `answers` when these messages were last tried.
         """
-        await self._gate.passed()
-        if self._circuit.is_closed():
-            return await self._send(messages, since)
+        while True:
+            await self._gate.passed()
+            if self._circuit.is_closed():
+                outcomes = await self._send_in_turn(messages, since, self._circuit.is_closed)
+            else:
+                outcomes = await self._send_probe(messages, since)
+            if outcomes is not None:
+                return outcomes
+
+    async def _send_probe(self, messages: Sequence[Message], since: int) -> Sequence[Outcome] | None:
+        """Wait until it is time for this attempt to ask; None if the circuit closed before, or stays open."""
         async with self._probe:
-            while anyio.current_time() < self._circuit.open_until:
+            while not self._may_probe():
                 with anyio.CancelScope(deadline=self._circuit.open_until):
                     await self._changed.wait()  # another attempt, sent earlier, may close it meanwhile
             await self._gate.passed()
-            if not self._circuit.is_closed():
+            if not self._circuit.is_closed() and self._may_probe():
+                return await self._send_in_turn(messages, since, self._may_probe)
+        return None
+
+    def _may_probe(self) -> bool:
+        return anyio.current_time() >= self._circuit.open_until
+
+    async def _send_in_turn(
+        self, messages: Sequence[Message], since: int, may_go: Callable[[], bool]
+    ) -> Sequence[Outcome] | None:
+        """Wait for the limit, which may take long; None if the attempt may not go any more by then."""
+        if self._limit is None:
+            return await self._send(messages, since)
+        begun = anyio.current_time()
+        async with self._limit.entered(len(messages)):
+            self._metrics.waited_for_limit(anyio.current_time() - begun)
+            if may_go() and self._gate.reason is None:
                 return await self._send(messages, since)
-        return await self._send(messages, since)
+            self._limit.give_back(len(messages))
+        return None
 
     async def _send(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
         begun = anyio.current_time()

@@ -16,7 +16,9 @@ import structlog
 from eventbus.core.backoff import Backoff
 from eventbus.core.circuit import Circuit
 from eventbus.core.gate import Gate
+from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry, Lane, next_wave
+from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
 from eventbus.errors import EncodingError
@@ -59,7 +61,7 @@ class Delivery:
         circuit: Whether the sink is worth an attempt.
         gate: Whether attempts are wanted at all.
         letters: The way to the store of dead letters.
-        held: By key the id of the event that it waits behind; of no use where keys are not held.
+        held: What each held key waits behind; of no use where keys are not held.
         changed: Notified when room came back or the circuit moved.
         metrics: The route's metrics.
         rng: Where jitter comes from.
@@ -77,7 +79,7 @@ class Delivery:
         circuit: Circuit,
         gate: Gate,
         letters: Letters,
-        held: Mapping[bytes, str],
+        held: Mapping[bytes, Hold],
         changed: Signal,
         metrics: RouteMetrics,
         rng: Random,
@@ -90,7 +92,9 @@ class Delivery:
         self._rng = rng
         self._log = log.bind(subscription=subscription, route=route)
         self._lanes = [Lane() for _ in range(policy.lanes or sink.traits.lanes)]
-        self._attempts = Attempts(sink, circuit, gate, changed, metrics, self._log)
+        limit = _limit(policy, sink)
+        self._attempts = Attempts(sink, circuit, gate, limit, changed, metrics, self._log)
+        self._max_batch = min(sink.traits.max_batch, (limit and limit.largest_call) or sink.traits.max_batch)
         self._settling = Settling(
             subscription=subscription,
             route=route,
@@ -117,8 +121,8 @@ class Delivery:
             self._lanes[lane].put(share)
 
     @property
-    def held(self) -> Mapping[bytes, str]:
-        """By key the id of the event that it waits behind."""
+    def held(self) -> Mapping[bytes, Hold]:
+        """What each held key waits behind."""
         return self._settling.holds.held
 
     @property
@@ -159,7 +163,7 @@ class Delivery:
     async def _work(self, lane: Lane) -> None:
         traits = self._sink.traits
         while True:
-            batch = await lane.next_batch(traits.max_batch, traits.max_batch_bytes)
+            batch = await lane.next_batch(self._max_batch, traits.max_batch_bytes)
             while batch := self._trials.without_set_aside(batch):
                 wave, rest = (batch, []) if self._mixes_keys else next_wave(batch, _key)
                 batch = await self._deliver(wave) + rest
@@ -256,6 +260,13 @@ class Delivery:
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)
+
+
+def _limit(policy: RoutePolicy, sink: SharedSink) -> Limit | None:
+    """The route's own limit before the sink's."""
+    if policy.rate_per_sec is None and policy.concurrency is None:
+        return sink.limit
+    return Limit(rate_per_sec=policy.rate_per_sec, concurrency=policy.concurrency, beyond=sink.limit)
 
 
 def _key(entry: Entry) -> bytes:

@@ -292,4 +292,6 @@ async def run_alone(
 
 def _slowed(policy: RoutePolicy, rate: float | None) -> RoutePolicy:
     """The live route's policy, no faster than an operation asks for."""
-    return policy if rate is None else replace(policy, rate=min(rate, policy.rate or rate))
+    if rate is None:
+        return policy
+    return replace(policy, rate_per_sec=min(rate, policy.rate_per_sec or rate))

@@ -37,10 +37,11 @@ class RoutePolicy:
         window_events: The most events between the watermark and the last admitted one.
         window_size: The most bytes of them.
         lanes: How many ordered workers; None for the sink's own number.
+        rate_per_sec: How many messages may go out each second; None for no bound but the sink's.
+        concurrency: How many calls may be under way at once; None for no bound but the sink's.
         holds_keys: Whether later events of a key wait behind its dead letter, as dead letters themselves.
         config: Names the version of the configuration, for dead letters.
         letter_retention_secs: How long dead letters are kept; None for ever.
-        rate: The most messages a second; None for no bound.
         watermark_every_secs: How often the sink is told up to when everything is settled; None for never.
     """
 
@@ -49,8 +50,9 @@ class RoutePolicy:
     window_events: int = 4096
     window_size: int = 64 << 20
     lanes: int | None = None
+    rate_per_sec: float | None = None
+    concurrency: int | None = None
     holds_keys: bool = False
     config: str = ""
     letter_retention_secs: float | None = None
-    rate: float | None = None
     watermark_every_secs: float | None = None

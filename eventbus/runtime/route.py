@@ -16,6 +16,7 @@ import structlog
 from eventbus.core.circuit import Circuit
 from eventbus.core.debt import Debt
 from eventbus.core.gate import Gate
+from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
@@ -48,7 +49,7 @@ class Route:
         start: Everything up to here is settled on this route.
         parked: Ids of dead letters beyond `start`: their events are settled already.
         letters: The way to the store of dead letters.
-        held: By key the id of the event that it waits behind; of no use where keys are not held.
+        held: What each held key waits behind; of no use where keys are not held.
         changed: Told of the route when room came back, its circuit moved, or it was paused or resumed.
         is_replay: Whether it sends past events once more, beside a live route: it has a reader of its own,
             and an end.
@@ -67,7 +68,7 @@ class Route:
         parked: Collection[str],
         letters: Letters,
         changed: Callable[[Route], None],
-        held: Mapping[bytes, str] | None = None,
+        held: Mapping[bytes, Hold] | None = None,
         is_replay: bool = False,
         rng: Random | None = None,
     ) -> None:
@@ -216,8 +217,8 @@ class Route:
         return self._circuit.reason
 
     @property
-    def held(self) -> Mapping[bytes, str]:
-        """By key the id of the event that it waits behind."""
+    def held(self) -> Mapping[bytes, Hold]:
+        """What each held key waits behind."""
         return self._delivery.held
 
     @property

@@ -13,7 +13,7 @@ import anyio
 import structlog
 
 from eventbus.core.backoff import Backoff
-from eventbus.core.holds import Holds
+from eventbus.core.holds import Hold, Holds
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
@@ -38,7 +38,7 @@ class Settling:
         policy: What its dead letters carry.
         window: Where events are settled.
         letters: The way to the store of dead letters.
-        held: By key the id of the event that it waits behind; of no use where keys are not held.
+        held: What each held key waits behind; of no use where keys are not held.
         backoff: Makes the waits between tries to reach the store.
         changed: Notified when room came back.
         metrics: The route's metrics.
@@ -53,7 +53,7 @@ class Settling:
         policy: RoutePolicy,
         window: Window,
         letters: Letters,
-        held: Mapping[bytes, str],
+        held: Mapping[bytes, Hold],
         backoff: Callable[[], Backoff],
         changed: Signal,
         metrics: RouteMetrics,
@@ -128,9 +128,9 @@ class Settling:
         """So many that got through say that the sink is there: a good part of a window."""
         return self._window.grain
 
-    def held_behind(self, key: bytes) -> str | None:
-        """Id of the event that a key waits behind; None if it is not held."""
-        return self.holds.held.get(key)
+    def held_behind(self, event: Event) -> str | None:
+        """Id of the event that another of its key waits behind; None if it waits for nothing."""
+        return self.holds.behind(event.key, event.token)
 
     async def park_held(self, entries: Sequence[Entry], behind: str) -> None:
         """Park events of a held key, in order; they need no attempt, and no line in the log."""
@@ -157,7 +157,7 @@ class Settling:
     async def _park(self, entries: Sequence[Entry], letters: Sequence[DeadLetter]) -> None:
         """Make dead letters of one key durable; from the beginning on the key is held, where keys are."""
         first = letters[0].event
-        if self._policy.holds_keys and self.holds.begin(first.key, first.id):
+        if self._policy.holds_keys and self.holds.begin(first.key, Hold(first.id, first.token)):
             self._log.warning("key_held", event_id=first.id)
         async with self._parks:
             await self._until_durable(lambda: self._letters.park(letters), first.id)

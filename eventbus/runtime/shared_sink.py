@@ -6,12 +6,12 @@ A sink's exception is a bug of the sink; here it becomes a failed attempt, so th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 
 import anyio
 import structlog
 
 from eventbus.core.backoff import until_reachable
+from eventbus.core.limit import Limit
 from eventbus.errors import Unreachable
 from eventbus.model import Failure, Fault, Message, Outcome, Retry
 from eventbus.sdk import Sink
@@ -26,16 +26,21 @@ class SharedSink:
 
     Args:
         sink: The sink, not yet open.
+        rate_per_sec: How many messages may go out each second over all routes; None for no bound.
+        concurrency: How many calls may be under way at once over all routes; None for the sink's own bound.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(
+        self, sink: Sink, *, rate_per_sec: float | None = None, concurrency: int | None = None
+    ) -> None:
         self.sink = sink
         self.name = sink.name
         self.traits = sink.traits
         self.waiting_for: str | None = "not opened yet"
         """Why it is not open, for people; None once it is."""
         self._opening = anyio.Lock()
-        self._slots = anyio.Semaphore(sink.traits.concurrency) if sink.traits.concurrency else None
+        self.limit = _limit(rate_per_sec, _smaller(sink.traits.concurrency, concurrency))
+        """Who sends must enter it first; None for no bound."""
 
     async def open(self) -> None:
         """Connect, waiting for the sink for as long as it takes; at once if it is open.
@@ -52,15 +57,12 @@ class SharedSink:
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Make one attempt for each message; an exception of the sink becomes an outcome."""
-        async with AsyncExitStack() as stack:
-            if self._slots is not None:
-                await stack.enter_async_context(self._slots)
-            try:
-                outcomes = await self.sink.send(messages)
-                answers = len(outcomes)
-            except Exception as error:
-                log.exception("sink_raised", sink=self.name)
-                return [_bug(f"the sink raised {type(error).__name__}")] * len(messages)
+        try:
+            outcomes = await self.sink.send(messages)
+            answers = len(outcomes)
+        except Exception as error:
+            log.exception("sink_raised", sink=self.name)
+            return [_bug(f"the sink raised {type(error).__name__}")] * len(messages)
         if answers != len(messages):
             log.error("sink_miscounted", sink=self.name, messages=len(messages), outcomes=answers)
             return [_bug("the sink returned a wrong number of outcomes")] * len(messages)
@@ -74,6 +76,16 @@ class SharedSink:
         if self.waiting_for != str(error):
             log.warning("sink_waited_for", sink=self.name, reason=str(error))
         self.waiting_for = str(error)
+
+
+def _limit(rate_per_sec: float | None, concurrency: int | None) -> Limit | None:
+    if rate_per_sec is None and concurrency is None:
+        return None
+    return Limit(rate_per_sec=rate_per_sec, concurrency=concurrency)
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    return min((bound for bound in (one, other) if bound is not None), default=None)
 
 
 def _bug(reason: str) -> Retry:

@@ -16,6 +16,7 @@ import anyio
 import structlog
 
 from eventbus.core.backoff import until_reachable
+from eventbus.core.holds import Hold
 from eventbus.errors import Unreachable
 from eventbus.model import Position
 from eventbus.runtime.arrangement import CatchUpPolicy
@@ -239,8 +240,9 @@ class Subscription:
         dead = await self._store.dead_key_hashes(self.spec.name, route)
         return LiveLetters(self._store, self.spec.name, route, dead)
 
-    async def _held(self, route: str) -> Mapping[bytes, str]:
-        return {key.key: key.first for key in await self._store.held_keys(self.spec.name, route)}
+    async def _held(self, route: str) -> Mapping[bytes, Hold]:
+        found = await self._store.held_keys(self.spec.name, route)
+        return {key.key: Hold(key.first, key.token) for key in found}
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call until the server that it needs is there, and say what is being waited for."""

@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from eventbus.core.backoff import Backoff
+from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.model import Delivered, FailedAttempt, Fault, Message, Rejected, Retry
 from eventbus.runtime.attempts import Attempts
@@ -127,10 +128,10 @@ class Trials:
         self._charge(trial, failure)
         self._set_aside(entry, partial(self._park, trial, failure))
 
-    def _went_aside(self, entry: Entry, held: Mapping[bytes, str]) -> bool:
+    def _went_aside(self, entry: Entry, held: Mapping[bytes, Hold]) -> bool:
         if self.queued(entry):
             return True
-        if entry.event.key not in held:
+        if entry.event.key not in held or self._settling.held_behind(entry.event) is None:
             return False
         self._set_aside(entry, None)
         return True
@@ -153,7 +154,7 @@ class Trials:
             entry, end = queue.popleft()
             if end is not None:
                 await end()
-            elif behind := self._settling.held_behind(key):
+            elif behind := self._settling.held_behind(entry.event):
                 await self._settling.park_held([entry, *_plain(queue)], behind)
             else:
                 await self._from_queue(entry)

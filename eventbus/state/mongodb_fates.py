@@ -109,6 +109,7 @@ class MongoFates:
             "letters": {"$sum": 1},
             "held": _number_with("$is_held"),
             "first": {"$first": "$event_id"},
+            "token": {"$first": "$token"},
         }
         order = {"key_id": 1, "token": 1, "event_id": 1}
         stages: list[MongoDocument] = [{"$match": where}, {"$sort": order}, {"$group": of_a_key}]
@@ -176,7 +177,8 @@ class MongoFates:
             if key is None:
                 key = await self._long_key({**_parked_of(subscription, route), "key_id": group["_id"]})
             if key is not None:
-                found.append(HeldKey(key, group["letters"] - group["held"], group["held"], group["first"]))
+                dead = group["letters"] - group["held"]
+                found.append(HeldKey(key, dead, group["held"], group["first"], group["token"]))
         return found
 
     async def _long_key(self, where: MongoDocument) -> bytes | None:

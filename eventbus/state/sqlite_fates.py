@@ -105,8 +105,8 @@ def held_keys(connection: sqlite3.Connection, subscription: str, route: str) -> 
     """Count by key. SQLite takes the event of a group from the row with the least token."""
     found = connection.execute(_HELD_KEYS, (subscription, route)).fetchall()
     return [
-        HeldKey(key_of(connection, letter_id(subscription, route, first)), dead, held, first)
-        for dead, held, first, _ in found
+        HeldKey(key_of(connection, letter_id(subscription, route, first)), dead, held, first, token)
+        for dead, held, first, token in found
     ]
 
 

@@ -167,12 +167,14 @@ class HeldKey:
         dead: Dead letters of it that failed themselves and are still parked.
         held: Dead letters of it that only wait behind one.
         first: Id of the event of the first of them all.
+        token: Its place in the source's order: earlier events of the key wait for nothing.
     """
 
     key: bytes
     dead: int
     held: int
     first: str
+    token: str
 
 
 class LetterStore(Protocol):

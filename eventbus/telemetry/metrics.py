@@ -55,6 +55,7 @@ _attempts_failed = _counter(
 )
 _dead_letters = _counter("dead_letters", "Events that became dead letters, by kind", [*_ROUTE, "kind"])
 _send_seconds = _histogram("send_seconds", "Time of one call to the sink", _ROUTE)
+_limit_wait = _counter("limit_wait_seconds", "Time that calls waited for a rate or a concurrency", _ROUTE)
 _window_events = _gauge("window_events", "Events between the watermark and the last admitted one", _ROUTE)
 _window_bytes = _gauge("window_bytes", "Bytes of the events in the window", _ROUTE)
 _watermark = _gauge("watermark_timestamp_seconds", "Cluster time up to which everything is settled", _ROUTE)
@@ -151,6 +152,7 @@ class RouteMetrics:
         self._filtered = _events_settled.labels(*labels, "filtered")
         self._labels = labels
         self._send_seconds = _send_seconds.labels(*labels)
+        self._limit_wait = _limit_wait.labels(*labels)
         self._park_failures = _park_failures.labels(*labels)
         self._watermark = _watermark.labels(*labels)
         self._window_events = _window_events.labels(*labels)
@@ -176,6 +178,10 @@ class RouteMetrics:
     def sent(self, seconds: float) -> None:
         """A call to the sink ended."""
         self._send_seconds.observe(seconds)
+
+    def waited_for_limit(self, seconds: float) -> None:
+        """A call waited for its rate and its place."""
+        self._limit_wait.inc(seconds)
 
     def failed(self, fault: Fault, kind: Failure) -> None:
         """An attempt for one message failed."""

@@ -15,7 +15,10 @@ GOLDEN: Final = Path(__file__).parent / "golden"
 NO_SIZE: Final = "expected a size with its unit, such as 512B, 64KiB or 16MiB"
 NO_TEXT: Final = "expected text, got a number (put it in quotes)"
 OUTLIVES: Final = "which must be less than daemon.lease (15s)"
-KEYS: Final = "buffer, keys, limit, mode, password, path, pin, ports, ratio, servers, sync, timeout, type"
+KEYS: Final = (
+    "buffer, concurrency, keys, limit, mode, password, path, pin, ports, rate, ratio, servers, sync, "
+    "timeout, type"
+)
 BAD_TAG: Final = "a YAML tag that does not fit here (quote a text that begins with !)"
 BAD_NAME: Final = "a name begins with a letter and has only letters, digits, _ and -, at most 63"
 SAME_NAME: Final = "the route at 9:14 has this name too, give one of them a 'name' of its own"

@@ -28,7 +28,8 @@ defaults:
   window: {size: 1MiB}
   dead_letters: {retention: 30d}
 sinks:
-  feed: {type: feed, path: a, timeout: 2s, buffer: 64KiB, limit: 3, ratio: 1, servers: [a, b], sync: true}
+  feed: {type: feed, path: a, timeout: 2s, buffer: 64KiB, limit: 3, ratio: 1, servers: [a, b], sync: true,
+         rate: 50/s, concurrency: 2}
 subscriptions:
   orders:
     service: shop
@@ -42,6 +43,8 @@ subscriptions:
         circuit: {failures: 1}
         dead_letters: {retention: never}
         on_dead_letter: hold_key
+        rate: 90/min
+        concurrency: 3
         lanes: 2
 """
 
@@ -84,6 +87,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         {"path": "a", "timeout": "2s", "buffer": "64KiB", "limit": 3, "ratio": 1.0}
         | {"servers": ["a", "b"], "sync": True}
     )
+    assert (config.sinks["feed"].rate, config.sinks["feed"].concurrency) == (50, 2)
     orders = config.subscriptions["orders"]
     assert (orders.service, orders.source.type, orders.source.cls) == ("shop", "topic", TOPIC)
 
@@ -97,6 +101,7 @@ def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
     assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
     assert slow.circuit == CircuitPolicy(failures=1)
+    assert (plain.rate, plain.concurrency, slow.rate, slow.concurrency) == (None, None, 1.5, 3)
     assert (plain.holds_keys, slow.holds_keys) == (False, True)
     assert (plain.dead_letters.retention, slow.dead_letters.retention) == (30 * 86400, None)
 

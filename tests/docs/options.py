@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`window`": models.WindowPolicy,
     "`circuit`": models.CircuitPolicy,
     "`dead_letters` of a route": models.DeadLetterPolicy,
+    "`sinks.<name>`": models.SinkSection,
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`catch_up`": models.CatchUpPolicy,
     "`routes`": models.RouteSection,

@@ -39,6 +39,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.SQLiteStateSection: ("config", {"state"}),
     models.DefaultsSection: ("config", {"defaults"}),
     models.SubscriptionSection: ("config", {"section"}),
+    models.SinkSection: ("config", {"shared"}),
     models.RouteSection: ("config", {"section"}),
     models.ServerSection: ("daemon.py", {"server"}),
     models.LogSection: ("daemon.py", {"log"}),

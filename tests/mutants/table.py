@@ -36,6 +36,8 @@ BACKOFF = "core/backoff.py"
 CIRCUIT = "core/circuit.py"
 HOLDS = "core/holds.py"
 LANES = "core/lanes.py"
+LIMIT = "core/limit.py"
+RATE = "core/rate.py"
 SIGNAL = "core/signal.py"
 WINDOW = "core/window.py"
 MODEL = "model.py"
@@ -54,6 +56,7 @@ ADMISSION = "tests/runtime/test_admission.py"
 HELD_KEYS = "tests/runtime/test_held_keys.py"
 KEYS = "tests/runtime/test_failing_keys.py"
 LETTER_SCENES = "tests/runtime/test_letters.py"
+LIMITS = "tests/runtime/test_limits.py"
 MIXED = "tests/runtime/test_mixed_answers.py"
 OUTAGES = "tests/runtime/test_outages.py"
 PROBES = "tests/runtime/test_circuit_probes.py"
@@ -402,9 +405,9 @@ MUTANTS = (
         "all who wait for a probe go at once",
         "one probe at a time",
         ATTEMPTS,
-        "            if not self._circuit.is_closed():\n"
-        "                return await self._send(messages, since)\n",
-        "",
+        "                return await self._send_in_turn(messages, since, self._may_probe)\n"
+        "        return None",
+        "                pass\n        return await self._send(messages, since)",
         PROBES,
     ),
     Mutant(
@@ -412,7 +415,7 @@ MUTANTS = (
         "one bad event cannot keep a circuit open",
         ATTEMPTS,
         "            if not self._circuit.is_closed():\n"
-        "                return await self._send(messages, since)\n",
+        "                return await self._send_in_turn(messages, since, self._may_probe)\n",
         "            while not self._circuit.is_closed():\n"
         "                outcomes = await self._send(messages, since)\n"
         "                if self._circuit.is_closed():\n"
@@ -457,17 +460,17 @@ MUTANTS = (
         "a bug of a sink is a bug of ours",
         "a sink cannot stop a route",
         SHARED_SINK,
-        "            except Exception as error:\n",
-        "            except ZeroDivisionError as error:\n",
+        "        except Exception as error:\n",
+        "        except ZeroDivisionError as error:\n",
         OUTAGES + "::test_an_outage_of_ten_minutes_makes_no_dead_letter",
     ),
     Mutant(
         "a sink's bound holds for each route",
         "a sink's concurrency is the target's",
-        SHARED_SINK,
-        "            if self._slots is not None:\n",
-        "            if self._slots is None:\n",
-        OUTAGES + "::test_routes_that_share_a_sink_keep_within_its_concurrency",
+        DELIVERY,
+        "concurrency=policy.concurrency, beyond=sink.limit)",
+        "concurrency=policy.concurrency, beyond=None)",
+        LIMITS + "::test_a_route_keeps_to_its_concurrency",
     ),
     Mutant(
         "whoever waits is woken at the second call",
@@ -786,5 +789,63 @@ MUTANTS = (
         "                trial.answers = before\n                trial.failed_at = None\n",
         "                trial.answers = before\n",
         KEYS + "::test_an_event_does_not_grow_older_while_the_sink_is_away_for_it",
+    ),
+    Mutant(
+        "permits flow in faster than the rate",
+        "a rate is kept",
+        RATE,
+        "count / self._per_sec\n        await",
+        "count / self._per_sec / 1.1\n        await",
+        "tests/core/test_rate.py",
+    ),
+    Mutant(
+        "what is not used is saved up for ever",
+        "a rate is kept",
+        RATE,
+        "max(self._full_at, now)",
+        "max(self._full_at, 0.0)",
+        "tests/core/test_rate.py",
+    ),
+    Mutant(
+        "whoever waits for permits has a place",
+        "waiting for permits takes nobody's place",
+        LIMIT,
+        "                if self._bucket is not None:\n"
+        "                    await self._bucket.take(messages)\n"
+        "                if self._places is not None:\n"
+        "                    await inside.enter_async_context(self._places)\n"
+        "                if self._beyond is not None:\n"
+        "                    await inside.enter_async_context(self._beyond.entered(messages))\n",
+        "                if self._beyond is not None:\n"
+        "                    await inside.enter_async_context(self._beyond.entered(messages))\n"
+        "                if self._places is not None:\n"
+        "                    await inside.enter_async_context(self._places)\n"
+        "                if self._bucket is not None:\n"
+        "                    await self._bucket.take(messages)\n",
+        LIMITS + "::test_waiting_for_permits_takes_nobodys_place",
+    ),
+    Mutant(
+        "who has waited for permits goes whatever happened meanwhile",
+        "nothing goes to a sink that is down",
+        ATTEMPTS,
+        "            if may_go():\n",
+        "            if True:\n",
+        LIMITS + "::test_an_attempt_that_waited_for_permits_does_not_go_to_a_sink_that_went_down",
+    ),
+    Mutant(
+        "permits of attempts that did not go out are lost",
+        "a rate is used",
+        ATTEMPTS,
+        "            self._limit.give_back(len(messages))\n",
+        "",
+        LIMITS + "::test_permits_of_attempts_that_did_not_go_out_are_not_lost",
+    ),
+    Mutant(
+        "a call may carry whatever the sink takes",
+        "no call has more than a second's worth",
+        DELIVERY,
+        "(limit and limit.largest_call) or sink.traits.max_batch",
+        "sink.traits.max_batch",
+        LIMITS + "::test_no_call_has_more_than_a_seconds_worth",
     ),
 )

@@ -7,6 +7,7 @@ from random import Random
 
 import anyio
 
+from eventbus.core.holds import Hold
 from eventbus.errors import Unreachable
 from eventbus.model import Batch, DeadLetter, Event, Message, Outcome, Position
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
@@ -79,7 +80,7 @@ def play(
     *troubles: Trouble,
     policy: RoutePolicy | None = None,
     traits: SinkTraits | None = None,
-    held: Mapping[bytes, str] | None = None,
+    held: Mapping[bytes, Hold] | None = None,
 ) -> None:
     """Take events on a route with a single lane unless told otherwise, and see what becomes of them."""
 

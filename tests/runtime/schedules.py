@@ -321,6 +321,8 @@ _policies = st.builds(
     window_events=st.sampled_from([1, 3, 8, 16, 40, 64, 64, 256]),
     window_size=st.sampled_from([30, 100, 1 << 20, 1 << 20]),
     lanes=st.sampled_from([None, 1, 3]),
+    rate_per_sec=st.sampled_from([None, None, None, 20.0]),
+    concurrency=st.sampled_from([None, None, 1]),
     holds_keys=st.sampled_from([False, False, True]),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from eventbus.core.holds import Hold
 from eventbus.model import DeadLetter, Failure
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
 from eventbus.runtime.route import Route
@@ -44,7 +45,7 @@ def test_later_events_of_a_dead_key_are_parked_behind_it_in_order(keeps_order: b
             assert (letter.body, letter.errors) == (None, ())
             assert letter.reason == f"waits behind dead letter {first.id} of its key"
         assert book.parked[0].held_behind is None
-        assert dict(route.held) == {b"x": first.id}
+        assert {key: hold.event_id for key, hold in route.held.items()} == {b"x": first.id}
 
     traits = SinkTraits(lanes=1, max_batch=20, keeps_order=keeps_order)
     play(book, events, body, Trouble("rejecting", keys=BAD, times=1), policy=HOLDING, traits=traits)
@@ -87,7 +88,7 @@ def test_a_key_that_is_held_from_the_start_stays_so_until_it_is_released() -> No
         assert arrivals.events == [events[1], *later]
         assert not route.held
 
-    play(book, events, body, policy=HOLDING, held={b"x": "earlier"})
+    play(book, events, body, policy=HOLDING, held={b"x": Hold("earlier", "")})
 
 
 def test_a_route_that_holds_no_keys_goes_on() -> None:
@@ -101,7 +102,7 @@ def test_a_route_that_holds_no_keys_goes_on() -> None:
         assert (len(book.parked), dict(route.held)) == (1, {})
 
     trouble = Trouble("rejecting", keys=BAD, times=1, end=0.02)
-    play(book, events, body, trouble, held={b"x": "earlier"})
+    play(book, events, body, trouble, held={b"x": Hold("earlier", "")})
 
 
 @pytest.mark.parametrize("step", range(12))
@@ -125,4 +126,4 @@ def test_a_release_that_races_with_a_park_lets_nothing_overtake(step: int) -> No
         assert arrivals.events == []
         assert [letter.event for letter in book.parked] == [*events, *later]
 
-    play(book, events, body, policy=HOLDING, held={b"x": "earlier"})
+    play(book, events, body, policy=HOLDING, held={b"x": Hold("earlier", "")})

@@ -479,7 +479,7 @@ class MemoryStore:
 
 def _held_key(key: bytes, letters: Sequence[DeadLetter]) -> HeldKey:
     held = sum(letter.held_behind is not None for letter in letters)
-    return HeldKey(key, len(letters) - held, held, letters[0].event.id)
+    return HeldKey(key, len(letters) - held, held, letters[0].event.id, letters[0].event.token)
 
 
 def _matches(letter: DeadLetter, match: Mapping[str, Any]) -> bool:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from random import Random
+from typing import Any
 
 import anyio
 import structlog
@@ -95,10 +96,18 @@ class World:
     Args:
         routes: The routes of the subscription.
         plan: What else holds.
+        sinks: The bounds of shared sinks, by name.
     """
 
-    def __init__(self, routes: Sequence[RoutePlan], plan: WorldPlan | None = None) -> None:
+    def __init__(
+        self,
+        routes: Sequence[RoutePlan],
+        plan: WorldPlan | None = None,
+        *,
+        sinks: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self.plan = plan or WorldPlan()
+        self.sinks = sinks or {}
         self.routes = {route.name: route for route in routes}
         self.rng = Random(self.plan.seed)
         self.history = History()
@@ -463,7 +472,8 @@ class Life(Witness):
         sinks: dict[str, SharedSink] = {}
         for route in routes:
             sink = FaultySink(route.target, lambda: self.is_dead, self, world.rng)
-            sinks.setdefault(route.target.name, SharedSink(sink))
+            limits = world.sinks.get(route.target.name, {})
+            sinks.setdefault(route.target.name, SharedSink(sink, **limits))
         return {
             route.name: RouteSpec(
                 sinks[route.target.name],

@@ -139,9 +139,9 @@ async def test_failing_again_counts_once_for_each_operation(store: Store) -> Non
 
 async def test_a_held_letter_that_fails_itself_holds_others_from_then_on(store: Store) -> None:
     await store.park([of_key(1, b"k", kind=Failure.HELD, held_behind="x")])
-    assert await store.held_keys("orders", "hook") == [HeldKey(b"k", 0, 1, event(1).id)]
+    assert await store.held_keys("orders", "hook") == [HeldKey(b"k", 0, 1, event(1).id, event(1).token)]
     await store.park_again([of_key(1, b"k", attempts=1)], operation="op")
-    assert await store.held_keys("orders", "hook") == [HeldKey(b"k", 1, 0, event(1).id)]
+    assert await store.held_keys("orders", "hook") == [HeldKey(b"k", 1, 0, event(1).id, event(1).token)]
     assert (await store.count_letters(LetterQuery())).held == 0
 
 
@@ -251,9 +251,9 @@ async def test_keys_with_parked_letters_are_counted_by_what_failed_and_what_wait
     await store.conclude_letters("orders", places([of_key(8, b"sent")]), operation="op")
     keys = await store.held_keys("orders", "hook")
     assert {key.key: key for key in keys} == {
-        b"a": HeldKey(b"a", 1, 2, event(3).id),
-        long_key: HeldKey(long_key, 1, 0, event(2).id),
-        b"": HeldKey(b"", 1, 0, event(1).id),
+        b"a": HeldKey(b"a", 1, 2, event(3).id, event(3).token),
+        long_key: HeldKey(long_key, 1, 0, event(2).id, event(2).token),
+        b"": HeldKey(b"", 1, 0, event(1).id, event(1).token),
     }
     assert len(keys) == 3
     assert await store.held_keys("orders", "none") == []
