@@ -110,3 +110,19 @@ def test_in_whatever_order_events_settle(sizes: list[int], rng: object) -> None:
         still_open.discard(settled)
         assert window.watermark().token == f"{min(still_open, default=number + 1) - 1:04d}"
     assert window.settled_events == number
+
+
+def test_what_is_covered_is_counted_to_the_event() -> None:
+    """In the middle of a slice too; what is settled behind an open event does not count."""
+    window = window_of()
+    first, second = opened(window, 1, 2, 3), opened(window, 4, 5)
+    assert (window.covered(), window.unsettled) == (0, 5)
+    window.settle(first, 0)
+    window.settle(second, 0)
+    assert (window.covered(), window.unsettled) == (1, 3)
+    window.settle(first, 2)
+    assert window.covered() == 1
+    window.settle(first, 1)
+    assert (window.covered(), window.unsettled) == (4, 1)
+    window.settle(second, 1)
+    assert (window.covered(), window.unsettled) == (5, 0)

@@ -41,6 +41,7 @@ RATE = "core/rate.py"
 SIGNAL = "core/signal.py"
 WINDOW = "core/window.py"
 MODEL = "model.py"
+ARRANGEMENT = "runtime/arrangement.py"
 ATTEMPTS = "runtime/attempts.py"
 DELIVERY = "runtime/delivery.py"
 FLOW = "runtime/flow.py"
@@ -48,6 +49,7 @@ ROUTE = "runtime/route.py"
 SAVER = "runtime/saver.py"
 SETTLING = "runtime/settling.py"
 SHARED_SINK = "runtime/shared_sink.py"
+START = "runtime/start.py"
 SUBSCRIPTION = "runtime/subscription.py"
 TRIALS = "runtime/trials.py"
 
@@ -253,16 +255,18 @@ MUTANTS = (
         "a batch counts as handed out when one route took it",
         LIVENESS,
         FLOW,
-        "            if not [route for route in self._routes if not route.take(batch)]:",
-        "            if [route for route in self._routes if route.take(batch)]:",
+        "            behind = [route for route in behind if route in self.routes]\n"
+        "            if not behind:\n",
+        "            behind = [route for route in behind if route in self.routes]\n"
+        "            if len(behind) < len(self.routes):\n",
         SCHEDULES,
     ),
     Mutant(
         "the flow opens where the most advanced route stands",
         BELOW,
-        SUBSCRIPTION,
-        "        start = min((route.admitted",
-        "        start = max((route.admitted",
+        ARRANGEMENT,
+        "        start = min((route.admitted for route in group)",
+        "        start = max((route.admitted for route in group)",
         ADMISSION + "::test_after_a_crash_the_flow_opens_at_the_lowest_position_and_the_others_skip",
     ),
     Mutant(
@@ -309,7 +313,7 @@ MUTANTS = (
         "a lane does not look whether a key was set aside",
         ORDER,
         TRIALS,
-        "        if not self._queues:\n            return entries\n",
+        "        if not self._queues and not held:\n            return entries\n",
         "        return entries\n",
         KEYS + "::test_what_comes_later_for_a_failing_key_waits_behind_it",
     ),
@@ -365,8 +369,8 @@ MUTANTS = (
         "a failure spends the budget though nobody else gets through",
         BUDGET,
         TRIALS,
-        "if self._attempts.answers > trial.answers:",
-        "if self._attempts.answers >= trial.answers:",
+        "        if self._attempts.answers <= trial.answers and not self._stands_alone",
+        "        if self._attempts.answers < trial.answers and not self._stands_alone",
         OUTAGES + "::test_an_outage_of_ten_minutes_makes_no_dead_letter",
     ),
     Mutant(
@@ -414,7 +418,7 @@ MUTANTS = (
         "a probe goes on until it succeeds",
         "one bad event cannot keep a circuit open",
         ATTEMPTS,
-        "            if not self._circuit.is_closed():\n"
+        "            if not self._circuit.is_closed() and self._may_probe():\n"
         "                return await self._send_in_turn(messages, since, self._may_probe)\n",
         "            while not self._circuit.is_closed():\n"
         "                outcomes = await self._send(messages, since)\n"
@@ -608,34 +612,33 @@ MUTANTS = (
         "a start need not be durable before the first read",
         DURABLE,
         SUBSCRIPTION,
-        "            (held,) = await self._store.save([Save(lease, fresh)], lease_secs=self._lease_secs)\n",
-        "            held = True\n",
+        "            await self._saver.begin(lease, fresh)\n",
+        "            pass\n",
         CRASHES + "::test_a_crash_at_any_moment_of_the_start_loses_nothing",
     ),
     Mutant(
         "a start may be refused",
         DURABLE,
-        SUBSCRIPTION,
-        "            if not held:\n",
-        "            if False:\n",
+        SAVER,
+        "        if not held:\n",
+        "        if False:\n",
         STATE + "::test_a_start_that_could_not_be_stored_is_none",
     ),
     Mutant(
         "a route that is new begins with the others",
         "a new route begins now",
-        SUBSCRIPTION,
-        "            fresh = dict.fromkeys(missing, now)",
-        "            fresh = dict.fromkeys(missing, min(stored.values(), key=lambda one: "
-        "one.token, default=now))",
+        START,
+        '        case "now":\n            return now\n',
+        '        case "now":\n            return furthest\n',
         ADMISSION + "::test_a_route_that_is_new_begins_now_and_leaves_the_others_where_they_are",
     ),
     Mutant(
         "a drain takes what is in hand",
         DRAIN,
         FLOW,
-        "        while not self._is_closed:\n",
-        "        while True:\n",
-        DRAINS + "::test_a_drain_takes_nothing_more_from_the_batch_in_hand",
+        "        while not self.is_ending:\n            behind",
+        "        while True:\n            behind",
+        SCHEDULES,
     ),
     Mutant(
         "the drain waits for nobody",
@@ -657,8 +660,8 @@ MUTANTS = (
         "the drain waits for a sink that is down",
         DRAIN,
         ROUTE,
-        "while not self._window.is_empty and self._circuit.is_closed() and self.sink.waiting_for is None:",
-        "while not self._window.is_empty:",
+        "        return self._circuit.is_closed() and self.sink.waiting_for is None and self.paused is None",
+        "        return True",
         DRAINS + "::test_a_drain_does_not_wait_for_a_sink_that_is_down",
     ),
     Mutant(
@@ -754,7 +757,7 @@ MUTANTS = (
         "what queued up behind an event that died is tried",
         "nothing of a held key goes on",
         TRIALS,
-        "elif behind := self._settling.held_behind(key):",
+        "elif behind := self._settling.held_behind(entry.event):",
         "elif behind := None:",
         HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
     ),
@@ -762,7 +765,7 @@ MUTANTS = (
         "only what queued up is held",
         "nothing of a held key goes on",
         TRIALS,
-        "        if entry.event.key not in held:\n",
+        "        if entry.event.key not in held or self._settling.held_behind(entry.event) is None:\n",
         "        if True:\n",
         HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
     ),
@@ -828,7 +831,7 @@ MUTANTS = (
         "who has waited for permits goes whatever happened meanwhile",
         "nothing goes to a sink that is down",
         ATTEMPTS,
-        "            if may_go():\n",
+        "            if may_go() and self._gate.reason is None:\n",
         "            if True:\n",
         LIMITS + "::test_an_attempt_that_waited_for_permits_does_not_go_to_a_sink_that_went_down",
     ),

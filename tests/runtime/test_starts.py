@@ -121,3 +121,25 @@ def test_a_drain_in_the_middle_of_a_catch_up_forgets_nothing() -> None:
         await life.stop()
 
     world.play(scene)
+
+
+def test_the_main_flow_is_the_most_advanced_after_it_ended() -> None:
+    """Two routes catch up when the only one at the head is paused: the nearer of them leads from then on."""
+    far = route("far", Trouble("hanging", end=100.0), window=16, secs=0.3, lanes=1)
+    near = route("near", Trouble("hanging", start=80.0, end=100.0), window=16, secs=0.3, lanes=1)
+    world = World([far, near, route("head")], WorldPlan(pace=Pace(batch=5)))
+
+    async def scene() -> None:
+        life = await running(world)
+        await load(world, until=102.0, per_sec=10)
+        routes = life.subscription.routes
+        await world.until(lambda: routes["far"].flow is not None and routes["near"].flow is not None)
+        world.pause("head")
+        await world.until(lambda: routes["head"].flow is None)
+        assert routes["far"].flow is not routes["near"].flow
+        assert life.subscription._feeding._arrangement.main is routes["near"].flow
+        world.resume("head")
+        await world.all_passed()
+        await life.stop()
+
+    world.play(scene)
