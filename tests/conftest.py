@@ -25,11 +25,13 @@ SLOW_MODULES = {
     "test_mongodb_change",
     "test_mongodb_course",
     "test_mongodb_elements",
+    "test_pattern",
     "test_random_schedules",
     "test_redaction",
     "test_shop",
     "test_sink_kit",
     "test_sqlite",
+    "test_sqlite_access",
     "test_stdout",
     "test_syntax",
 }
