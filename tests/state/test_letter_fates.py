@@ -361,6 +361,12 @@ async def test_paging_by_token_goes_on_after_a_token_and_is_safe_while_letters_c
     assert len(await collected(store.find_letters(parked, by_token=True, limit=7))) == 7
 
 
+async def test_paging_goes_on_beyond_a_token_and_not_at_it(store: Store) -> None:
+    await store.park([letter(number, route=route) for number in range(4) for route in ("hook", "topic")])
+    after = store.find_letters(LetterQuery("orders"), by_token=True, after=event(1).token)
+    assert {one.letter.event.id for one in await collected(after)} == {event(2).id, event(3).id}
+
+
 async def test_a_search_that_finds_little_pages_on_to_the_end(store: Store) -> None:
     await store.park([letter(number, attempts=int(number % 997 == 0)) for number in range(2500)])
     match = {"attempts": 1}

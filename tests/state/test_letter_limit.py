@@ -46,6 +46,15 @@ async def test_what_a_full_store_has_already_can_be_parked_again(home: Home) -> 
     assert len(await tokens(store)) == 5
 
 
+async def test_what_is_there_already_takes_no_room(home: Home) -> None:
+    store = await home.start("a", limit=STOP)
+    await store.park([letter(number) for number in range(4)])
+    await store.park([letter(number) for number in range(5)])
+    store = await home.start("b", limit=DROP)
+    await store.park([letter(3), letter(4), letter(5)])
+    assert await tokens(store) == of(1, 2, 3, 4, 5)
+
+
 async def test_a_full_store_goes_on_when_something_was_removed(home: Home) -> None:
     store = await home.start("a", limit=STOP)
     await store.park([letter(number, expire_after_secs=0.0) for number in range(5)])
