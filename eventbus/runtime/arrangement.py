@@ -325,11 +325,15 @@ class Arrangement:
         )
 
     def _hold(self, main: Flow, flow: Flow) -> None:
-        """Let the main flow keep its next batch until the merge, which takes two cycles: one poll is sent."""
+        """Let the main flow keep its next batch until the merge, which takes two cycles: one poll is sent.
+
+        A catch-up flow whose cycles still get shorter will ask again, and cost the others less.
+        """
         now = anyio.current_time()
-        if now < main.next_hold_at:
-            return
         hold_secs = min(self._policy.isolate_late_secs, 2 * flow.cycle_secs + _HOLD_MARGIN_SECS)
+        will_cost_less = flow.is_speeding_up and hold_secs > self._policy.isolate_after_secs
+        if now < main.next_hold_at or will_cost_less:
+            return
         main.held_until = now + hold_secs
         main.next_hold_at = now + _HOLD_SHARE * hold_secs
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Flow"]
 
 _CLOSE_SECS = 5.0
+_SPEEDING_UP = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class Flow:
         """There is no further hold before then."""
         self.cycle_secs = 0.0
         """How long the last batch took from the poll to the end of its handing out."""
+        self.is_speeding_up = False
+        """Whether the last batch took clearly less time than the one before: near the head they shrink."""
         self.is_exhausted = False
         """Whether the reader came to its end by itself, as bounded ones do."""
         self._subscription = subscription
@@ -135,7 +138,9 @@ class Flow:
         batch = await self._through_stages(polled.batch)
         await self._obey_hold()
         if await self._hand_out(batch):
-            self.cycle_secs = polled.secs + anyio.current_time() - begun
+            cycle_secs = polled.secs + anyio.current_time() - begun
+            self.is_speeding_up = cycle_secs < _SPEEDING_UP * self.cycle_secs
+            self.cycle_secs = cycle_secs
             self._arrangement.batch_done(self, polled.goal)
 
     async def _through_stages(self, batch: Batch) -> Batch:
