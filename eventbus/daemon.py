@@ -30,7 +30,7 @@ from eventbus.core.backoff import until_reachable
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
@@ -225,6 +225,7 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
+        ordering=Ordering(route.ordering),
         rate_per_sec=route.rate,
         concurrency=route.concurrency,
         holds_keys=route.holds_keys,

@@ -228,6 +228,8 @@ class RouteSection(Section):
     """When the sink counts as down; keys that are not given come from defaults."""
     dead_letters: DeadLetterPolicy | None = None
     """What becomes of dead letters; keys that are not given come from defaults."""
+    ordering: Literal["key", "none", "strict"] = "key"
+    """What an event waits for: earlier ones of its key, none, or all earlier ones."""
     rate: PositiveRate | None = None
     """How many events are sent at most."""
     concurrency: Count | None = None

@@ -23,7 +23,7 @@ from eventbus.errors import EncodingError
 from eventbus.model import DELIVERED, Delivered, Failure, Fault, Message, Outcome, Parked, Rejected, Retry
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.letters import Letters
-from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.settling import Settling
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.trials import Trials
@@ -76,10 +76,12 @@ class Delivery:
         self._changed = changed
         self._rng = rng
         self._log = log.bind(subscription=subscription, route=route)
-        self._lanes = [Lane() for _ in range(policy.lanes or sink.traits.lanes)]
+        self._ordering = policy.ordering
+        self._workers = 1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes
+        self._lanes = [Lane() for _ in range(1 if policy.ordering is Ordering.NONE else self._workers)]
         limit = _limit(policy, sink)
         self._attempts = Attempts(sink, circuit, limit, changed, metrics, self._log)
-        self._max_batch = min(sink.traits.max_batch, (limit and limit.largest_call) or sink.traits.max_batch)
+        self._max_batch = _max_batch(policy, sink, limit)
         self._settling = Settling(
             subscription=subscription,
             route=route,
@@ -92,7 +94,9 @@ class Delivery:
             metrics=metrics,
             log=self._log,
         )
-        self._trials = Trials(policy.retry, self._attempts, self._settling, self._encode_one, self._backoff)
+        self._trials = Trials(
+            policy.retry, policy.ordering, self._attempts, self._settling, self._encode_one, self._backoff
+        )
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Put admitted events on their lanes."""
@@ -131,8 +135,8 @@ class Delivery:
         async with anyio.create_task_group() as tasks:
             self._trials.begin(tasks)
             tasks.start_soon(self._settling.run)
-            for lane in self._lanes:
-                tasks.start_soon(self._work, lane)
+            for number in range(self._workers):
+                tasks.start_soon(self._work, self._lanes[number % len(self._lanes)])
 
     async def _work(self, lane: Lane) -> None:
         traits = self._sink.traits
@@ -141,6 +145,8 @@ class Delivery:
             while batch := self._trials.without_set_aside(batch):
                 wave, rest = (batch, []) if self._mixes_keys else next_wave(batch, _key)
                 batch = await self._deliver(wave) + rest
+            if self._ordering is Ordering.STRICT:
+                await self._trials.over()
 
     async def _deliver(self, wave: Sequence[Entry]) -> list[Entry]:
         """See a wave through, but for the keys that fail by themselves.
@@ -234,6 +240,12 @@ class Delivery:
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)
+
+
+def _max_batch(policy: RoutePolicy, sink: SharedSink, limit: Limit | None) -> int:
+    """The most events in a call; one with a strict order, lest what is behind a failing one gets through."""
+    bounds = [sink.traits.max_batch, limit and limit.largest_call, policy.ordering is Ordering.STRICT and 1]
+    return min(bound for bound in bounds if bound)
 
 
 def _limit(policy: RoutePolicy, sink: SharedSink) -> Limit | None:

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
 
 from eventbus.core.backoff import Backoff
 from eventbus.core.lanes import Entry
+from eventbus.core.signal import Signal
 from eventbus.model import Delivered, FailedAttempt, Fault, Message, Rejected, Retry
 from eventbus.runtime.attempts import Attempts
-from eventbus.runtime.policy import RetryPolicy
+from eventbus.runtime.policy import Ordering, RetryPolicy
 from eventbus.runtime.settling import Settling
 
 __all__ = ["Trial", "Trials"]
 
 _MAX_ERRORS_KEPT = 10
 
-_End: TypeAlias = Callable[[], Awaitable[None]]
+_End: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Brings one event to its end."""
 _Queue: TypeAlias = deque[tuple[Entry, _End | None]]
 """Events of one key in their order; one that was not sent yet has no end of its own."""
@@ -71,6 +72,7 @@ class Trials:
 
     Args:
         policy: The budget of each event.
+        ordering: Whether later events of a key wait for a failing one.
         attempts: Makes the tries.
         settling: Takes what found its end.
         encode: Makes messages for events that queued up.
@@ -80,17 +82,20 @@ class Trials:
     def __init__(
         self,
         policy: RetryPolicy,
+        ordering: Ordering,
         attempts: Attempts,
         settling: Settling,
         encode: Callable[[Entry], Message | Rejected],
         backoff: Callable[[], Backoff],
     ) -> None:
         self._policy = policy
+        self._ordering = ordering
         self._attempts = attempts
         self._settling = settling
         self._encode = encode
         self._backoff = backoff
         self._queues: dict[bytes, _Queue] = {}
+        self._ended = Signal()
         self._tasks: TaskGroup | None = None
 
     def begin(self, tasks: TaskGroup) -> None:
@@ -103,6 +108,11 @@ class Trials:
         if not self._queues and not held:
             return entries
         return [entry for entry in entries if not self._went_aside(entry, held)]
+
+    async def over(self) -> None:
+        """Wait until nothing is set aside."""
+        while self._queues:
+            await self._ended.wait()
 
     def queued(self, entry: Entry) -> bool:
         """Put an event behind its key, if that is set aside; whether it was."""
@@ -136,11 +146,14 @@ class Trials:
 
     def _set_aside(self, entry: Entry, end: _End | None) -> None:
         """Bring an event to its end behind what is set aside of its key, or begin to set it aside."""
+        assert self._tasks is not None
+        if self._ordering is Ordering.NONE:
+            self._tasks.start_soon(end or partial(self._from_queue, entry))
+            return
         key = entry.event.key
         if key in self._queues:
             self._queues[key].append((entry, end))
             return
-        assert self._tasks is not None
         self._queues[key] = deque([(entry, end)])
         self._tasks.start_soon(self._see_through, key)
 
@@ -156,6 +169,7 @@ class Trials:
             else:
                 await self._from_queue(entry)
         del self._queues[key]
+        self._ended.notify()
 
     async def _from_queue(self, entry: Entry) -> None:
         message = self._encode(entry)
@@ -188,8 +202,11 @@ class Trials:
                 trial.failed_at = None
 
     def _is_spent(self, trial: Trial, failure: Retry) -> bool:
-        """Count a failed try against the event if others got through meanwhile; whether that was the last."""
-        if self._attempts.answers <= trial.answers:
+        """Count a failed try against the event; whether that was the last.
+
+        It counts if others got through meanwhile, or if none can, since all wait for this one.
+        """
+        if self._attempts.answers <= trial.answers and self._ordering is not Ordering.STRICT:
             trial.failed_at = None
             return False
         self._charge(trial, failure)
@@ -198,7 +215,9 @@ class Trials:
         return is_old or trial.attempts >= self._policy.attempts
 
     def _charge(self, trial: Trial, failure: Retry | Rejected) -> None:
-        trial.failed(failure, anyio.current_time(), self._attempts.outages)
+        # Where all wait for this one, it is this one's failures that open the circuit: they are no outage.
+        outages = 0 if self._ordering is Ordering.STRICT else self._attempts.outages
+        trial.failed(failure, anyio.current_time(), outages)
 
     async def _park(self, trial: Trial, failure: Retry | Rejected) -> None:
         await self._settling.park(

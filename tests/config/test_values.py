@@ -42,9 +42,10 @@ subscriptions:
         circuit: {failures: 1}
         dead_letters: {retention: never}
         on_dead_letter: hold_key
+        ordering: strict
         rate: 90/min
         concurrency: 3
-        lanes: 2
+        lanes: 1
 """
 
 
@@ -94,12 +95,13 @@ def test_every_key_arrives(tmp_path: Path) -> None:
 def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     plain, slow = load_text(FULL, tmp_path).subscriptions["orders"].routes
 
-    assert (plain.name, slow.name, slow.lanes) == ("feed", "slow", 2)
+    assert (plain.name, slow.name, slow.lanes) == ("feed", "slow", 1)
     assert plain.retry == RetryPolicy(attempts=7)
     assert slow.retry == RetryPolicy.model_validate({"attempts": 7, "max_delay": "1m", "max_age": "1h"})
     assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
     assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
     assert slow.circuit == CircuitPolicy(failures=1)
+    assert (plain.ordering, slow.ordering) == ("key", "strict")
     assert (plain.rate, plain.concurrency, slow.rate, slow.concurrency) == (None, None, 1.5, 3)
     assert (plain.holds_keys, slow.holds_keys) == (False, True)
     assert (plain.dead_letters.retention, slow.dead_letters.retention) == (30 * 86400, None)

@@ -57,6 +57,7 @@ HELD_KEYS = "tests/runtime/test_held_keys.py"
 KEYS = "tests/runtime/test_failing_keys.py"
 LETTER_SCENES = "tests/runtime/test_letters.py"
 LIMITS = "tests/runtime/test_limits.py"
+ORDERING = "tests/runtime/test_ordering.py"
 MIXED = "tests/runtime/test_mixed_answers.py"
 OUTAGES = "tests/runtime/test_outages.py"
 PROBES = "tests/runtime/test_circuit_probes.py"
@@ -847,5 +848,61 @@ MUTANTS = (
         "(limit and limit.largest_call) or sink.traits.max_batch",
         "sink.traits.max_batch",
         LIMITS + "::test_no_call_has_more_than_a_seconds_worth",
+    ),
+    Mutant(
+        "without an order a failing event still sets its key aside",
+        "a failing event holds up nobody",
+        TRIALS,
+        "        if self._ordering is Ordering.NONE:\n",
+        "        if False:\n",
+        ORDERING + "::test_without_an_order_later_events_of_a_failing_key_are_delivered_at_once",
+    ),
+    Mutant(
+        "without an order each lane has its events",
+        "events go to whichever lane is free",
+        DELIVERY,
+        "range(1 if policy.ordering is Ordering.NONE else self._workers)",
+        "range(self._workers)",
+        ORDERING + "::test_without_an_order_events_of_one_key_go_to_whichever_lane_is_free",
+    ),
+    Mutant(
+        "a strict route goes on while an event is set aside",
+        "a failing event holds up everything behind it",
+        DELIVERY,
+        "                await self._trials.over()\n",
+        "                pass\n",
+        ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
+    ),
+    Mutant(
+        "a strict route fills its calls",
+        "a failing event holds up everything behind it",
+        DELIVERY,
+        "policy.ordering is Ordering.STRICT and 1]",
+        "None]",
+        ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
+    ),
+    Mutant(
+        "a strict route has as many lanes as any",
+        "a failing event holds up everything behind it",
+        DELIVERY,
+        "1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes",
+        "policy.lanes or sink.traits.lanes",
+        ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
+    ),
+    Mutant(
+        "an event that all wait for pays only when others get through",
+        "every event finds an end",
+        TRIALS,
+        "trial.answers and self._ordering is not Ordering.STRICT:",
+        "trial.answers:",
+        ORDERING + "::test_with_a_strict_order_every_failure_of_its_own_spends_an_events_tries",
+    ),
+    Mutant(
+        "an event that all wait for does not grow older while its failures keep the circuit open",
+        "an event that is too old is parked",
+        TRIALS,
+        "outages = 0 if self._ordering is Ordering.STRICT else self._attempts.outages",
+        "outages = self._attempts.outages",
+        ORDERING + "::test_with_a_strict_order_an_event_grows_old_though_its_failures_open_the_circuit",
     ),
 )

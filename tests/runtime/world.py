@@ -31,7 +31,7 @@ from anyio.abc import TaskGroup
 
 from eventbus.errors import LeaseLost
 from eventbus.model import DeadLetter, Event, Message, Outcome, Position
-from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.subscription import RouteSpec, Subscription, SubscriptionSpec
@@ -280,7 +280,8 @@ class Life(Witness):
         for message in messages:
             self._world.ledgers[route].sending(stay, message.event, anyio.current_time())
         keys = {message.event.key for message in messages}
-        if both := keys & stay.under_way:
+        is_ordered = self._world.routes[route].policy.ordering is not Ordering.NONE
+        if is_ordered and (both := keys & stay.under_way):
             self._world.violated(f"{route}: two attempts at once with {both}")
         stay.under_way |= keys
 
