@@ -218,13 +218,16 @@ def _shared_sink(name: str, sink: ResolvedSink) -> SharedSink:
 
 
 def _policy(route: ResolvedRoute) -> RoutePolicy:
-    retry, circuit, window = route.retry, route.circuit, route.window
+    retry, circuit, window, batch = route.retry, route.circuit, route.window, route.batch
     return RoutePolicy(
         retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay, retry.max_age),
         circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open),
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
+        batch_events=batch.events,
+        batch_size=batch.size,
+        batch_wait_secs=batch.wait,
         ordering=Ordering(route.ordering),
         rate_per_sec=route.rate,
         concurrency=route.concurrency,

@@ -17,6 +17,7 @@ from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.units import Duration, Rate, Size, parse_duration
 
 __all__ = [
+    "BatchPolicy",
     "CircuitPolicy",
     "DaemonSection",
     "DeadLetterPolicy",
@@ -191,6 +192,17 @@ class DeadLetterPolicy(Section):
     """How long they are kept, or never to delete any."""
 
 
+class BatchPolicy(Section):
+    """What one call to a sink carries, within what the sink takes."""
+
+    events: Count | None = None
+    """How many events at most; by default as many as the sink takes."""
+    size: PositiveSize | None = None
+    """How many bytes at most, but for a single larger event; by default as many as the sink takes."""
+    wait: Annotated[Duration, Field(ge=0)] = 0.0
+    """How long an event may wait for others to fill its call."""
+
+
 class DefaultsSection(Section):
     """What holds for every route that does not say otherwise, key by key."""
 
@@ -228,6 +240,8 @@ class RouteSection(Section):
     """When the sink counts as down; keys that are not given come from defaults."""
     dead_letters: DeadLetterPolicy | None = None
     """What becomes of dead letters; keys that are not given come from defaults."""
+    batch: BatchPolicy = BatchPolicy()
+    """What one call carries, within what the sink takes."""
     ordering: Literal["key", "none", "strict"] = "key"
     """What an event waits for: earlier ones of its key, none, or all earlier ones."""
     rate: PositiveRate | None = None

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, SecretStr
 
 from eventbus.config.models import (
+    BatchPolicy,
     CircuitPolicy,
     DaemonSection,
     DeadLetterPolicy,
@@ -94,6 +95,7 @@ class ResolvedRoute:
         window: The route's own, over the defaults.
         circuit: The route's own, over the defaults.
         dead_letters: The route's own, over the defaults.
+        batch: What one call carries.
         ordering: What an event waits for.
         rate: Events each second; None for no bound but the sink's.
         concurrency: Calls at once; None for no bound but the sink's.
@@ -108,6 +110,7 @@ class ResolvedRoute:
     window: WindowPolicy
     circuit: CircuitPolicy
     dead_letters: DeadLetterPolicy
+    batch: BatchPolicy
     ordering: Literal["key", "none", "strict"]
     rate: float | None
     concurrency: int | None

@@ -139,6 +139,7 @@ class _Routes:
             window=window,
             circuit=circuit,
             dead_letters=_overlaid(self._defaults.dead_letters, section.dead_letters),
+            batch=section.batch,
             ordering=section.ordering,
             rate=section.rate,
             concurrency=section.concurrency,

@@ -78,10 +78,14 @@ class Delivery:
         self._log = log.bind(subscription=subscription, route=route)
         self._ordering = policy.ordering
         self._workers = 1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes
-        self._lanes = [Lane() for _ in range(1 if policy.ordering is Ordering.NONE else self._workers)]
+        wait_secs = policy.batch_wait_secs
+        self._lanes = [
+            Lane(wait_secs) for _ in range(1 if policy.ordering is Ordering.NONE else self._workers)
+        ]
         limit = _limit(policy, sink)
         self._attempts = Attempts(sink, circuit, limit, changed, metrics, self._log)
         self._max_batch = _max_batch(policy, sink, limit)
+        self._max_size = min(sink.traits.max_batch_bytes, policy.batch_size or sink.traits.max_batch_bytes)
         self._settling = Settling(
             subscription=subscription,
             route=route,
@@ -108,6 +112,11 @@ class Delivery:
             shares.setdefault(entry.event.key_hash % len(self._lanes), []).append(entry)
         for lane, share in shares.items():
             self._lanes[lane].put(share)
+
+    def hurry(self) -> None:
+        """Let no event wait for a fuller batch from now on: there will be none."""
+        for lane in self._lanes:
+            lane.hurry()
 
     @property
     def held(self) -> Mapping[bytes, str]:
@@ -139,9 +148,8 @@ class Delivery:
                 tasks.start_soon(self._work, self._lanes[number % len(self._lanes)])
 
     async def _work(self, lane: Lane) -> None:
-        traits = self._sink.traits
         while True:
-            batch = await lane.next_batch(self._max_batch, traits.max_batch_bytes)
+            batch = await lane.next_batch(self._max_batch, self._max_size)
             while batch := self._trials.without_set_aside(batch):
                 wave, rest = (batch, []) if self._mixes_keys else next_wave(batch, _key)
                 batch = await self._deliver(wave) + rest
@@ -244,7 +252,9 @@ class Delivery:
 
 def _max_batch(policy: RoutePolicy, sink: SharedSink, limit: Limit | None) -> int:
     """The most events in a call; one with a strict order, lest what is behind a failing one gets through."""
-    bounds = [sink.traits.max_batch, limit and limit.largest_call, policy.ordering is Ordering.STRICT and 1]
+    if policy.ordering is Ordering.STRICT:
+        return 1
+    bounds = (sink.traits.max_batch, policy.batch_events, limit and limit.largest_call)
     return min(bound for bound in bounds if bound)
 
 

@@ -49,6 +49,9 @@ class RoutePolicy:
         window_events: The most events between the watermark and the last admitted one.
         window_size: The most bytes of them.
         lanes: How many ordered workers; None for the sink's own number.
+        batch_events: The most events in a call; None for the sink's own bound.
+        batch_size: The most bytes in a call, but for a single larger event; None for the sink's own bound.
+        batch_wait_secs: How long an event may wait for others to fill its call.
         ordering: What an event waits for.
         rate_per_sec: How many messages may go out each second; None for no bound but the sink's.
         concurrency: How many calls may be under way at once; None for no bound but the sink's.
@@ -63,6 +66,9 @@ class RoutePolicy:
     window_events: int = 4096
     window_size: int = 64 << 20
     lanes: int | None = None
+    batch_events: int | None = None
+    batch_size: int | None = None
+    batch_wait_secs: float = 0.0
     ordering: Ordering = Ordering.KEY
     rate_per_sec: float | None = None
     concurrency: int | None = None

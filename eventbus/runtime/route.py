@@ -148,7 +148,8 @@ class Route:
         await self._delivery.run()
 
     async def drained(self) -> None:
-        """Wait until nothing is open, or nothing can be done about what is."""
+        """Wait until nothing is open, or nothing can be done about what is; no batch waits any more."""
+        self._delivery.hurry()
         while not self._window.is_empty and self._circuit.is_closed() and self.sink.waiting_for is None:
             await self._changed.wait()
 

@@ -42,6 +42,7 @@ subscriptions:
         circuit: {failures: 1}
         dead_letters: {retention: never}
         on_dead_letter: hold_key
+        batch: {events: 100, size: 64KiB, wait: 250ms}
         ordering: strict
         rate: 90/min
         concurrency: 3
@@ -101,6 +102,8 @@ def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
     assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
     assert slow.circuit == CircuitPolicy(failures=1)
+    assert (slow.batch.events, slow.batch.size, slow.batch.wait) == (100, 64 << 10, 0.25)
+    assert (plain.batch.events, plain.batch.size, plain.batch.wait) == (None, None, 0.0)
     assert (plain.ordering, slow.ordering) == ("key", "strict")
     assert (plain.rate, plain.concurrency, slow.rate, slow.concurrency) == (None, None, 1.5, 3)
     assert (plain.holds_keys, slow.holds_keys) == (False, True)

@@ -29,6 +29,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`sinks.<name>`": models.SinkSection,
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`routes`": models.RouteSection,
+    "`batch`": models.BatchPolicy,
 }
 
 

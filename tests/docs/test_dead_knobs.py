@@ -46,6 +46,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.DaemonSection: ("daemon.py", {"daemon"}),
     models.RetryPolicy: ("daemon.py", {"retry"}),
     models.WindowPolicy: ("daemon.py", {"window"}),
+    models.BatchPolicy: ("daemon.py", {"batch"}),
     models.CircuitPolicy: ("daemon.py", {"circuit"}),
     models.DeadLetterPolicy: ("daemon.py", {"dead_letters"}),
 }

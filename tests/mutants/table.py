@@ -58,6 +58,7 @@ KEYS = "tests/runtime/test_failing_keys.py"
 LETTER_SCENES = "tests/runtime/test_letters.py"
 LIMITS = "tests/runtime/test_limits.py"
 ORDERING = "tests/runtime/test_ordering.py"
+BATCHES = "tests/runtime/test_batches.py"
 MIXED = "tests/runtime/test_mixed_answers.py"
 OUTAGES = "tests/runtime/test_outages.py"
 PROBES = "tests/runtime/test_circuit_probes.py"
@@ -904,5 +905,45 @@ MUTANTS = (
         "outages = 0 if self._ordering is Ordering.STRICT else self._attempts.outages",
         "outages = self._attempts.outages",
         ORDERING + "::test_with_a_strict_order_an_event_grows_old_though_its_failures_open_the_circuit",
+    ),
+    Mutant(
+        "the last event decides how long a batch waits",
+        "no event waits longer for a fuller batch than it may",
+        LANES,
+        "due_at = self._put_at[0] + self._wait_secs",
+        "due_at = self._put_at[-1] + self._wait_secs",
+        "tests/core/test_lanes.py",
+    ),
+    Mutant(
+        "a batch that is full by bytes waits",
+        "a full batch does not wait",
+        LANES,
+        "            or self._size >= max_size\n",
+        "",
+        "tests/core/test_lanes.py",
+    ),
+    Mutant(
+        "a worker takes what another one took meanwhile",
+        LIVENESS,
+        LANES,
+        "            await self._filled.wait()\n        return False\n",
+        "            await self._filled.wait()\n        return True\n",
+        "tests/core/test_lanes.py",
+    ),
+    Mutant(
+        "a drain waits for fuller batches",
+        DRAIN,
+        ROUTE,
+        "        self._delivery.hurry()\n",
+        "",
+        BATCHES + "::test_a_drain_waits_for_no_fuller_call",
+    ),
+    Mutant(
+        "a route may ask for more than a sink takes",
+        "a sink's bounds hold",
+        DELIVERY,
+        "bounds = (sink.traits.max_batch, policy.batch_events, limit and limit.largest_call)",
+        "bounds = (policy.batch_events or sink.traits.max_batch, limit and limit.largest_call)",
+        BATCHES + "::test_a_route_may_ask_for_smaller_calls_than_the_sink_takes",
     ),
 )
