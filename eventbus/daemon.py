@@ -34,7 +34,7 @@ from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import ClusterTime
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.operations import run_alone
-from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.retention import keep_purging
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
@@ -288,13 +288,17 @@ def _spec(config: Config, name: str, source: Source, sinks: Mapping[str, SharedS
 
 
 def _policy(route: ResolvedRoute) -> RoutePolicy:
-    retry, circuit, window = route.retry, route.circuit, route.window
+    retry, circuit, window, batch = route.retry, route.circuit, route.window, route.batch
     return RoutePolicy(
         retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay, retry.max_age),
         circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open),
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
+        batch_events=batch.events,
+        batch_size=batch.size,
+        batch_wait_secs=batch.wait,
+        ordering=Ordering(route.ordering),
         rate_per_sec=route.rate,
         concurrency=route.concurrency,
         holds_keys=route.holds_keys,

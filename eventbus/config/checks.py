@@ -6,12 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from eventbus.config.models import CircuitPolicy, DaemonSection, RetryPolicy
+from eventbus.config.models import CircuitPolicy, DaemonSection, RetryPolicy, RouteSection
 from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, descend, written
 from eventbus.config.problems import Problems
 from eventbus.suggestions import did_you_mean, listed
 
-__all__ = ["lease_outlasts_attempts", "policies_are_sound", "routes_are_distinct", "sink_is_declared"]
+__all__ = [
+    "lease_outlasts_attempts",
+    "ordering_is_possible",
+    "policies_are_sound",
+    "routes_are_distinct",
+    "sink_is_declared",
+]
 
 
 def sink_is_declared(sink: Node, path: Path, declared: Collection[str], problems: Problems) -> None:
@@ -47,6 +53,18 @@ def policies_are_sound(
         if policy in given.keys and first_secs > longest_secs:
             message = f"{first} ({first_secs:g}s) is longer than {longest} ({longest_secs:g}s)"
             problems.add(given.keys[policy], (*path, policy), message)
+
+
+def ordering_is_possible(route: RouteSection, given: MappingNode, path: Path, problems: Problems) -> None:
+    """What else a route asks for goes together with the order that it promises."""
+    rules = (
+        ("none", "on_dead_letter", route.on_dead_letter == "hold_key", "keeps no order to hold a key in"),
+        ("strict", "lanes", (route.lanes or 1) > 1, "has one lane"),
+    )
+    for ordering, key, is_asked_for, why in rules:
+        if route.ordering == ordering and is_asked_for:
+            message = f"does not go together with ordering: {ordering}, which {why}"
+            problems.add(given.keys[key], (*path, key), message)
 
 
 def lease_outlasts_attempts(

@@ -18,6 +18,7 @@ from eventbus.config.starts import checked_start
 from eventbus.units import Duration, Rate, Size, parse_duration
 
 __all__ = [
+    "BatchPolicy",
     "CatchUpPolicy",
     "CircuitPolicy",
     "DaemonSection",
@@ -204,6 +205,17 @@ class DeadLetterPolicy(Section):
     """How long they are kept, or never to delete any."""
 
 
+class BatchPolicy(Section):
+    """What one call to a sink carries, within what the sink takes."""
+
+    events: Count | None = None
+    """How many events at most; by default as many as the sink takes."""
+    size: PositiveSize | None = None
+    """How many bytes at most, but for a single larger event; by default as many as the sink takes."""
+    wait: Annotated[Duration, Field(ge=0)] = 0.0
+    """How long an event may wait for others to fill its call."""
+
+
 class DefaultsSection(Section):
     """What holds for every route that does not say otherwise, key by key."""
 
@@ -250,6 +262,10 @@ class RouteSection(Section):
     """When the sink counts as down; keys that are not given come from defaults."""
     dead_letters: DeadLetterPolicy | None = None
     """What becomes of dead letters; keys that are not given come from defaults."""
+    batch: BatchPolicy = BatchPolicy()
+    """What one call carries, within what the sink takes."""
+    ordering: Literal["key", "none", "strict"] = "key"
+    """What an event waits for: earlier ones of its key, none, or all earlier ones."""
     rate: PositiveRate | None = None
     """How many events are sent at most."""
     concurrency: Count | None = None

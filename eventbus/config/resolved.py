@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, SecretStr
 
 from eventbus.config.models import (
+    BatchPolicy,
     CatchUpPolicy,
     CircuitPolicy,
     DaemonSection,
@@ -95,6 +97,8 @@ class ResolvedRoute:
         window: The route's own, over the defaults.
         circuit: The route's own, over the defaults.
         dead_letters: The route's own, over the defaults.
+        batch: What one call carries.
+        ordering: What an event waits for.
         rate: Events each second; None for no bound but the sink's.
         concurrency: Calls at once; None for no bound but the sink's.
         holds_keys: Whether later events of a key wait behind its dead letter.
@@ -110,6 +114,8 @@ class ResolvedRoute:
     window: WindowPolicy
     circuit: CircuitPolicy
     dead_letters: DeadLetterPolicy
+    batch: BatchPolicy
+    ordering: Literal["key", "none", "strict"]
     rate: float | None
     concurrency: int | None
     holds_keys: bool

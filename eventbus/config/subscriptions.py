@@ -130,6 +130,7 @@ class _Routes:
         retry = _overlaid(self._defaults.retry, section.retry)
         circuit = _overlaid(self._defaults.circuit, section.circuit)
         checks.policies_are_sound(retry, circuit, node, path, self._problems)
+        checks.ordering_is_possible(section, node, path, self._problems)
         window = _overlaid(self._defaults.window, section.window)
         return ResolvedRoute(
             name,
@@ -138,6 +139,8 @@ class _Routes:
             window=window,
             circuit=circuit,
             dead_letters=_overlaid(self._defaults.dead_letters, section.dead_letters),
+            batch=section.batch,
+            ordering=section.ordering,
             rate=section.rate,
             concurrency=section.concurrency,
             holds_keys=section.on_dead_letter == "hold_key",

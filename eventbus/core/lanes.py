@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple, TypeVar
+
+import anyio
 
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket
@@ -33,21 +35,56 @@ class Entry(NamedTuple):
 
 
 class Lane:
-    """A queue that one worker empties in order. Its length is bounded by the route's window."""
+    """A queue that workers empty in order. Its length is bounded by the route's window.
 
-    def __init__(self) -> None:
+    Args:
+        wait_secs: How long an event may wait for others to fill its batch.
+    """
+
+    def __init__(self, wait_secs: float = 0.0) -> None:
         self._queue: deque[Entry] = deque()
         self._filled = Signal()
+        self._wait_secs = wait_secs
+        self._put_at: deque[float] = deque()
+        self._size = 0
 
-    def put(self, entries: Iterable[Entry]) -> None:
+    def put(self, entries: Sequence[Entry]) -> None:
         """Append entries, in source order."""
         self._queue.extend(entries)
+        if self._wait_secs:
+            self._put_at.extend([anyio.current_time()] * len(entries))
+            self._size += sum(entry.event.size for entry in entries)
+        self._filled.notify()
+
+    def hurry(self) -> None:
+        """Let nothing wait for fuller batches from now on."""
+        self._wait_secs = 0.0
+        self._put_at.clear()
         self._filled.notify()
 
     async def next_batch(self, max_events: int, max_size: int) -> list[Entry]:
         """Wait for work and take as much as there is, up to a number of events and of bytes."""
-        while not self._queue:
+        while True:
+            while not self._queue:
+                await self._filled.wait()
+            if not self._wait_secs or await self._is_due(max_events, max_size):
+                return self._take(max_events, max_size)
+
+    async def _is_due(self, max_events: int, max_size: int) -> bool:
+        """Whether a batch is full or has waited long enough; if not, wait for a change of that."""
+        due_at = self._put_at[0] + self._wait_secs
+        if (
+            anyio.current_time() >= due_at
+            or len(self._queue) >= max_events
+            or self._size >= max_size
+            or self._queue[0].event.is_barrier  # it is alone
+        ):
+            return True
+        with anyio.CancelScope(deadline=due_at):
             await self._filled.wait()
+        return False
+
+    def _take(self, max_events: int, max_size: int) -> list[Entry]:
         queue, size = self._queue, 0
         batch: list[Entry] = []
         while queue and len(batch) < max_events:
@@ -55,6 +92,10 @@ class Lane:
             if size > max_size and batch:
                 break
             batch.append(queue.popleft())
+        if self._put_at:
+            self._size -= sum(entry.event.size for entry in batch)
+            for _ in batch:
+                self._put_at.popleft()
         return batch
 
 

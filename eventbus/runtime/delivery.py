@@ -36,7 +36,7 @@ from eventbus.model import (
 )
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.letters import Letters
-from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.settling import Settling
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.trials import Trials
@@ -91,10 +91,16 @@ class Delivery:
         self._changed = changed
         self._rng = rng
         self._log = log.bind(subscription=subscription, route=route)
-        self._lanes = [Lane() for _ in range(policy.lanes or sink.traits.lanes)]
+        self._ordering = policy.ordering
+        self._workers = 1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes
+        wait_secs = policy.batch_wait_secs
+        self._lanes = [
+            Lane(wait_secs) for _ in range(1 if policy.ordering is Ordering.NONE else self._workers)
+        ]
         limit = _limit(policy, sink)
         self._attempts = Attempts(sink, circuit, gate, limit, changed, metrics, self._log)
-        self._max_batch = min(sink.traits.max_batch, (limit and limit.largest_call) or sink.traits.max_batch)
+        self._max_batch = _max_batch(policy, sink, limit)
+        self._max_size = min(sink.traits.max_batch_bytes, policy.batch_size or sink.traits.max_batch_bytes)
         self._settling = Settling(
             subscription=subscription,
             route=route,
@@ -107,7 +113,9 @@ class Delivery:
             metrics=metrics,
             log=self._log,
         )
-        self._trials = Trials(policy.retry, self._attempts, self._settling, self._encode_one, self._backoff)
+        self._trials = Trials(
+            policy.retry, policy.ordering, self._attempts, self._settling, self._encode_one, self._backoff
+        )
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Put admitted events on their lanes."""
@@ -119,6 +127,11 @@ class Delivery:
             shares.setdefault(entry.event.key_hash % len(self._lanes), []).append(entry)
         for lane, share in shares.items():
             self._lanes[lane].put(share)
+
+    def hurry(self) -> None:
+        """Let no event wait for a fuller batch from now on: there will be none."""
+        for lane in self._lanes:
+            lane.hurry()
 
     @property
     def held(self) -> Mapping[bytes, Hold]:
@@ -146,8 +159,8 @@ class Delivery:
         async with anyio.create_task_group() as tasks:
             self._trials.begin(tasks)
             tasks.start_soon(self._settling.run)
-            for lane in self._lanes:
-                tasks.start_soon(self._work, lane)
+            for number in range(self._workers):
+                tasks.start_soon(self._work, self._lanes[number % len(self._lanes)])
 
     async def announce(self, event: Event) -> str | None:
         """Try once to send something that is no change and has no ticket; why the sink does not have it."""
@@ -161,12 +174,13 @@ class Delivery:
         return None if isinstance(outcome, Delivered) else outcome.reason
 
     async def _work(self, lane: Lane) -> None:
-        traits = self._sink.traits
         while True:
-            batch = await lane.next_batch(self._max_batch, traits.max_batch_bytes)
+            batch = await lane.next_batch(self._max_batch, self._max_size)
             while batch := self._trials.without_set_aside(batch):
                 wave, rest = (batch, []) if self._mixes_keys else next_wave(batch, _key)
                 batch = await self._deliver(wave) + rest
+            if self._ordering is Ordering.STRICT:
+                await self._trials.over()
 
     async def _deliver(self, wave: Sequence[Entry]) -> list[Entry]:
         """See a wave through, but for the keys that fail by themselves.
@@ -260,6 +274,14 @@ class Delivery:
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)
+
+
+def _max_batch(policy: RoutePolicy, sink: SharedSink, limit: Limit | None) -> int:
+    """The most events in a call; one with a strict order, lest what is behind a failing one gets through."""
+    if policy.ordering is Ordering.STRICT:
+        return 1
+    bounds = (sink.traits.max_batch, policy.batch_events, limit and limit.largest_call)
+    return min(bound for bound in bounds if bound)
 
 
 def _limit(policy: RoutePolicy, sink: SharedSink) -> Limit | None:

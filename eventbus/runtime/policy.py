@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from eventbus.core.circuit import CircuitPolicy
 
-__all__ = ["RetryPolicy", "RoutePolicy"]
+__all__ = ["Ordering", "RetryPolicy", "RoutePolicy"]
+
+
+class Ordering(StrEnum):
+    """What an event waits for on its route. Barriers are kept in any case."""
+
+    KEY = "key"
+    """For the earlier events of its key."""
+    NONE = "none"
+    """For nothing but a free lane."""
+    STRICT = "strict"
+    """For every earlier event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +49,14 @@ class RoutePolicy:
         window_events: The most events between the watermark and the last admitted one.
         window_size: The most bytes of them.
         lanes: How many ordered workers; None for the sink's own number.
+        batch_events: The most events in a call; None for the sink's own bound.
+        batch_size: The most bytes in a call, but for a single larger event; None for the sink's own bound.
+        batch_wait_secs: How long an event may wait for others to fill its call.
+        ordering: What an event waits for.
         rate_per_sec: How many messages may go out each second; None for no bound but the sink's.
         concurrency: How many calls may be under way at once; None for no bound but the sink's.
-        holds_keys: Whether later events of a key wait behind its dead letter, as dead letters themselves.
+        holds_keys: Whether later events of a key wait behind its dead letter, as dead letters themselves;
+            not together with an ordering of none.
         config: Names the version of the configuration, for dead letters.
         letter_retention_secs: How long dead letters are kept; None for ever.
         watermark_every_secs: How often the sink is told up to when everything is settled; None for never.
@@ -50,6 +67,10 @@ class RoutePolicy:
     window_events: int = 4096
     window_size: int = 64 << 20
     lanes: int | None = None
+    batch_events: int | None = None
+    batch_size: int | None = None
+    batch_wait_secs: float = 0.0
+    ordering: Ordering = Ordering.KEY
     rate_per_sec: float | None = None
     concurrency: int | None = None
     holds_keys: bool = False

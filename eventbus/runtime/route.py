@@ -263,7 +263,8 @@ class Route:
             complained = problem is not None
 
     async def drained(self) -> None:
-        """Wait until nothing is open, or nothing can be done about what is."""
+        """Wait until nothing is open, or nothing can be done about what is; no batch waits any more."""
+        self._delivery.hurry()
         while not self._window.is_empty and self._can_progress():
             await self._changed.wait()
 

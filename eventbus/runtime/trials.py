@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
@@ -18,16 +18,17 @@ from anyio.abc import TaskGroup
 from eventbus.core.backoff import Backoff
 from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
+from eventbus.core.signal import Signal
 from eventbus.model import Delivered, FailedAttempt, Fault, Message, Rejected, Retry
 from eventbus.runtime.attempts import Attempts
-from eventbus.runtime.policy import RetryPolicy
+from eventbus.runtime.policy import Ordering, RetryPolicy
 from eventbus.runtime.settling import Settling
 
 __all__ = ["Trial", "Trials"]
 
 _MAX_ERRORS_KEPT = 10
 
-_End: TypeAlias = Callable[[], Awaitable[None]]
+_End: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Brings one event to its end."""
 _Queue: TypeAlias = deque[tuple[Entry, _End | None]]
 """Events of one key in their order; one that was not sent yet has no end of its own."""
@@ -46,6 +47,7 @@ class Trial:
         age_secs: The time between its failures, less that of outages.
         failed_at: When it last failed by itself; None since an outage.
         outages: How often the sink had been down by then.
+        first_answers: How many answers the route had when the first try began.
     """
 
     entry: Entry
@@ -56,6 +58,10 @@ class Trial:
     age_secs: float = 0.0
     failed_at: float | None = None
     outages: int | None = None
+    first_answers: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first_answers = self.answers
 
     def failed(self, failure: Retry | Rejected, now: float, outages: int | None) -> None:
         """A try cost the event, while the sink is up after so many outages, or down."""
@@ -72,6 +78,7 @@ class Trials:
 
     Args:
         policy: The budget of each event.
+        ordering: Whether later events of a key wait for a failing one.
         attempts: Makes the tries.
         settling: Takes what found its end.
         encode: Makes messages for events that queued up.
@@ -81,18 +88,22 @@ class Trials:
     def __init__(
         self,
         policy: RetryPolicy,
+        ordering: Ordering,
         attempts: Attempts,
         settling: Settling,
         encode: Callable[[Entry], Message | Rejected],
         backoff: Callable[[], Backoff],
     ) -> None:
         self._policy = policy
+        self._ordering = ordering
         self._attempts = attempts
         self._settling = settling
         self._encode = encode
         self._backoff = backoff
         self._queues: dict[bytes, _Queue] = {}
         self._answers_before: dict[bytes, int] = {}
+        self._loose = 0
+        self._ended = Signal()
         self._tasks: TaskGroup | None = None
 
     def begin(self, tasks: TaskGroup) -> None:
@@ -105,6 +116,11 @@ class Trials:
         if not self._queues and not held:
             return entries
         return [entry for entry in entries if not self._went_aside(entry, held)]
+
+    async def over(self) -> None:
+        """Wait until nothing is set aside."""
+        while self._queues:
+            await self._ended.wait()
 
     def queued(self, entry: Entry) -> bool:
         """Put an event behind its key, if that is set aside; whether it was."""
@@ -138,14 +154,23 @@ class Trials:
 
     def _set_aside(self, entry: Entry, end: _End | None) -> None:
         """Bring an event to its end behind what is set aside of its key, or begin to set it aside."""
+        assert self._tasks is not None
+        if self._ordering is Ordering.NONE:
+            self._tasks.start_soon(self._see_one_through, end or partial(self._from_queue, entry))
+            return
         key = entry.event.key
         if key in self._queues:
             self._queues[key].append((entry, end))
             return
-        assert self._tasks is not None
         self._queues[key] = deque([(entry, end)])
         self._answers_before[key] = self._attempts.answers
         self._tasks.start_soon(self._see_through, key)
+
+    async def _see_one_through(self, end: _End) -> None:
+        """Bring an event to its end that nothing waits for."""
+        self._loose += 1
+        await end()
+        self._loose -= 1
 
     async def _see_through(self, key: bytes) -> None:
         """Bring events of a key to their end, in order, until no more have queued up."""
@@ -159,6 +184,7 @@ class Trials:
             else:
                 await self._from_queue(entry)
         del self._queues[key], self._answers_before[key]
+        self._ended.notify()
 
     async def _from_queue(self, entry: Entry) -> None:
         message = self._encode(entry)
@@ -191,8 +217,12 @@ class Trials:
                 trial.failed_at = None
 
     def _is_spent(self, trial: Trial, failure: Retry) -> bool:
-        """Count a failed try against the event if others got through meanwhile; whether that was the last."""
-        if self._attempts.answers <= trial.answers and not self._stands_alone(trial.entry.event.key):
+        """Count a failed try against the event; whether that was the last.
+
+        It counts if others got through meanwhile, or if none can, since all wait for this one.
+        """
+        others_tell = self._attempts.answers > trial.answers or self._ordering is Ordering.STRICT
+        if not others_tell and not self._stands_alone(trial):
             trial.failed_at = None
             return False
         self._charge(trial, failure)
@@ -200,19 +230,22 @@ class Trials:
         is_old = self._policy.max_age_secs is not None and trial.age_secs >= self._policy.max_age_secs
         return is_old or trial.attempts >= self._policy.attempts
 
-    def _stands_alone(self, key: bytes) -> bool:
+    def _stands_alone(self, trial: Trial) -> bool:
         """Whether no other key is left to tell a bad event from a sink that is down, but many have told it.
 
         A window that is full behind a failing event lets in nobody who could, and the route would stand
         still for ever. So what got through since the key began to fail, a good part of a window, is taken
         for an answer.
         """
-        set_aside = sum(map(len, self._queues.values())) + len(self._queues)
-        told = self._attempts.answers - self._answers_before[key]
+        set_aside = sum(map(len, self._queues.values())) + len(self._queues) + self._loose
+        since = self._answers_before.get(trial.entry.event.key, trial.first_answers)
+        told = self._attempts.answers - since
         return self._settling.unsettled <= set_aside and told >= self._settling.enough_events
 
     def _charge(self, trial: Trial, failure: Retry | Rejected) -> None:
-        trial.failed(failure, anyio.current_time(), self._attempts.outages)
+        # Where all wait for this one, it is this one's failures that open the circuit: they are no outage.
+        outages = 0 if self._ordering is Ordering.STRICT else self._attempts.outages
+        trial.failed(failure, anyio.current_time(), outages)
 
     async def _park(self, trial: Trial, failure: Retry | Rejected) -> None:
         await self._settling.park(

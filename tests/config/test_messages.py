@@ -179,3 +179,21 @@ def test_problems_of_a_broken_section_do_not_breed_others(tmp_path: Path) -> Non
     assert problems_of(f"{text}defaults: {{retry: {{attempts: x, max_delay: 1m}}}}\n", tmp_path) == [
         "c.yaml:10:30: defaults.retry.attempts: expected a whole number, got 'x'"
     ]
+
+
+@pytest.mark.parametrize(
+    ("route", "message"),
+    [
+        (
+            "ordering: none, on_dead_letter: hold_key",
+            "on_dead_letter: does not go together with ordering: none, which keeps no order to hold a key in",
+        ),
+        (
+            "ordering: strict, lanes: 2",
+            "lanes: does not go together with ordering: strict, which has one lane",
+        ),
+    ],
+)
+def test_what_does_not_go_together_with_an_ordering(tmp_path: Path, route: str, message: str) -> None:
+    (problem,) = problems_of(SMALLEST.replace("[feed]", f"[{{sink: feed, {route}}}]"), tmp_path)
+    assert problem.endswith(f"subscriptions.orders.routes[0].{message}")

@@ -43,9 +43,11 @@ subscriptions:
         circuit: {failures: 1}
         dead_letters: {retention: never}
         on_dead_letter: hold_key
+        batch: {events: 100, size: 64KiB, wait: 250ms}
+        ordering: strict
         rate: 90/min
         concurrency: 3
-        lanes: 2
+        lanes: 1
 """
 
 
@@ -95,12 +97,15 @@ def test_every_key_arrives(tmp_path: Path) -> None:
 def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     plain, slow = load_text(FULL, tmp_path).subscriptions["orders"].routes
 
-    assert (plain.name, slow.name, slow.lanes) == ("feed", "slow", 2)
+    assert (plain.name, slow.name, slow.lanes) == ("feed", "slow", 1)
     assert plain.retry == RetryPolicy(attempts=7)
     assert slow.retry == RetryPolicy.model_validate({"attempts": 7, "max_delay": "1m", "max_age": "1h"})
     assert plain.window == WindowPolicy.model_validate({"size": "1MiB"})
     assert slow.window == WindowPolicy.model_validate({"size": "1MiB", "events": 10})
     assert slow.circuit == CircuitPolicy(failures=1)
+    assert (slow.batch.events, slow.batch.size, slow.batch.wait) == (100, 64 << 10, 0.25)
+    assert (plain.batch.events, plain.batch.size, plain.batch.wait) == (None, None, 0.0)
+    assert (plain.ordering, slow.ordering) == ("key", "strict")
     assert (plain.rate, plain.concurrency, slow.rate, slow.concurrency) == (None, None, 1.5, 3)
     assert (plain.holds_keys, slow.holds_keys) == (False, True)
     assert (plain.dead_letters.retention, slow.dead_letters.retention) == (30 * 86400, None)

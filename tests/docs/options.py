@@ -31,6 +31,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`catch_up`": models.CatchUpPolicy,
     "`routes`": models.RouteSection,
+    "`batch`": models.BatchPolicy,
 }
 
 

@@ -47,6 +47,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.DeadLettersSection: ("daemon.py", {"dead_letters"}),
     models.RetryPolicy: ("daemon.py", {"retry"}),
     models.WindowPolicy: ("daemon.py", {"window"}),
+    models.BatchPolicy: ("daemon.py", {"batch"}),
     models.CircuitPolicy: ("daemon.py", {"circuit"}),
     models.CatchUpPolicy: ("daemon.py", {"catch_up"}),
     models.DeadLetterPolicy: ("daemon.py", {"dead_letters"}),

@@ -291,8 +291,8 @@ ROUTE_MUTANTS = (
         "a failing key that fills the window stops the route",
         "every event finds an end",
         TRIALS,
-        " and not self._stands_alone(trial.entry.event.key):\n",
-        ":\n",
+        "        if not others_tell and not self._stands_alone(trial):\n",
+        "        if not others_tell:\n",
         KEYS + "::test_a_failing_key_that_fills_the_window_does_not_stop_the_route",
     ),
 )

@@ -59,6 +59,8 @@ HELD_KEYS = "tests/runtime/test_held_keys.py"
 KEYS = "tests/runtime/test_failing_keys.py"
 LETTER_SCENES = "tests/runtime/test_letters.py"
 LIMITS = "tests/runtime/test_limits.py"
+ORDERING = "tests/runtime/test_ordering.py"
+BATCHES = "tests/runtime/test_batches.py"
 MIXED = "tests/runtime/test_mixed_answers.py"
 OUTAGES = "tests/runtime/test_outages.py"
 PROBES = "tests/runtime/test_circuit_probes.py"
@@ -369,8 +371,8 @@ MUTANTS = (
         "a failure spends the budget though nobody else gets through",
         BUDGET,
         TRIALS,
-        "        if self._attempts.answers <= trial.answers and not self._stands_alone",
-        "        if self._attempts.answers < trial.answers and not self._stands_alone",
+        "others_tell = self._attempts.answers > trial.answers",
+        "others_tell = self._attempts.answers >= trial.answers",
         OUTAGES + "::test_an_outage_of_ten_minutes_makes_no_dead_letter",
     ),
     Mutant(
@@ -847,8 +849,104 @@ MUTANTS = (
         "a call may carry whatever the sink takes",
         "no call has more than a second's worth",
         DELIVERY,
-        "(limit and limit.largest_call) or sink.traits.max_batch",
-        "sink.traits.max_batch",
+        "(sink.traits.max_batch, policy.batch_events, limit and limit.largest_call)",
+        "(sink.traits.max_batch, policy.batch_events)",
         LIMITS + "::test_no_call_has_more_than_a_seconds_worth",
+    ),
+    Mutant(
+        "without an order a failing event still sets its key aside",
+        "a failing event holds up nobody",
+        TRIALS,
+        "        if self._ordering is Ordering.NONE:\n",
+        "        if False:\n",
+        ORDERING + "::test_without_an_order_later_events_of_a_failing_key_are_delivered_at_once",
+    ),
+    Mutant(
+        "without an order each lane has its events",
+        "events go to whichever lane is free",
+        DELIVERY,
+        "range(1 if policy.ordering is Ordering.NONE else self._workers)",
+        "range(self._workers)",
+        ORDERING + "::test_without_an_order_events_of_one_key_go_to_whichever_lane_is_free",
+    ),
+    Mutant(
+        "a strict route goes on while an event is set aside",
+        "a failing event holds up everything behind it",
+        DELIVERY,
+        "                await self._trials.over()\n",
+        "                pass\n",
+        ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
+    ),
+    Mutant(
+        "a strict route fills its calls",
+        "a failing event holds up everything behind it",
+        DELIVERY,
+        "    if policy.ordering is Ordering.STRICT:\n        return 1\n",
+        "",
+        ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
+    ),
+    Mutant(
+        "a strict route has as many lanes as any",
+        "a failing event holds up everything behind it",
+        DELIVERY,
+        "1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes",
+        "policy.lanes or sink.traits.lanes",
+        ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
+    ),
+    Mutant(
+        "an event that all wait for pays only when others get through",
+        "every event finds an end",
+        TRIALS,
+        "self._attempts.answers > trial.answers or self._ordering is Ordering.STRICT",
+        "self._attempts.answers > trial.answers",
+        ORDERING + "::test_with_a_strict_order_every_failure_of_its_own_spends_an_events_tries",
+    ),
+    Mutant(
+        "an event that all wait for does not grow older while its failures keep the circuit open",
+        "an event that is too old is parked",
+        TRIALS,
+        "outages = 0 if self._ordering is Ordering.STRICT else self._attempts.outages",
+        "outages = self._attempts.outages",
+        ORDERING + "::test_with_a_strict_order_an_event_grows_old_though_its_failures_open_the_circuit",
+    ),
+    Mutant(
+        "the last event decides how long a batch waits",
+        "no event waits longer for a fuller batch than it may",
+        LANES,
+        "due_at = self._put_at[0] + self._wait_secs",
+        "due_at = self._put_at[-1] + self._wait_secs",
+        "tests/core/test_lanes.py",
+    ),
+    Mutant(
+        "a batch that is full by bytes waits",
+        "a full batch does not wait",
+        LANES,
+        "            or self._size >= max_size\n",
+        "",
+        "tests/core/test_lanes.py",
+    ),
+    Mutant(
+        "a worker takes what another one took meanwhile",
+        LIVENESS,
+        LANES,
+        "            await self._filled.wait()\n        return False\n",
+        "            await self._filled.wait()\n        return True\n",
+        "tests/core/test_lanes.py",
+    ),
+    Mutant(
+        "a drain waits for fuller batches",
+        DRAIN,
+        ROUTE,
+        "        self._delivery.hurry()\n",
+        "",
+        BATCHES + "::test_a_drain_waits_for_no_fuller_call",
+    ),
+    Mutant(
+        "a route may ask for more than a sink takes",
+        "a sink's bounds hold",
+        DELIVERY,
+        "bounds = (sink.traits.max_batch, policy.batch_events, limit and limit.largest_call)",
+        "bounds = (policy.batch_events or sink.traits.max_batch, limit and limit.largest_call)",
+        BATCHES + "::test_a_route_may_ask_for_smaller_calls_than_the_sink_takes",
     ),
 )

@@ -8,7 +8,7 @@ import anyio
 
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.model import Event
-from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.sdk import SinkTraits
 from tests.runtime.history import History
 from tests.runtime.target import Target, Trouble
@@ -42,15 +42,16 @@ def route(
     secs: float = 0.01,
     max_open_secs: float = 5.0,
     max_age_secs: float | None = None,
-    delay_secs: float = 0.1,
+    ordering: Ordering = Ordering.KEY,
 ) -> RoutePlan:
     """A route with a target of its own."""
     traits = SinkTraits(lanes=lanes, max_batch=max_batch, keeps_order=keeps_order)
     policy = RoutePolicy(
-        RetryPolicy(attempts, delay_secs, max(delay_secs, 1.0), max_age_secs),
+        RetryPolicy(attempts, 0.1, 1.0, max_age_secs),
         CircuitPolicy(failures, 0.5, max_open_secs),
         window,
         size,
+        ordering=ordering,
     )
     return RoutePlan(name, Target(name, traits, list(troubles), secs), policy)
 

@@ -6,7 +6,7 @@ A schedule is a value: hypothesis shrinks it, and its text, pasted into a test, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.errors import LeaseLost
 from eventbus.runtime.arrangement import CatchUpPolicy
-from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.sdk import SinkTraits
 from eventbus.state.operations import OperationStatus
 from tests.runtime.history import Fate, FateStage, Pace
@@ -321,10 +321,13 @@ _policies = st.builds(
     window_events=st.sampled_from([1, 3, 8, 16, 40, 64, 64, 256]),
     window_size=st.sampled_from([30, 100, 1 << 20, 1 << 20]),
     lanes=st.sampled_from([None, 1, 3]),
+    batch_events=st.sampled_from([None, None, 2]),
+    batch_wait_secs=st.sampled_from([0.0, 0.0, 0.3]),
+    ordering=st.sampled_from([*[Ordering.KEY] * 4, Ordering.NONE, Ordering.STRICT]),
     rate_per_sec=st.sampled_from([None, None, None, 20.0]),
     concurrency=st.sampled_from([None, None, 1]),
     holds_keys=st.sampled_from([False, False, True]),
-)
+).map(lambda policy: replace(policy, holds_keys=False) if policy.ordering is Ordering.NONE else policy)
 
 _routes = st.builds(
     RouteSchedule,

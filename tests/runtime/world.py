@@ -34,7 +34,7 @@ from eventbus.errors import LeaseLost, first_cause
 from eventbus.model import DeadLetter, Event, Message, Outcome, Position
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
-from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
@@ -374,7 +374,8 @@ class Life(Witness):
         for message in messages:
             self._world.ledgers[route].sending(stay, message.event, anyio.current_time())
         keys = {message.event.key for message in messages}
-        if both := keys & stay.under_way:
+        is_ordered = self._world.routes[route.partition("@")[0]].policy.ordering is not Ordering.NONE
+        if is_ordered and (both := keys & stay.under_way):
             self._world.violated(f"{route}: two attempts at once with {both}")
         stay.under_way |= keys
 
