@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -26,10 +26,12 @@ from eventbus.config import (
     ResolvedSubscription,
     SQLiteState,
 )
+from eventbus.config.models import PriorityPolicy
 from eventbus.core.backoff import until_reachable
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.model import Event
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
@@ -228,6 +230,7 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
         batch_events=batch.events,
         batch_size=batch.size,
         batch_wait_secs=batch.wait,
+        priority=_is_urgent(route.priority) if route.priority is not None else None,
         ordering=Ordering(route.ordering),
         rate_per_sec=route.rate,
         concurrency=route.concurrency,
@@ -235,6 +238,16 @@ def _policy(route: ResolvedRoute) -> RoutePolicy:
         config=route.version,
         letter_retention_secs=route.dead_letters.retention,
     )
+
+
+def _is_urgent(priority: PriorityPolicy) -> Callable[[Event], bool]:
+    operations, collections = frozenset(priority.operations or ()), frozenset(priority.collections or ())
+
+    def is_urgent(event: Event) -> bool:
+        of_operation = not operations or event.operation in operations
+        return of_operation and (not collections or event.collection in collections)
+
+    return is_urgent
 
 
 def _make_store(config: Config, *, read_only: bool = False) -> Store:

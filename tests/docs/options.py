@@ -30,6 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`routes`": models.RouteSection,
     "`batch`": models.BatchPolicy,
+    "`priority`": models.PriorityPolicy,
 }
 
 

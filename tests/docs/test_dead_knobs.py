@@ -47,6 +47,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.RetryPolicy: ("daemon.py", {"retry"}),
     models.WindowPolicy: ("daemon.py", {"window"}),
     models.BatchPolicy: ("daemon.py", {"batch"}),
+    models.PriorityPolicy: ("daemon.py", {"priority"}),
     models.CircuitPolicy: ("daemon.py", {"circuit"}),
     models.DeadLetterPolicy: ("daemon.py", {"dead_letters"}),
 }
