@@ -45,7 +45,7 @@ from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.redaction import redact
 
-__all__ = ["Daemon", "check_sources", "open_store", "run_daemon"]
+__all__ = ["Daemon", "check_sources", "open_store", "policy_of", "run_daemon"]
 
 log = structlog.get_logger("eventbus.daemon")
 
@@ -181,7 +181,7 @@ class Daemon:
         declared = self._config.subscriptions[name]
         encoder = CloudEventsEncoder(subscription=name, service=declared.service)
         routes = {
-            route.name: RouteSpec(self._sinks[route.sink], encoder, _policy(route))
+            route.name: RouteSpec(self._sinks[route.sink], encoder, policy_of(route))
             for route in declared.routes
         }
         return SubscriptionSpec(name, source, routes, drain_timeout_secs=self._config.daemon.drain_timeout)
@@ -219,7 +219,8 @@ def _shared_sink(name: str, sink: ResolvedSink) -> SharedSink:
     return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
 
 
-def _policy(route: ResolvedRoute) -> RoutePolicy:
+def policy_of(route: ResolvedRoute) -> RoutePolicy:
+    """What a route is told of its configuration."""
     retry, circuit, window, batch = route.retry, route.circuit, route.window, route.batch
     return RoutePolicy(
         retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay, retry.max_age),
