@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -18,28 +18,18 @@ from pymongo.errors import InvalidURI
 
 from eventbus import __version__
 from eventbus.api.server import Health, admin_server
+from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import (
     Config,
     MongoDBState,
-    ResolvedRoute,
-    ResolvedSink,
     ResolvedSubscription,
     SQLiteState,
 )
-from eventbus.config.starts import start_time
 from eventbus.core.backoff import until_reachable
-from eventbus.core.circuit import CircuitPolicy
-from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.model import ClusterTime
-from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.operations import run_alone
-from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.retention import keep_purging
 from eventbus.runtime.saver import Saver
-from eventbus.runtime.shared_sink import SharedSink
-from eventbus.runtime.start import RouteStart
-from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 from eventbus.runtime.supervisor import Supervisor
 from eventbus.sdk import Source, SourceContext
 from eventbus.state.mongodb import MongoStore
@@ -106,10 +96,12 @@ async def run_operation(config: Config, operation: Operation) -> None:
         client = await stack.enter_async_context(_stream_client(config))
         source = _source(config, operation.subscription, config.subscriptions[operation.subscription], client)
         store = await stack.enter_async_context(open_store(config, access=Access.OPERATE))
-        sinks = _shared_sinks(config)
+        sinks = shared_sinks(config)
         for sink in sinks.values():
             stack.push_async_callback(sink.close)
-        spec = _spec(config, operation.subscription, source, sinks)
+        spec = spec_of(
+            config, operation.subscription, source, sinks, drain_timeout_secs=config.daemon.drain_timeout
+        )
         saver = Saver(store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every)
         await run_alone(operation, spec, store, saver, lease_secs=config.daemon.lease)
 
@@ -143,7 +135,7 @@ class Daemon:
         self._saver = Saver(
             self._store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every
         )
-        self._sinks = _shared_sinks(config)
+        self._sinks = shared_sinks(config)
         self._supervisor: Supervisor | None = None
         self._waiting_for: str | None = "starting"
 
@@ -210,7 +202,13 @@ class Daemon:
                 stack.push_async_callback(sink.close)
             self._supervisor = Supervisor(
                 [
-                    _spec(self._config, name, sources[name], self._sinks)
+                    spec_of(
+                        self._config,
+                        name,
+                        sources[name],
+                        self._sinks,
+                        drain_timeout_secs=self._config.daemon.drain_timeout,
+                    )
                     for name in self._config.subscriptions
                 ],
                 self._store,
@@ -251,72 +249,6 @@ class Daemon:
                     scope.cancel()
                 else:
                     self._supervisor.stop()
-
-
-def _shared_sinks(config: Config) -> dict[str, SharedSink]:
-    return {name: _shared_sink(name, declared) for name, declared in config.sinks.items()}
-
-
-def _shared_sink(name: str, sink: ResolvedSink) -> SharedSink:
-    made = sink.cls(name, sink.options)
-    return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
-
-
-def _spec(config: Config, name: str, source: Source, sinks: Mapping[str, SharedSink]) -> SubscriptionSpec:
-    declared = config.subscriptions[name]
-    encoder = CloudEventsEncoder(subscription=name, service=declared.service)
-    routes = {
-        route.name: RouteSpec(
-            sinks[route.sink],
-            encoder,
-            _policy(route),
-            lambda operation: CloudEventsEncoder(
-                subscription=name, service=declared.service, replay=operation
-            ),
-            _start(route.start),
-        )
-        for route in declared.routes
-    }
-    catch_up = declared.catch_up
-    return SubscriptionSpec(
-        name,
-        source,
-        routes,
-        catch_up=CatchUpPolicy(isolate_after_secs=catch_up.isolate_after, max_readers=catch_up.max_readers),
-        drain_timeout_secs=config.daemon.drain_timeout,
-    )
-
-
-def _policy(route: ResolvedRoute) -> RoutePolicy:
-    retry, circuit, window, batch = route.retry, route.circuit, route.window, route.batch
-    return RoutePolicy(
-        retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay, retry.max_age),
-        circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open),
-        window_events=window.events,
-        window_size=window.size,
-        lanes=route.lanes,
-        batch_events=batch.events,
-        batch_size=batch.size,
-        batch_wait_secs=batch.wait,
-        ordering=Ordering(route.ordering),
-        rate_per_sec=route.rate,
-        concurrency=route.concurrency,
-        holds_keys=route.holds_keys,
-        config=route.version,
-        letter_retention_secs=route.dead_letters.retention,
-        watermark_every_secs=route.watermark_every,
-    )
-
-
-def _start(written: str) -> RouteStart:
-    if written == "now":
-        return RouteStart()
-    if written == "subscription":
-        return RouteStart("subscription")
-    seconds = start_time(written)
-    if seconds is None:
-        return RouteStart("token", token=written)
-    return RouteStart("time", time=ClusterTime(seconds, 0))
 
 
 def _make_store(config: Config, *, access: Access = Access.DAEMON) -> Store:

@@ -59,6 +59,7 @@ def ordering_is_possible(route: RouteSection, given: MappingNode, path: Path, pr
     """What else a route asks for goes together with the order that it promises."""
     rules = (
         ("none", "on_dead_letter", route.on_dead_letter == "hold_key", "keeps no order to hold a key in"),
+        ("strict", "priority", route.priority is not None, "lets nothing go first"),
         ("strict", "lanes", (route.lanes or 1) > 1, "has one lane"),
     )
     for ordering, key, is_asked_for, why in rules:

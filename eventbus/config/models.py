@@ -11,7 +11,16 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.config.starts import checked_start
@@ -30,6 +39,7 @@ __all__ = [
     "MongoDBSection",
     "MongoDBStateSection",
     "Name",
+    "PriorityPolicy",
     "RetryPolicy",
     "RouteSection",
     "SQLiteStateSection",
@@ -216,6 +226,21 @@ class BatchPolicy(Section):
     """How long an event may wait for others to fill its call."""
 
 
+class PriorityPolicy(Section):
+    """Which events go before others; where both keys are given, both must hold."""
+
+    operations: list[Text] | None = None
+    """Kinds of change."""
+    collections: list[Text] | None = None
+    """Names of collections."""
+
+    @model_validator(mode="after")
+    def _names_some(self) -> PriorityPolicy:
+        if not self.operations and not self.collections:
+            raise ValueError("name operations, or collections, or both")
+        return self
+
+
 class DefaultsSection(Section):
     """What holds for every route that does not say otherwise, key by key."""
 
@@ -264,6 +289,8 @@ class RouteSection(Section):
     """What becomes of dead letters; keys that are not given come from defaults."""
     batch: BatchPolicy = BatchPolicy()
     """What one call carries, within what the sink takes."""
+    priority: PriorityPolicy | None = None
+    """Which events go before others of their lane, though never before an earlier one of their document."""
     ordering: Literal["key", "none", "strict"] = "key"
     """What an event waits for: earlier ones of its key, none, or all earlier ones."""
     rate: PositiveRate | None = None

@@ -21,6 +21,7 @@ from eventbus.config.models import (
     DeadLetterPolicy,
     DeadLettersSection,
     LogSection,
+    PriorityPolicy,
     RetryPolicy,
     ServerSection,
     WindowPolicy,
@@ -98,6 +99,7 @@ class ResolvedRoute:
         circuit: The route's own, over the defaults.
         dead_letters: The route's own, over the defaults.
         batch: What one call carries.
+        priority: Which events go before others; None for none.
         ordering: What an event waits for.
         rate: Events each second; None for no bound but the sink's.
         concurrency: Calls at once; None for no bound but the sink's.
@@ -115,6 +117,7 @@ class ResolvedRoute:
     circuit: CircuitPolicy
     dead_letters: DeadLetterPolicy
     batch: BatchPolicy
+    priority: PriorityPolicy | None
     ordering: Literal["key", "none", "strict"]
     rate: float | None
     concurrency: int | None

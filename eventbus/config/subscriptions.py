@@ -140,6 +140,7 @@ class _Routes:
             circuit=circuit,
             dead_letters=_overlaid(self._defaults.dead_letters, section.dead_letters),
             batch=section.batch,
+            priority=section.priority,
             ordering=section.ordering,
             rate=section.rate,
             concurrency=section.concurrency,

@@ -12,7 +12,7 @@ from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket
 from eventbus.model import Event, Parked
 
-__all__ = ["Entry", "Lane", "next_wave"]
+__all__ = ["Entry", "Lane", "front", "next_wave"]
 
 T = TypeVar("T")
 
@@ -85,18 +85,24 @@ class Lane:
         return False
 
     def _take(self, max_events: int, max_size: int) -> list[Entry]:
-        queue, size = self._queue, 0
-        batch: list[Entry] = []
-        while queue and len(batch) < max_events:
-            size += queue[0].event.size
-            if size > max_size and batch:
-                break
-            batch.append(queue.popleft())
+        batch = front(self._queue, max_events, max_size)
         if self._put_at:
             self._size -= sum(entry.event.size for entry in batch)
             for _ in batch:
                 self._put_at.popleft()
         return batch
+
+
+def front(queue: deque[Entry], max_events: int, max_size: int) -> list[Entry]:
+    """Take what there is off the front, up to a number of events and of bytes; a larger one comes alone."""
+    batch: list[Entry] = []
+    size = 0
+    while queue and len(batch) < max_events:
+        size += queue[0].event.size
+        if size > max_size and batch:
+            break
+        batch.append(queue.popleft())
+    return batch
 
 
 def next_wave(items: Sequence[T], key: Callable[[T], Hashable]) -> tuple[list[T], list[T]]:

@@ -19,6 +19,7 @@ from eventbus.core.gate import Gate
 from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry, Lane, next_wave
 from eventbus.core.limit import Limit
+from eventbus.core.priority import PriorityLane
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
 from eventbus.errors import EncodingError
@@ -93,10 +94,7 @@ class Delivery:
         self._log = log.bind(subscription=subscription, route=route)
         self._ordering = policy.ordering
         self._workers = 1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes
-        wait_secs = policy.batch_wait_secs
-        self._lanes = [
-            Lane(wait_secs) for _ in range(1 if policy.ordering is Ordering.NONE else self._workers)
-        ]
+        self._lanes = [_lane(policy) for _ in range(1 if policy.ordering is Ordering.NONE else self._workers)]
         limit = _limit(policy, sink)
         self._attempts = Attempts(sink, circuit, gate, limit, changed, metrics, self._log)
         self._max_batch = _max_batch(policy, sink, limit)
@@ -274,6 +272,12 @@ class Delivery:
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)
+
+
+def _lane(policy: RoutePolicy) -> Lane:
+    if policy.priority is None:
+        return Lane(policy.batch_wait_secs)
+    return PriorityLane(policy.priority, policy.batch_wait_secs)
 
 
 def _max_batch(policy: RoutePolicy, sink: SharedSink, limit: Limit | None) -> int:

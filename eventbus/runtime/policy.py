@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from eventbus.core.circuit import CircuitPolicy
+from eventbus.model import Event
 
 __all__ = ["Ordering", "RetryPolicy", "RoutePolicy"]
 
@@ -52,6 +54,8 @@ class RoutePolicy:
         batch_events: The most events in a call; None for the sink's own bound.
         batch_size: The most bytes in a call, but for a single larger event; None for the sink's own bound.
         batch_wait_secs: How long an event may wait for others to fill its call.
+        priority: Which events go before others in their lane, though never before an earlier one of their
+            key; None for none. Not together with a strict ordering.
         ordering: What an event waits for.
         rate_per_sec: How many messages may go out each second; None for no bound but the sink's.
         concurrency: How many calls may be under way at once; None for no bound but the sink's.
@@ -70,6 +74,7 @@ class RoutePolicy:
     batch_events: int | None = None
     batch_size: int | None = None
     batch_wait_secs: float = 0.0
+    priority: Callable[[Event], bool] | None = None
     ordering: Ordering = Ordering.KEY
     rate_per_sec: float | None = None
     concurrency: int | None = None

@@ -189,6 +189,10 @@ def test_problems_of_a_broken_section_do_not_breed_others(tmp_path: Path) -> Non
             "on_dead_letter: does not go together with ordering: none, which keeps no order to hold a key in",
         ),
         (
+            "ordering: strict, priority: {operations: [delete]}",
+            "priority: does not go together with ordering: strict, which lets nothing go first",
+        ),
+        (
             "ordering: strict, lanes: 2",
             "lanes: does not go together with ordering: strict, which has one lane",
         ),
@@ -197,3 +201,10 @@ def test_problems_of_a_broken_section_do_not_breed_others(tmp_path: Path) -> Non
 def test_what_does_not_go_together_with_an_ordering(tmp_path: Path, route: str, message: str) -> None:
     (problem,) = problems_of(SMALLEST.replace("[feed]", f"[{{sink: feed, {route}}}]"), tmp_path)
     assert problem.endswith(f"subscriptions.orders.routes[0].{message}")
+
+
+@pytest.mark.parametrize("priority", ["{}", "{operations: []}", "{operations: [], collections: []}"])
+def test_a_priority_of_nothing_is_a_mistake(tmp_path: Path, priority: str) -> None:
+    text = SMALLEST.replace("[feed]", f"[{{sink: feed, priority: {priority}}}]")
+    (problem,) = problems_of(text, tmp_path)
+    assert problem.endswith("routes[0].priority: name operations, or collections, or both")

@@ -36,6 +36,7 @@ subscriptions:
     source: {type: topic, topic: orders}
     routes:
       - feed
+      - {sink: feed, name: urgent, priority: {operations: [delete], collections: [orders]}}
       - sink: feed
         name: slow
         retry: {max_delay: 1m, max_age: 1h}
@@ -95,7 +96,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
 
 
 def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
-    plain, slow = load_text(FULL, tmp_path).subscriptions["orders"].routes
+    plain, urgent, slow = load_text(FULL, tmp_path).subscriptions["orders"].routes
 
     assert (plain.name, slow.name, slow.lanes) == ("feed", "slow", 1)
     assert plain.retry == RetryPolicy(attempts=7)
@@ -105,6 +106,9 @@ def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     assert slow.circuit == CircuitPolicy(failures=1)
     assert (slow.batch.events, slow.batch.size, slow.batch.wait) == (100, 64 << 10, 0.25)
     assert (plain.batch.events, plain.batch.size, plain.batch.wait) == (None, None, 0.0)
+    assert urgent.priority is not None
+    assert (urgent.priority.operations, urgent.priority.collections) == (["delete"], ["orders"])
+    assert plain.priority is None
     assert (plain.ordering, slow.ordering) == ("key", "strict")
     assert (plain.rate, plain.concurrency, slow.rate, slow.concurrency) == (None, None, 1.5, 3)
     assert (plain.holds_keys, slow.holds_keys) == (False, True)

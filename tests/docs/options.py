@@ -32,6 +32,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`catch_up`": models.CatchUpPolicy,
     "`routes`": models.RouteSection,
     "`batch`": models.BatchPolicy,
+    "`priority`": models.PriorityPolicy,
 }
 
 

@@ -45,12 +45,13 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.LogSection: ("daemon.py", {"log"}),
     models.DaemonSection: ("daemon.py", {"daemon"}),
     models.DeadLettersSection: ("daemon.py", {"dead_letters"}),
-    models.RetryPolicy: ("daemon.py", {"retry"}),
-    models.WindowPolicy: ("daemon.py", {"window"}),
-    models.BatchPolicy: ("daemon.py", {"batch"}),
-    models.CircuitPolicy: ("daemon.py", {"circuit"}),
-    models.CatchUpPolicy: ("daemon.py", {"catch_up"}),
-    models.DeadLetterPolicy: ("daemon.py", {"dead_letters"}),
+    models.RetryPolicy: ("assembly.py", {"retry"}),
+    models.WindowPolicy: ("assembly.py", {"window"}),
+    models.BatchPolicy: ("assembly.py", {"batch"}),
+    models.PriorityPolicy: ("assembly.py", {"priority"}),
+    models.CircuitPolicy: ("assembly.py", {"circuit"}),
+    models.CatchUpPolicy: ("assembly.py", {"catch_up"}),
+    models.DeadLetterPolicy: ("assembly.py", {"dead_letters"}),
 }
 """Who reads a section, and what they call it: a common name elsewhere proves nothing. What ends in `config`
 lives on in `config.resolved`; the rest is handed on as it is."""

@@ -37,6 +37,7 @@ CIRCUIT = "core/circuit.py"
 HOLDS = "core/holds.py"
 LANES = "core/lanes.py"
 LIMIT = "core/limit.py"
+PRIORITY = "core/priority.py"
 RATE = "core/rate.py"
 SIGNAL = "core/signal.py"
 WINDOW = "core/window.py"
@@ -61,6 +62,7 @@ LETTER_SCENES = "tests/runtime/test_letters.py"
 LIMITS = "tests/runtime/test_limits.py"
 ORDERING = "tests/runtime/test_ordering.py"
 BATCHES = "tests/runtime/test_batches.py"
+PRIORITY_SCENES = "tests/runtime/test_priority.py"
 MIXED = "tests/runtime/test_mixed_answers.py"
 OUTAGES = "tests/runtime/test_outages.py"
 PROBES = "tests/runtime/test_circuit_probes.py"
@@ -948,5 +950,37 @@ MUTANTS = (
         "bounds = (sink.traits.max_batch, policy.batch_events, limit and limit.largest_call)",
         "bounds = (policy.batch_events or sink.traits.max_batch, limit and limit.largest_call)",
         BATCHES + "::test_a_route_may_ask_for_smaller_calls_than_the_sink_takes",
+    ),
+    Mutant(
+        "an urgent event passes the earlier ones of its key",
+        ORDER,
+        PRIORITY,
+        "            if waiting is None:\n",
+        "            if waiting is None or self._is_urgent(entry.event):\n",
+        "tests/core/test_priority.py",
+    ),
+    Mutant(
+        "a key stays where it first was",
+        "urgent events go first",
+        PRIORITY,
+        "        if not waiting.events:\n",
+        "        if False:\n",
+        "tests/core/test_priority.py",
+    ),
+    Mutant(
+        "urgent events go for as long as there are any",
+        LIVENESS,
+        PRIORITY,
+        "self._in_a_row < _MOST_IN_A_ROW or not self._queue",
+        "True",
+        "tests/core/test_priority.py",
+    ),
+    Mutant(
+        "a route's priority is for show",
+        "urgent events go first",
+        DELIVERY,
+        "return PriorityLane(policy.priority, policy.batch_wait_secs)",
+        "return Lane(policy.batch_wait_secs)",
+        PRIORITY_SCENES + "::test_urgent_events_pass_what_waits",
     ),
 )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.errors import LeaseLost
+from eventbus.model import Event
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.sdk import SinkTraits
@@ -303,6 +304,19 @@ _traits = st.builds(
     concurrency=st.sampled_from([None, None, 1, 2]),
 )
 
+
+def _is_small(event: Event) -> bool:
+    """Urgent in these schedules, so that a key has urgent and normal events."""
+    return event.size == 1
+
+
+def _possible(policy: RoutePolicy) -> RoutePolicy:
+    """Without what does not go together with its ordering."""
+    if policy.ordering is Ordering.NONE:
+        return replace(policy, holds_keys=False)
+    return replace(policy, priority=None) if policy.ordering is Ordering.STRICT else policy
+
+
 _policies = st.builds(
     RoutePolicy,
     retry=st.builds(
@@ -323,11 +337,12 @@ _policies = st.builds(
     lanes=st.sampled_from([None, 1, 3]),
     batch_events=st.sampled_from([None, None, 2]),
     batch_wait_secs=st.sampled_from([0.0, 0.0, 0.3]),
+    priority=st.sampled_from([None, None, _is_small]),
     ordering=st.sampled_from([*[Ordering.KEY] * 4, Ordering.NONE, Ordering.STRICT]),
     rate_per_sec=st.sampled_from([None, None, None, 20.0]),
     concurrency=st.sampled_from([None, None, 1]),
     holds_keys=st.sampled_from([False, False, True]),
-).map(lambda policy: replace(policy, holds_keys=False) if policy.ordering is Ordering.NONE else policy)
+).map(_possible)
 
 _routes = st.builds(
     RouteSchedule,

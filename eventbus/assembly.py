@@ -1,0 +1,107 @@
+"""From a checked configuration to what the runtime runs: sinks, routes and subscriptions. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from eventbus.config import Config, ResolvedRoute, ResolvedSink
+from eventbus.config.models import PriorityPolicy
+from eventbus.config.starts import start_time
+from eventbus.core.circuit import CircuitPolicy
+from eventbus.encoding.cloudevents import CloudEventsEncoder
+from eventbus.model import ClusterTime, Event
+from eventbus.runtime.arrangement import CatchUpPolicy
+from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
+from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.start import RouteStart
+from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
+from eventbus.sdk import Source
+
+__all__ = ["policy_of", "shared_sinks", "spec_of"]
+
+
+def shared_sinks(config: Config) -> dict[str, SharedSink]:
+    """Every declared sink, not yet open."""
+    return {name: _shared_sink(name, declared) for name, declared in config.sinks.items()}
+
+
+def _shared_sink(name: str, sink: ResolvedSink) -> SharedSink:
+    made = sink.cls(name, sink.options)
+    return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
+
+
+def spec_of(
+    config: Config,
+    name: str,
+    source: Source,
+    sinks: Mapping[str, SharedSink],
+    *,
+    drain_timeout_secs: float,
+) -> SubscriptionSpec:
+    """What a subscription is made from."""
+    declared = config.subscriptions[name]
+    encoder = CloudEventsEncoder(subscription=name, service=declared.service)
+    routes = {
+        route.name: RouteSpec(
+            sinks[route.sink],
+            encoder,
+            policy_of(route),
+            lambda operation: CloudEventsEncoder(
+                subscription=name, service=declared.service, replay=operation
+            ),
+            _start(route.start),
+        )
+        for route in declared.routes
+    }
+    catch_up = declared.catch_up
+    return SubscriptionSpec(
+        name,
+        source,
+        routes,
+        catch_up=CatchUpPolicy(isolate_after_secs=catch_up.isolate_after, max_readers=catch_up.max_readers),
+        drain_timeout_secs=drain_timeout_secs,
+    )
+
+
+def policy_of(route: ResolvedRoute) -> RoutePolicy:
+    """What a route is told of its configuration."""
+    retry, circuit, window, batch = route.retry, route.circuit, route.window, route.batch
+    return RoutePolicy(
+        retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay, retry.max_age),
+        circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open),
+        window_events=window.events,
+        window_size=window.size,
+        lanes=route.lanes,
+        batch_events=batch.events,
+        batch_size=batch.size,
+        batch_wait_secs=batch.wait,
+        priority=_is_urgent(route.priority) if route.priority is not None else None,
+        ordering=Ordering(route.ordering),
+        rate_per_sec=route.rate,
+        concurrency=route.concurrency,
+        holds_keys=route.holds_keys,
+        config=route.version,
+        letter_retention_secs=route.dead_letters.retention,
+        watermark_every_secs=route.watermark_every,
+    )
+
+
+def _start(written: str) -> RouteStart:
+    if written == "now":
+        return RouteStart()
+    if written == "subscription":
+        return RouteStart("subscription")
+    seconds = start_time(written)
+    if seconds is None:
+        return RouteStart("token", token=written)
+    return RouteStart("time", time=ClusterTime(seconds, 0))
+
+
+def _is_urgent(priority: PriorityPolicy) -> Callable[[Event], bool]:
+    operations, collections = frozenset(priority.operations or ()), frozenset(priority.collections or ())
+
+    def is_urgent(event: Event) -> bool:
+        of_operation = not operations or event.operation in operations
+        return of_operation and (not collections or event.collection in collections)
+
+    return is_urgent

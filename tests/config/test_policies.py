@@ -1,0 +1,86 @@
+"""What users write about a route arrives at the route, every key of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from eventbus.assembly import policy_of
+from eventbus.core.circuit import CircuitPolicy
+from eventbus.model import Event
+from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
+from tests.config.fakes import SMALLEST, load_text
+
+EVERYTHING = """{sink: feed,
+  retry: {attempts: 1, initial_delay: 2s, max_delay: 3s, max_age: 4s},
+  circuit: {failures: 5, initial_open: 6s, max_open: 7s},
+  window: {events: 8, size: 9B},
+  dead_letters: {retention: 10s},
+  batch: {events: 11, size: 12B, wait: 13s},
+  ordering: key, rate: 14/s, concurrency: 15, on_dead_letter: hold_key, lanes: 16,
+  watermark_every: 17s,
+  priority: {operations: [insert]}}"""
+
+
+def policy(folder: Path, route: str) -> RoutePolicy:
+    """What a route of the smallest configuration is told."""
+    config = load_text(SMALLEST.replace("[feed]", f"[{route}]"), folder)
+    return policy_of(config.subscriptions["orders"].routes[0])
+
+
+def test_every_key_arrives(tmp_path: Path) -> None:
+    """In its own field: all numbers differ."""
+    found = policy(tmp_path, EVERYTHING)
+    assert len(found.config) == 12
+    assert replace(found, priority=None, config="") == RoutePolicy(
+        retry=RetryPolicy(1, 2.0, 3.0, 4.0),
+        circuit=CircuitPolicy(5, 6.0, 7.0),
+        window_events=8,
+        window_size=9,
+        letter_retention_secs=10.0,
+        batch_events=11,
+        batch_size=12,
+        batch_wait_secs=13.0,
+        rate_per_sec=14.0,
+        concurrency=15,
+        holds_keys=True,
+        lanes=16,
+        watermark_every_secs=17.0,
+    )
+    changed = {field.name for field in fields(found) if getattr(found, field.name) != field.default}
+    assert {field.name for field in fields(found)} - changed == {"ordering"}
+
+
+@pytest.mark.parametrize("ordering", Ordering)
+def test_every_ordering_arrives(tmp_path: Path, ordering: Ordering) -> None:
+    """Under its name."""
+    assert policy(tmp_path, f"{{sink: feed, ordering: {ordering.value}}}").ordering is ordering
+
+
+def test_a_route_of_which_nothing_is_said_has_the_runtimes_own_defaults(tmp_path: Path) -> None:
+    """The two must not drift apart."""
+    assert replace(policy(tmp_path, "feed"), config="") == RoutePolicy()
+
+
+@pytest.mark.parametrize(
+    ("priority", "urgent"),
+    [
+        ("{operations: [delete, insert]}", [True, True, False, True]),
+        ("{collections: [orders]}", [True, False, True, False]),
+        ("{operations: [insert], collections: [orders]}", [False, False, False, False]),
+        ("{operations: [delete], collections: [orders]}", [True, False, False, False]),
+    ],
+)
+def test_what_is_urgent(tmp_path: Path, priority: str, urgent: list[bool]) -> None:
+    """An operation that is named, a collection that is named; where both are, both."""
+    is_urgent = policy(tmp_path, f"{{sink: feed, priority: {priority}}}").priority
+    assert is_urgent is not None
+    changes = [("delete", "orders"), ("insert", "items"), ("update", "orders"), ("delete", "items")]
+    assert [is_urgent(change(*one)) for one in changes] == urgent
+
+
+def change(operation: str, collection: str) -> Event:
+    """A change of some document."""
+    return Event(token="1", operation=operation, database="shop", collection=collection, document_key={})
