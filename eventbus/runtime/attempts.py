@@ -68,6 +68,8 @@ class Attempts:
         """
         while True:
             if self._circuit.is_closed():
+                if self._limit is None:
+                    return await self._send(messages, since)
                 outcomes = await self._send_in_turn(messages, since, self._circuit.is_closed)
             else:
                 outcomes = await self._send_probe(messages, since)
