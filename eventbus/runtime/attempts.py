@@ -73,6 +73,8 @@ class Attempts:
         while True:
             await self._gate.passed()
             if self._circuit.is_closed():
+                if self._limit is None:
+                    return await self._send(messages, since)
                 outcomes = await self._send_in_turn(messages, since, self._circuit.is_closed)
             else:
                 outcomes = await self._send_probe(messages, since)

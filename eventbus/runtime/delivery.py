@@ -204,8 +204,9 @@ class Delivery:
         encoded: list[Entry] = []
         messages: list[Message] = []
         later: list[Entry] = []
+        some_parked = False
         for entry in wave:
-            if self._trials.queued(entry):
+            if some_parked and self._trials.queued(entry):
                 continue
             if later and _has_key(later, entry):
                 later.append(entry)
@@ -218,6 +219,7 @@ class Delivery:
                 later.append(entry)
             else:
                 self._trials.park(entry, message)
+                some_parked = True
         return encoded, messages, later
 
     def _encode_one(self, entry: Entry) -> Message | Rejected:

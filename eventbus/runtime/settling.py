@@ -76,13 +76,16 @@ class Settling:
     def delivered(self, entries: Sequence[Entry]) -> None:
         """The sink has these events; those that the store must hear of are settled by `run`."""
         self._metrics.delivered(len(entries))
-        awaits = self._letters.awaits
+        awaits, settle, room_came_back = self._letters.awaits, self._window.settle, False
         for entry in entries:
-            if awaits(entry.event):
+            ticket, place = entry
+            if awaits(ticket.slots[place].event):
                 self._awaited.append(entry)
                 self._delivered.notify()
-            else:
-                self._settle(entry)
+            elif settle(ticket, place):
+                room_came_back = True
+        if room_came_back:
+            self._changed.notify()
 
     async def run(self) -> None:
         """Tell the store of the deliveries that it waits for, until cancelled."""
