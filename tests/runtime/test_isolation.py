@@ -34,6 +34,8 @@ def test_a_route_in_trouble_holds_the_others_up_for_a_moment_only(trouble: Troub
         life = await running(world)
         await load(world, until=35.0, per_sec=40)
         await world.all_passed()
+        routes = life.subscription.routes
+        await world.until(lambda: routes["bad"].flow is routes["good"].flow is not None)
         await life.stop()
 
     world.play(scene)
