@@ -93,7 +93,7 @@ async def measure(count: int, routes: int, traits: SinkTraits) -> float:
             start=start,
             parked=(),
             letters=OnlyParked(nowhere),
-            changed=changed,
+            changed=lambda _: changed.notify(),
         )
         for number in range(routes)
     ]
