@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from eventbus.config import Config, ResolvedRoute, ResolvedSink
 from eventbus.config.models import PriorityPolicy
 from eventbus.config.starts import start_time
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.cloudevents import CloudEventsEncoder
+from eventbus.encoding.dead_letters import DeadLetterEncoder, connect_headers
 from eventbus.model import ClusterTime, Event
 from eventbus.runtime.arrangement import CatchUpPolicy
+from eventbus.runtime.forwarding import LetterEncoder
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
-from eventbus.sdk import Source
+from eventbus.sdk import Encoder, Source
+from eventbus.state.store import StoredDeadLetter
 
 __all__ = ["policy_of", "shared_sinks", "spec_of"]
 
@@ -50,6 +53,7 @@ def spec_of(
                 subscription=name, service=declared.service, replay=operation
             ),
             _start(route.start),
+            _copies_to(name, route, encoder, sinks),
         )
         for route in declared.routes
     }
@@ -105,3 +109,28 @@ def _is_urgent(priority: PriorityPolicy) -> Callable[[Event], bool]:
         return of_operation and (not collections or event.collection in collections)
 
     return is_urgent
+
+
+def _copies_to(
+    subscription: str, route: ResolvedRoute, encoder: Encoder, sinks: Mapping[str, SharedSink]
+) -> tuple[SharedSink, LetterEncoder] | None:
+    sink = route.dead_letters.sink
+    if sink is None:
+        return None
+
+    def encoder_of(stored: StoredDeadLetter) -> tuple[Encoder, Sequence[tuple[str, bytes]]]:
+        letter = stored.letter
+        attributes = {
+            "deadletterid": stored.id,
+            "deadletterroute": letter.route,
+            "failurekind": letter.kind.value,
+            "failurereason": letter.reason,
+            "attempts": letter.attempts,
+        }
+        connector = f"{subscription}/{letter.route}"
+        headers = connect_headers(
+            letter.event, connector=connector, kind=letter.kind.value, reason=letter.reason
+        )
+        return DeadLetterEncoder(encoder, attributes), headers
+
+    return sinks[sink], encoder_of

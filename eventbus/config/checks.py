@@ -12,6 +12,7 @@ from eventbus.config.problems import Problems
 from eventbus.suggestions import did_you_mean, listed
 
 __all__ = [
+    "dead_letter_sink_is_another",
     "lease_outlasts_attempts",
     "ordering_is_possible",
     "policies_are_sound",
@@ -27,6 +28,20 @@ def sink_is_declared(sink: Node, path: Path, declared: Collection[str], problems
     guess = "" if sink.substitution else did_you_mean(sink.value, declared)
     message = f"sink {written(sink)} is not declared{guess} (declared sinks: {listed(declared)})"
     problems.add(sink.place, path, message)
+
+
+def dead_letter_sink_is_another(
+    sink: str | None, own: str, place: Place, path: Path, declared: Collection[str], problems: Problems
+) -> None:
+    """Copies of a route's dead letters lead to a declared sink, and not to the one that refused them."""
+    if sink is None:
+        return
+    path = (*path, "dead_letters", "sink")
+    if sink not in declared:
+        known = f"{did_you_mean(sink, declared)} (declared sinks: {listed(declared)})"
+        problems.add(place, path, f"sink {sink!r} is not declared{known}")
+    elif sink == own:
+        problems.add(place, path, f"{sink!r} is the route's own sink, which could not take them")
 
 
 def routes_are_distinct(routes: Sequence[tuple[str, Place, Path]], problems: Problems) -> None:

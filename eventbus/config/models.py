@@ -213,6 +213,8 @@ class DeadLetterPolicy(Section):
 
     retention: Retention = None
     """How long they are kept, or never to delete any."""
+    sink: str | None = None
+    """Name of a sink that gets a copy of each; by default none does."""
 
 
 class BatchPolicy(Section):

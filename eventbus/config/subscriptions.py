@@ -132,13 +132,17 @@ class _Routes:
         checks.policies_are_sound(retry, circuit, node, path, self._problems)
         checks.ordering_is_possible(section, node, path, self._problems)
         window = _overlaid(self._defaults.window, section.window)
+        dead_letters = _overlaid(self._defaults.dead_letters, section.dead_letters)
+        checks.dead_letter_sink_is_another(
+            dead_letters.sink, section.sink, node.place, path, self._declared, self._problems
+        )
         return ResolvedRoute(
             name,
             section.sink,
             retry=retry,
             window=window,
             circuit=circuit,
-            dead_letters=_overlaid(self._defaults.dead_letters, section.dead_letters),
+            dead_letters=dead_letters,
             batch=section.batch,
             priority=section.priority,
             ordering=section.ordering,

@@ -22,6 +22,7 @@ from eventbus.model import Position
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
 from eventbus.runtime.feeding import Feeding, Supply
+from eventbus.runtime.forwarding import Forwarding, LetterEncoder
 from eventbus.runtime.holding import Holding
 from eventbus.runtime.letters import LiveLetters
 from eventbus.runtime.operations import Operations
@@ -51,6 +52,7 @@ class RouteSpec:
         policy: Its patience and its size.
         replay_encoder: What messages of a replay look like, by the id of the operation.
         start: Where it begins if it has no position yet.
+        copies_to: Where its dead letters are copied to, and what the copies look like.
     """
 
     sink: SharedSink
@@ -58,6 +60,7 @@ class RouteSpec:
     policy: RoutePolicy
     replay_encoder: Callable[[str], Encoder]
     start: RouteStart = field(default_factory=RouteStart)
+    copies_to: tuple[SharedSink, LetterEncoder] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,10 @@ class Subscription:
             if await self._unless_stopping(lambda: self._patiently(lambda: self._make_routes(lease))):
                 for route in self.routes.values():
                     tasks.start_soon(route.run)
+                for name, spec in self.spec.routes.items():
+                    if spec.copies_to is not None:
+                        copying = Forwarding(self.spec.name, name, *spec.copies_to, self._store)
+                        tasks.start_soon(copying.run)
                 await self._carry(lease)
             tasks.cancel_scope.cancel()
         self.state = "stopped"

@@ -14,6 +14,7 @@ __all__ = [
     "RouteMetrics",
     "Tally",
     "build_info",
+    "dead_letter_forwarded",
     "dead_letters_dropped",
     "dead_letters_purged",
     "events_read",
@@ -67,6 +68,9 @@ _saves = _counter("checkpoints", "Writes of positions and leases, by result", ["
 _save_seconds = _histogram("checkpoint_seconds", "Time of one write of positions and leases")
 _lease = _gauge("lease_held", "Whether this daemon runs the subscription", ["subscription"])
 _restarts = _counter("subscription_restarts", "Subscriptions started again after a fault", ["subscription"])
+_forwarded = _counter(
+    "dead_letters_forwarded", "Copies for the dead-letter sink, by outcome", [*_ROUTE, "outcome"]
+)
 _readers = _gauge("readers_open", "Readers of the source that are open or closing", ["subscription"])
 _detached = _counter("route_detached", "Times that a route left its flow", _ROUTE)
 _lost = _counter("position_lost", "Times that the source had lost a route's position", _ROUTE)
@@ -115,6 +119,11 @@ def lease_held(subscription: str, *, held: bool) -> None:
 def subscription_restarted(subscription: str) -> None:
     """A subscription crashed and is started again."""
     _restarts.labels(subscription).inc()
+
+
+def dead_letter_forwarded(subscription: str, route: str, outcome: str) -> None:
+    """The dead-letter sink has a copy, or refused it for good."""
+    _forwarded.labels(subscription, route, outcome).inc()
 
 
 def readers_open(subscription: str, count: int) -> None:

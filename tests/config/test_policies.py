@@ -11,7 +11,7 @@ from eventbus.assembly import policy_of
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.model import Event
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
-from tests.config.fakes import SMALLEST, load_text
+from tests.config.fakes import SMALLEST, load_text, problems_of
 
 EVERYTHING = """{sink: feed,
   retry: {attempts: 1, initial_delay: 2s, max_delay: 3s, max_age: 4s},
@@ -84,3 +84,12 @@ def test_what_is_urgent(tmp_path: Path, priority: str, urgent: list[bool]) -> No
 def change(operation: str, collection: str) -> Event:
     """A change of some document."""
     return Event(token="1", operation=operation, database="shop", collection=collection, document_key={})
+
+
+def test_a_dead_letter_sink_is_declared_and_another_than_the_routes_own(tmp_path: Path) -> None:
+    """Both are found when the configuration is read, with the place of the route."""
+    for sink, said in (("fed", "is not declared, did you mean"), ("feed", "is the route's own sink")):
+        text = SMALLEST.replace("[feed]", f"[{{sink: feed, dead_letters: {{sink: {sink}}}}}]")
+        (problem,) = problems_of(text, tmp_path)
+        assert "dead_letters.sink" in problem
+        assert said in problem

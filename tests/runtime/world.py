@@ -34,6 +34,7 @@ from eventbus.errors import LeaseLost, first_cause
 from eventbus.model import DeadLetter, Event, Message, Outcome, Position
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
+from eventbus.runtime.forwarding import LetterEncoder
 from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
@@ -63,6 +64,7 @@ class RoutePlan:
     target: Target
     policy: RoutePolicy = field(default_factory=RoutePolicy)
     start: RouteStart = field(default_factory=RouteStart)
+    copies: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ class World:
         }
         self.lives: list[Life] = []
         self.violations: list[str] = []
+        self.copies: list[Event] = []
         self._steps = 0
         self._pulse = anyio.Event()
         self._running: Collection[str] = self.routes
@@ -276,6 +279,27 @@ class World:
         self.step()
         if missing := set(self._running) - set(self.vault.positions.get(NAME, {})):
             self.violated(f"the source is read before the start of {sorted(missing)} is stored")
+
+
+class Copies:
+    """Takes what a dead-letter sink gets; see `Answers`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def sending(self, route: str, messages: Sequence[Message]) -> None:
+        """See `Answers`."""
+
+    def arrived(self, route: str, event: Event) -> None:
+        """See `Answers`."""
+        self._world.copies.append(event)
+
+    def answered(self, route: str, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """See `Answers`."""
+
+    def misused(self, text: str) -> None:
+        """See `Answers`."""
+        self._world.violated(text)
 
 
 class Life(Witness):
@@ -438,6 +462,12 @@ class Life(Witness):
             self._stays[route] = Stay(set_aside=letters)
         return self._stays[route]
 
+    def _copies(self, route: RoutePlan) -> tuple[SharedSink, LetterEncoder] | None:
+        if route.copies is None:
+            return None
+        sink = FaultySink(route.copies, lambda: self.is_dead, Copies(self._world), self._world.rng)
+        return SharedSink(sink), lambda _: (RouteTag("copies"), ())
+
     @staticmethod
     def _replay_tag(route: str, operation: str) -> RouteTag:
         return RouteTag(f"{route}@{operation}")
@@ -482,6 +512,7 @@ class Life(Witness):
                 route.policy,
                 partial(self._replay_tag, route.name),
                 route.start,
+                self._copies(route),
             )
             for route in routes
         }
