@@ -65,7 +65,7 @@ class _Part:
             rate=rate,
             runner=runner,
             requested_by=requester(),
-            progress=Progress(total=self.totals.letters),
+            progress=Progress(total=self.totals.letters - self.totals.held),
         )
 
 
@@ -117,6 +117,7 @@ async def resend(
         parts = await _plan(sender, store, query)
         print_table(_COLUMNS, map(_row, parts), "no dead letters")
         await _check_free(store, parts)
+        _tell_about_held(parts)
         _ask_about_superseded(parts, yes=yes)
         operations = [part.operation(rate=rate, runner=_COMMAND if edited else "") for part in parts]
         for operation in operations:
@@ -185,6 +186,15 @@ async def _check_free(store: Store, parts: Sequence[_Part]) -> None:
                     f"'eventbus operation show {operation.id} --follow' follows it, "
                     f"'eventbus operation cancel {operation.id}' ends it"
                 )
+
+
+def _tell_about_held(parts: Sequence[_Part]) -> None:
+    held = sum(part.totals.held for part in parts)
+    if held:
+        note(
+            f"{held} of them wait behind another of their key: they follow by themselves, in order, as an "
+            "operation of kind release ('eventbus operation list')."
+        )
 
 
 def _ask_about_superseded(parts: Sequence[_Part], *, yes: bool) -> None:

@@ -45,6 +45,15 @@ class _UnderWay:
     scope: anyio.CancelScope
     route: Route | None = None
 
+    def waits_for(self) -> str:
+        """Why it does not go on at the moment, for people; empty while it does."""
+        if self.route is None:
+            return ""
+        if self.route.paused is not None:
+            return f"waits, for the route is paused: {self.route.paused}"
+        reason = self.route.circuit_reason or self.route.sink.waiting_for
+        return f"waits for the sink: {reason}" if reason else ""
+
     def record(self, status: OperationStatus, problem: str = "") -> Operation:
         """The operation as it stands now: what earlier lives have done of it, and this one."""
         before = self.operation.progress
@@ -244,7 +253,7 @@ class Operations:
         while True:
             await anyio.sleep(_REPORT_SECS)
             for under_way in list(self._under_way.values()):
-                record = under_way.record(OperationStatus.RUNNING)
+                record = under_way.record(OperationStatus.RUNNING, under_way.waits_for())
                 try:
                     await self._store.move_operation(record, self._lease)
                 except Unreachable as error:

@@ -100,11 +100,19 @@ class SqliteFile:
             with self._errors_mapped(_REFUSED_AT_OPEN):
                 if self._access is Access.DAEMON:
                     self._lock = self._locked()
+                else:
+                    self._check_there()
                 self._connection = self._connected()
                 prepare(self._connection)
         except BaseException:
             self._close()
             raise
+
+    def _check_there(self) -> None:
+        if not self.path.exists():
+            raise ConfigurationError(
+                f"there is no state file {self.path} yet: a daemon makes it when it first runs"
+            )
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

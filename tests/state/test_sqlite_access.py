@@ -173,7 +173,7 @@ async def test_beside_a_daemon_only_an_operation_can_be_run(store: SqliteStore, 
 
 async def test_a_command_makes_no_file(path: Path) -> None:
     command = SqliteStore(path, instance="cli", access=Access.OPERATE)
-    with pytest.raises(ConfigurationError, match="cannot be used"):
+    with pytest.raises(ConfigurationError, match="there is no state file"):
         await command.open()
     assert list(path.parent.iterdir()) == []
 
