@@ -90,6 +90,7 @@ async def run_operation(config: Config, operation: Operation) -> None:
         ConfigurationError: The configuration does not have its subscription, or another process runs it.
         Unreachable: The state store is away.
     """
+    configure_logs(config.log.level, config.log.format)
     if operation.subscription not in config.subscriptions:
         raise ConfigurationError(f"the configuration has no subscription {operation.subscription!r}")
     async with AsyncExitStack() as stack:

@@ -167,7 +167,7 @@ class Operations:
             return f"the subscription has no route {operation.route!r}"
         try:
             supply = await self._patiently(lambda: self._supply(operation))
-            route = under_way.route = await self._patiently(lambda: self._make_route(operation, spec))
+            route = under_way.route = await self._patiently(lambda: self._make_route(under_way, spec))
         except LeaseLost:
             raise
         except EventbusError as error:
@@ -214,13 +214,16 @@ class Operations:
         )
         return Supply(lambda start: LetterReader(self._store, query, start, keys=keys))
 
-    async def _make_route(self, operation: Operation, spec: RouteSpec) -> Route:
+    async def _make_route(self, under_way: _UnderWay, spec: RouteSpec) -> Route:
         """Its route, at its stored position or its start, which is durable before the first read."""
+        operation = under_way.operation
         name = operation.stored_route
         start = (await self._store.positions(self._lease.subscription)).get(name)
         if start is None:
             start = operation.start or _BEFORE_ALL
             await self._saver.begin(self._lease, {name: start})
+        else:
+            under_way.operation = await self._counted(operation)
         of_history = operation.kind is OperationKind.REPLAY
         letters = (
             OnlyParked(self._store.park)
@@ -244,6 +247,23 @@ class Operations:
         if live is not None and live.paused is not None:
             route.pause(live.paused)
         return route
+
+    async def _counted(self, operation: Operation) -> Operation:
+        """The operation with all that its earlier lives did.
+
+        Its record may be older than the end of the last one; of dead letters the rows know it exactly.
+        """
+        if operation.kind is OperationKind.REPLAY:
+            return operation
+        tried = LetterQuery(
+            subscription=operation.subscription,
+            routes=operation.routes,
+            match={"operation_id": operation.id},
+        )
+        delivered = await self._store.count_letters(replace(tried, statuses=(LetterStatus.REPLAYED,)))
+        parked = await self._store.count_letters(replace(tried, statuses=(LetterStatus.PARKED,)))
+        progress = replace(operation.progress, delivered=delivered.letters, parked=parked.letters)
+        return operation.moved(operation.status, progress)
 
     async def _parked(self, operation: Operation, start: Position) -> Collection[str]:
         return await self._store.parked_after(operation.subscription, operation.stored_route, start.token)

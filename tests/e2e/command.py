@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import anyio
 import orjson
 
-from tests.e2e.daemon import DEADLINE_SECS
+from eventbus.config import load
+from eventbus.daemon import open_store
+from eventbus.registry import Registry
+from eventbus.state.sqlite_file import Access
+from eventbus.state.store import Store
+from tests.e2e.daemon import DaemonProcess
 
+T = TypeVar("T")
+
+_PATIENCE_SECS = 600.0 if os.environ.get("EVENTBUS_PROOF") == "full" else 60.0
 _LOOK_EVERY_SECS = 0.01
+
+
+class Operator:
+    """A person with a shell beside a daemon.
+
+    Args:
+        daemon: Whose configuration is used.
+    """
+
+    def __init__(self, daemon: DaemonProcess) -> None:
+        self._daemon = daemon
+        self._directory = daemon.config_path.parent
+        self._config = daemon.config_path
+
+    def begin(self, *words: str) -> Command:
+        """Type a command, and do not wait for it."""
+        return Command(self._directory, *words, "-c", str(self._config))
+
+    def do(self, *words: str, code: int = 0) -> Command:
+        """Type a command, and wait for its end."""
+        with self.begin(*words) as command:
+            return command.end(code)
+
+    def count(self, *words: str) -> int:
+        """How many there are."""
+        (row,) = self.do("dlq", "count", "--json", *words).rows
+        return int(row["letters"])
+
+    def operation_of(self, command: Command) -> str:
+        """The id of the one operation that a command stores, as soon as it says so."""
+        self._daemon.wait_for(lambda: ": orders/" in command.out, "operation")
+        return command.out.partition("operation ")[2].partition(":")[0]
+
+    def on_store(self, body: Callable[[Store], Awaitable[T]], access: Access = Access.READ) -> T:
+        """Look at what is stored, without any command."""
+        config = load([self._config], Registry.from_entry_points(), {})
+
+        async def opened() -> T:
+            async with open_store(config, access=access) as store:
+                return await body(store)
+
+        return anyio.run(opened)
 
 
 class Command:
@@ -49,9 +102,9 @@ class Command:
         """The objects that it printed, one a line."""
         return [orjson.loads(line) for line in self._out.read_bytes().splitlines()]
 
-    def end(self, code: int = 0, *, within_secs: float = DEADLINE_SECS) -> Self:
+    def end(self, code: int = 0) -> Self:
         """Wait for its end, which is this one, and see how much memory it took."""
-        deadline = time.monotonic() + within_secs
+        deadline = time.monotonic() + _PATIENCE_SECS
         while time.monotonic() < deadline:
             self.peak_bytes = peak_bytes(self.process.pid) or self.peak_bytes
             try:

@@ -240,6 +240,14 @@ ROUTE_MUTANTS = (
         DEAD + "::test_what_fails_once_more_stays_a_dead_letter_and_is_not_tried_twice_by_one_operation",
     ),
     Mutant(
+        "what an operation did in the second before a crash is not in its record",
+        REPLAYED,
+        OPERATIONS,
+        "            under_way.operation = await self._counted(operation)\n",
+        "            pass\n",
+        DEAD + "::test_dead_letters_are_sent_once_more_in_order_and_end",
+    ),
+    Mutant(
         "a held key is released while something of it waits",
         HELD,
         HOLDING,

@@ -57,6 +57,7 @@ def test_dead_letters_are_sent_once_more_in_order_and_end() -> None:
         assert list(dict.fromkeys(delivered(world, name))) == [one.event for one in letters]
         assert all(_status(world, letter) is LetterStatus.REPLAYED for letter in letters)
         assert world.operation(name).status is OperationStatus.DONE
+        assert world.operation(name).progress.delivered == len(letters)
 
     world.play(scene)
 
@@ -79,6 +80,7 @@ def test_what_fails_once_more_stays_a_dead_letter_and_is_not_tried_twice_by_one_
         letters = _letters(world)
         assert all(_status(world, letter) is LetterStatus.PARKED for letter in letters)
         assert sum(world.routes["only"].target.strikes.values()) - strikes <= len(letters) + 16
+        assert world.operation(name).progress.parked == len(letters)
 
     world.play(scene)
 

@@ -308,8 +308,16 @@ class MemoryStore:
         await self._back("supersede_letters")
 
     async def count_letters(self, query: LetterQuery) -> LetterTotals:
-        """See `LetterStore`."""
-        raise AssertionError("the engine counts no dead letters")
+        """See `LetterStore`; of a match it knows what the engine asks: which operation tried them."""
+        assert set(query.match) == {"operation_id"}, "the engine counts what an operation tried"
+        await self._there("count_letters")
+        letters = sum(
+            self._is_meant(replace(query, match={}), identity)
+            and self._vault.fate(identity).operation == query.match["operation_id"]
+            for identity in self._vault.letters
+        )
+        await self._back("count_letters")
+        return LetterTotals(letters=letters)
 
     async def discard_letters(self, query: LetterQuery, *, by: str) -> int:
         """See `LetterStore`."""
