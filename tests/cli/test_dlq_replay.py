@@ -114,7 +114,7 @@ def test_a_superseded_one_is_asked_about(parked: CommandLine) -> None:
     assert WARNING not in answer.err
     assert "wait behind another of their key" in answer.err
     operation = parked.operations()[0]
-    assert operation.progress.total == 2
+    assert operation.progress.total == 1
     assert dict(operation.match) == {"$and": [{"size": {"$gt": 1}}, {"superseded_by": {"$exists": False}}]}
 
 
