@@ -7,7 +7,6 @@ from tests.mutants.table import Mutant
 __all__ = ["ROUTE_MUTANTS"]
 
 ARRANGEMENT = "runtime/arrangement.py"
-ATTEMPTS = "runtime/attempts.py"
 DEBT = "core/debt.py"
 FEEDING = "runtime/feeding.py"
 FLOW = "runtime/flow.py"
@@ -28,7 +27,6 @@ LOST = "tests/runtime/test_lost_positions.py"
 DEAD = "tests/runtime/test_dead_letters.py"
 COMPLETE = "tests/runtime/test_completeness.py"
 KEYS = "tests/runtime/test_failing_keys.py"
-SCHEDULES = "tests/runtime/test_random_schedules.py"
 
 APART = "a route that is slow or down costs the others a moment only"
 BACK = "a route that caught up comes back"
@@ -144,28 +142,12 @@ ROUTE_MUTANTS = (
         STARTS + "::test_after_a_crash_a_route_far_behind_does_not_hold_the_others_back",
     ),
     Mutant(
-        "a route that owes too much joins the main flow",
-        "the engine does not run in a circle",
-        ARRANGEMENT,
-        "            and route.debt.owed(anyio.current_time()) <= self._isolate_after() / 2\n",
-        "",
-        SCHEDULES,
-    ),
-    Mutant(
         "an open circuit with an empty window is not fed",
         BACK,
         ROUTE,
         "        ready = self._circuit.is_closed() or self._window.is_empty\n",
         "        ready = self._circuit.is_closed()\n",
         "tests/runtime/test_route_needs.py::test_an_open_circuit_needs_an_event_to_try_itself_on",
-    ),
-    Mutant(
-        "a pause is looked at before an event, not before an attempt",
-        PAUSED,
-        ATTEMPTS,
-        "        while True:\n            await self._gate.passed()\n",
-        "        await self._gate.passed()\n        while True:\n",
-        SCHEDULES,
     ),
     Mutant(
         "attempts go on while a route is paused",
@@ -208,14 +190,6 @@ ROUTE_MUTANTS = (
         REPLAYS + "::test_a_replay_goes_on_where_a_crash_interrupted_it",
     ),
     Mutant(
-        "a replay merges into the main flow",
-        REPLAYED,
-        ARRANGEMENT,
-        "            not route.is_replay\n            and route.admitted",
-        "            route.admitted",
-        REPLAYS + "::test_a_stretch_of_history_is_sent_once_more_and_nothing_else_moves",
-    ),
-    Mutant(
         "a lost catch-up reader ends the subscription",
         "a lost position stops its route alone",
         FEEDING,
@@ -230,14 +204,6 @@ ROUTE_MUTANTS = (
         "                    route.lost = None\n",
         "                    pass\n",
         LOST + "::test_a_lost_route_comes_back_when_the_source_has_its_position_again",
-    ),
-    Mutant(
-        "a replay of dead letters takes what it has tried before",
-        REPLAYED,
-        OPERATIONS,
-        "            not_operation=operation.id,\n",
-        "",
-        DEAD + "::test_what_fails_once_more_stays_a_dead_letter_and_is_not_tried_twice_by_one_operation",
     ),
     Mutant(
         "what an operation did in the second before a crash is not in its record",

@@ -9,6 +9,7 @@ import anyio
 
 from eventbus.model import Event
 from eventbus.runtime.completeness import WATERMARK
+from eventbus.runtime.policy import RetryPolicy
 from tests.runtime.history import FIRST_SECOND, Fate, Pace
 from tests.runtime.scenes import delivered, load, route, running
 from tests.runtime.target import Trouble
@@ -54,13 +55,18 @@ def test_what_is_told_was_delivered_or_parked_before_and_every_event_is_counted_
 
 def test_an_event_that_hangs_keeps_the_statement_back() -> None:
     """Nothing is said beyond it, however long it takes; then everything is."""
-    world = World([_telling(Trouble("failing", start=5.0, end=30.0, keys=frozenset("a")))])
+    plan = _telling(Trouble("failing", start=5.0, end=30.0, keys=frozenset("a")))
+    patient = replace(
+        plan, policy=replace(plan.policy, retry=RetryPolicy(1000, 0.1, 1.0), window_events=4096)
+    )
+    world = World([patient])
 
     async def scene() -> None:
         life = await running(world)
         await anyio.sleep_until(6.0)
         hanging = world.change("a")
-        await anyio.sleep_until(29.0)
+        await load(world, until=29.0, per_sec=5, keys="bcd")
+        assert len(delivered(world, "only")) > 100
         assert hanging.cluster_time is not None
         assert _up_to(_told(world)[-1]) <= 6
         await world.all_passed()

@@ -34,7 +34,7 @@ def test_a_paused_route_stops_and_comes_back_without_gap_or_repetition() -> None
             assert len(delivered(world, name)) == len(world.history.events)
 
     world.play(scene)
-    assert lateness(world, "well") < 0.5
+    assert lateness(world, "well") < 0.25
 
 
 def test_a_pause_asked_for_before_the_subscription_ran_holds_from_its_first_moment() -> None:
