@@ -330,12 +330,12 @@ MUTANTS = (
         SCHEDULES,
     ),
     Mutant(
-        "a key that fails twice in a batch is set aside twice",
+        "a key that fails twice in a batch is tried by its lane as well",
         ORDER,
         DELIVERY,
         "                case Retry() if self._trials.queued(entry):\n                    pass\n",
         "",
-        KEYS + "::test_a_key_that_fails_in_the_middle_of_a_batch_keeps_its_order",
+        MIXED,
     ),
     Mutant(
         "a wave is whatever is there",

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from eventbus.core.signal import Signal
 from eventbus.model import DELIVERED, Batch, DeadLetter, Event, Message, Outcome, Position
 from eventbus.runtime.letters import OnlyParked
-from eventbus.runtime.policy import RetryPolicy, RoutePolicy
+from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.route import Route
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import Encoder, SinkTraits
@@ -32,16 +32,15 @@ class Scripted:
         *answers: Sequence[Outcome],
         traits: SinkTraits | None = None,
         secs: float = 1.0,
-        mixes_keys: bool = False,
     ) -> None:
         self.traits = traits or SinkTraits(lanes=1, max_batch=10, keeps_order=True)
         self.calls: list[list[Event]] = []
         self.times: list[float] = []
         self.most_at_once = 0
+        self.keys_at_once: set[bytes] = set()
         self._under_way: list[set[bytes]] = []
         self._answers = list(answers)
         self._secs = secs
-        self._mixes_keys = mixes_keys
 
     async def open(self) -> None:
         """See `eventbus.sdk.Sink`."""
@@ -56,8 +55,8 @@ class Scripted:
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `eventbus.sdk.Sink`."""
         keys = {message.event.key for message in messages}
-        if not self._mixes_keys:
-            assert not any(keys & others for others in self._under_way), "two attempts at once with one key"
+        if any(keys & others for others in self._under_way):
+            self.keys_at_once |= keys
         self._under_way.append(keys)
         self.most_at_once = max(self.most_at_once, len(self._under_way))
         self.calls.append([message.event for message in messages])
@@ -106,4 +105,6 @@ def played(
             tasks.cancel_scope.cancel()
 
     run_virtual(whole)
+    is_ordered = policy is None or policy.ordering is not Ordering.NONE
+    assert not (is_ordered and sink.keys_at_once), "two attempts at once with one key"
     return parked

@@ -38,3 +38,11 @@ def test_an_event_without_a_form_waits_for_an_earlier_one_that_is_under_way() ->
     (letter,) = played(sink, [first, dead, last, other])
     assert letter.event is dead
     assert sink.calls == [[first, other], [last]]
+
+
+def test_what_a_failing_event_held_up_waits_behind_it_whatever_it_was_told() -> None:
+    """Even that the sink was away: its lane does not try it by itself."""
+    first, last, other = events = changes_of(History(), "xxa")
+    sink = Scripted([FAILED, AWAY, DELIVERED])
+    assert played(sink, events) == []
+    assert sink.calls == [[first, last, other], [first], [last]]

@@ -22,7 +22,7 @@ NONE, STRICT = Ordering.NONE, Ordering.STRICT
 def test_without_an_order_events_of_one_key_go_to_whichever_lane_is_free() -> None:
     """Four at a time; with an order by key it would be one."""
     events = changes_of(History(), "x" * 8)
-    sink = Scripted(traits=SinkTraits(lanes=4), mixes_keys=True)
+    sink = Scripted(traits=SinkTraits(lanes=4))
     assert played(sink, events, RoutePolicy(ordering=NONE)) == []
     assert sink.times == [0.0] * 4 + [1.0] * 4
     assert sink.calls == [[event] for event in events]
@@ -31,7 +31,7 @@ def test_without_an_order_events_of_one_key_go_to_whichever_lane_is_free() -> No
 def test_without_an_order_later_events_of_a_failing_key_are_delivered_at_once() -> None:
     """The first is tried again by itself; nothing queues up behind it."""
     first, second, third = events = changes_of(History(), "xxx")
-    sink = Scripted([FAILED], traits=SinkTraits(lanes=1), mixes_keys=True)
+    sink = Scripted([FAILED], traits=SinkTraits(lanes=1))
     policy = RoutePolicy(RetryPolicy(5, 100.0, 100.0), ordering=NONE)
     assert played(sink, events, policy) == []
     assert sink.calls == [[first], [second], [third], [first]]
