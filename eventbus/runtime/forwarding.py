@@ -74,7 +74,9 @@ class Forwarding:
 
     async def _page(self) -> list[StoredDeadLetter]:
         query = LetterQuery(subscription=self._subscription, routes=(self._route,), forwarded=False)
-        size = min(_PAGE, self._sink.traits.max_batch)
+        limit = self._sink.limit
+        largest = (limit and limit.largest_call) or _PAGE
+        size = min(_PAGE, self._sink.traits.max_batch, largest)
         return [one async for one in self._store.find_letters(query, by_token=True, limit=size)]
 
     async def _copy(self, letters: Sequence[StoredDeadLetter]) -> bool:
@@ -98,7 +100,7 @@ class Forwarding:
             else:
                 messages.append(message)
                 sent.append(stored)
-        outcomes = await self._sink.send(messages) if messages else []
+        outcomes = await self._send(messages) if messages else []
         answered = any(not isinstance(outcome, Retry) for outcome in outcomes)
         ends = [self._ends(stored, outcome, answered) for stored, outcome in zip(sent, outcomes, strict=True)]
         done += [stored for stored, is_over in zip(sent, ends, strict=True) if is_over]
@@ -106,6 +108,14 @@ class Forwarding:
             ids = [(stored.letter.route, stored.letter.event.id) for stored in done]
             await self._store.forwarded_letters(self._subscription, ids)
         return all(ends)
+
+    async def _send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """One call, within the sink's own limit."""
+        limit = self._sink.limit
+        if limit is None:
+            return await self._sink.send(messages)
+        async with limit.entered(len(messages)):
+            return await self._sink.send(messages)
 
     def _message(self, stored: StoredDeadLetter) -> Message | Rejected:
         encoder, headers = self._encoder(stored)
