@@ -23,7 +23,7 @@ from eventbus.state.store import LetterQuery, LetterStatus, Store
 from tests.e2e.changes import Changes
 from tests.e2e.command import Operator, peak_bytes
 from tests.e2e.daemon import DaemonProcess
-from tests.e2e.oracle import Arrival, judge
+from tests.e2e.oracle import Arrival, judge, start_watching
 from tests.e2e.scene import Scene
 from tests.state.letters import event
 
@@ -103,6 +103,7 @@ def test_a_tenth_of_very_many_is_sent_again_through_a_kill(
         few = operator.do("dlq", "replay", "--yes", "--match", orjson.dumps(_numbered(FEW)).decode())
         small = peak_bytes(daemon.process.pid)
         before = Stored.now(operator)
+        scene.beginning = start_watching(scene.collection)  # so many dead letters fill the oplog
         words = ("dlq", "replay", "--yes", "--match", REFUSED, "--rate", f"{PER_SECOND}/s")
         with Changes(scene.collection, ENDLESS, per_second=20) as changes, operator.begin(*words) as command:
             operation = operator.operation_of(command)
