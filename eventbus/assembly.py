@@ -9,10 +9,10 @@ from eventbus.config.models import PriorityPolicy
 from eventbus.config.starts import start_time
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.cloudevents import CloudEventsEncoder
-from eventbus.encoding.dead_letters import DeadLetterEncoder, connect_headers
+from eventbus.encoding.dead_letters import copy_attributes, copy_headers
 from eventbus.model import ClusterTime, Event
 from eventbus.runtime.arrangement import CatchUpPolicy
-from eventbus.runtime.forwarding import LetterEncoder
+from eventbus.runtime.copies import LetterEncoder
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
@@ -53,7 +53,7 @@ def spec_of(
                 subscription=name, service=declared.service, replay=operation
             ),
             _start(route.start),
-            _copies_to(name, route, encoder, sinks),
+            _copies_to(name, declared.service, route, sinks),
         )
         for route in declared.routes
     }
@@ -112,25 +112,14 @@ def _is_urgent(priority: PriorityPolicy) -> Callable[[Event], bool]:
 
 
 def _copies_to(
-    subscription: str, route: ResolvedRoute, encoder: Encoder, sinks: Mapping[str, SharedSink]
+    subscription: str, service: str, route: ResolvedRoute, sinks: Mapping[str, SharedSink]
 ) -> tuple[SharedSink, LetterEncoder] | None:
-    sink = route.dead_letters.sink
-    if sink is None:
+    if route.dead_letters.sink is None:
         return None
 
-    def encoder_of(stored: StoredDeadLetter) -> tuple[Encoder, Sequence[tuple[str, bytes]]]:
-        letter = stored.letter
-        attributes = {
-            "deadletterid": stored.id,
-            "deadletterroute": letter.route,
-            "failurekind": letter.kind.value,
-            "failurereason": letter.reason,
-            "attempts": letter.attempts,
-        }
-        connector = f"{subscription}/{letter.route}"
-        headers = connect_headers(
-            letter.event, connector=connector, kind=letter.kind.value, reason=letter.reason
-        )
-        return DeadLetterEncoder(encoder, attributes), headers
+    def encoder_of(stored: StoredDeadLetter, omitted: str) -> tuple[Encoder, Sequence[tuple[str, bytes]]]:
+        attributes = copy_attributes(stored.letter, stored.id, omitted=omitted)
+        headers = copy_headers(stored.letter, stored.id, sink=route.sink)
+        return CloudEventsEncoder(subscription, service, extensions=attributes), headers
 
-    return sinks[sink], encoder_of
+    return sinks[route.dead_letters.sink], encoder_of

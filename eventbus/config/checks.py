@@ -13,6 +13,7 @@ from eventbus.suggestions import did_you_mean, listed
 
 __all__ = [
     "dead_letter_sink_is_another",
+    "dead_letter_sink_is_declared",
     "lease_outlasts_attempts",
     "ordering_is_possible",
     "policies_are_sound",
@@ -30,18 +31,28 @@ def sink_is_declared(sink: Node, path: Path, declared: Collection[str], problems
     problems.add(sink.place, path, message)
 
 
-def dead_letter_sink_is_another(
-    sink: str | None, own: str, place: Place, path: Path, declared: Collection[str], problems: Problems
+def dead_letter_sink_is_declared(
+    given: MappingNode, path: Path, declared: Collection[str], problems: Problems
 ) -> None:
-    """Copies of a route's dead letters lead to a declared sink, and not to the one that refused them."""
-    if sink is None:
-        return
-    path = (*path, "dead_letters", "sink")
-    if sink not in declared:
-        known = f"{did_you_mean(sink, declared)} (declared sinks: {listed(declared)})"
-        problems.add(place, path, f"sink {sink!r} is not declared{known}")
-    elif sink == own:
-        problems.add(place, path, f"{sink!r} is the route's own sink, which could not take them")
+    """Copies of dead letters lead to a sink that the configuration has; asked of what `given` says itself."""
+    sink = _dead_letter_sink(given)
+    if sink is not None:
+        sink_is_declared(sink, (*path, "dead_letters", "sink"), declared, problems)
+
+
+def dead_letter_sink_is_another(
+    sink: str | None, own: str, given: MappingNode, path: Path, problems: Problems
+) -> None:
+    """Copies of a route's dead letters do not lead to the sink that did not take their events."""
+    if sink == own:
+        message = f"{sink} is the route's own sink, which did not take them: name another, or null for none"
+        place = (_dead_letter_sink(given) or given).place
+        problems.add(place, (*path, "dead_letters", "sink"), message)
+
+
+def _dead_letter_sink(given: MappingNode) -> Node | None:
+    policy = descend(given, "dead_letters")
+    return descend(policy, "sink") if policy is not None else None
 
 
 def routes_are_distinct(routes: Sequence[tuple[str, Place, Path]], problems: Problems) -> None:

@@ -214,7 +214,7 @@ class DeadLetterPolicy(Section):
     retention: Retention = None
     """How long they are kept, or never to delete any."""
     sink: str | None = None
-    """Name of a sink that gets a copy of each; by default none does."""
+    """Name of a sink, not the route's own, that gets a copy of each; null for none."""
 
 
 class BatchPolicy(Section):

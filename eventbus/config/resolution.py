@@ -138,6 +138,8 @@ def _subscriptions(
     if defaults is not None and isinstance(given, MappingNode):
         checks.policies_are_sound(defaults.retry, defaults.circuit, given, ("defaults",), problems)
     declared = {name: node for name, node, _ in _entries(root.values.get("sinks"))}
+    if isinstance(given, MappingNode):
+        checks.dead_letter_sink_is_declared(given, ("defaults",), declared, problems)
     found = {}
     for name, node, place in _entries(root.values.get("subscriptions")):
         subscription = resolved_subscription(

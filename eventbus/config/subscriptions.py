@@ -119,6 +119,7 @@ class _Routes:
     def _long(self, node: MappingNode, path: Path) -> ResolvedRoute | None:
         if "sink" in node.values:
             checks.sink_is_declared(node.values["sink"], (*path, "sink"), self._declared, self._problems)
+        checks.dead_letter_sink_is_declared(node, path, self._declared, self._problems)
         section = check(RouteSection, node, path, self._problems, place=node.place)
         return self._over_defaults(section, node, path) if section is not None else None
 
@@ -133,9 +134,7 @@ class _Routes:
         checks.ordering_is_possible(section, node, path, self._problems)
         window = _overlaid(self._defaults.window, section.window)
         dead_letters = _overlaid(self._defaults.dead_letters, section.dead_letters)
-        checks.dead_letter_sink_is_another(
-            dead_letters.sink, section.sink, node.place, path, self._declared, self._problems
-        )
+        checks.dead_letter_sink_is_another(dead_letters.sink, section.sink, node, path, self._problems)
         return ResolvedRoute(
             name,
             section.sink,

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -47,16 +48,26 @@ class CloudEventsEncoder:
         subscription: Name of the subscription.
         service: Name of the service that the subscription belongs to, if it is configured.
         replay: Id of the operation that sends these events once more, if one does.
+        extensions: Further attributes of every envelope, by their names in CloudEvents.
     """
 
     content_type = "application/cloudevents+json"
 
-    def __init__(self, subscription: str, service: str | None = None, replay: str | None = None) -> None:
+    def __init__(
+        self,
+        subscription: str,
+        service: str | None = None,
+        replay: str | None = None,
+        *,
+        extensions: Mapping[str, str | int] | None = None,
+    ) -> None:
         self._constant = b',"datacontenttype":"application/json","subscription":' + orjson.dumps(subscription)
         if service is not None:
             self._constant += b',"service":' + orjson.dumps(service)
         if replay is not None:
             self._constant += b',"replay":' + orjson.dumps(replay)
+        for name, value in (extensions or {}).items():
+            self._constant += b",%b:%b" % (orjson.dumps(name), orjson.dumps(value))
         self._by_kind: dict[tuple[str, str, str], _Kind] = {}
         self._second = (-1, b"")
 

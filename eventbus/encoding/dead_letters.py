@@ -1,60 +1,66 @@
-"""What a copy of a dead letter looks like: the event as ever, and beside it why it is dead.
+"""What a copy of a dead letter has beside its event: why it is dead.
 
-The envelope's id and data are those of the event. What is added stands in extension attributes, for sinks
-without headers, and in headers with the names that Kafka Connect uses for its dead letters.
+It stands in extension attributes of the envelope, for every sink, and in headers with the names that Kafka
+Connect uses for its dead letters, for sinks that have headers. The envelope's id and data are the event's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Final
 
-import orjson
+from eventbus.model import DeadLetter, Failure
 
-from eventbus.errors import EncodingError
-from eventbus.model import Event
-from eventbus.sdk import Encoder
+__all__ = ["copy_attributes", "copy_headers"]
 
-__all__ = ["DeadLetterEncoder", "connect_headers"]
+_LONGEST_MESSAGE: Final = 1000
+"""Characters of a reason in a header: HTTP servers take some 8 KiB of headers in all."""
+
+_STAGES: Final = {Failure.STAGE: "TRANSFORMATION", Failure.ENCODING: "VALUE_CONVERTER"}
+"""Kafka Connect's names of the steps in which a record can fail; the others fail when they are sent."""
 
 
-class DeadLetterEncoder:
-    """Encodes one dead letter.
+def copy_attributes(letter: DeadLetter, letter_id: str, *, omitted: str = "") -> Mapping[str, str | int]:
+    """Extension attributes of CloudEvents.
 
     Args:
-        inner: Encodes its event.
-        attributes: Extension attributes of CloudEvents, by name.
+        letter: What was parked.
+        letter_id: Names it in the store.
+        omitted: Why the copy lacks the documents of the event; empty if it has them.
     """
-
-    content_type = "application/cloudevents+json"
-
-    def __init__(self, inner: Encoder, attributes: Mapping[str, Any]) -> None:
-        self._inner = inner
-        self._attributes = attributes
-
-    def encode(self, event: Event) -> bytes:
-        """The event with what is added; its identity alone, where it has no form."""
-        try:
-            envelope = orjson.loads(self._inner.encode(event))
-        except EncodingError:
-            envelope = {
-                "specversion": "1.0",
-                "id": event.id,
-                "source": f"/mongodb/{event.database}/{event.collection}",
-                "type": "eventbus.dead_letter",
-                "data": None,
-            }
-        return orjson.dumps({**envelope, **self._attributes})
-
-
-def connect_headers(event: Event, *, connector: str, kind: str, reason: str) -> Sequence[tuple[str, bytes]]:
-    """Headers under the names of Kafka Connect."""
-    values = {
-        "topic": f"{event.database}.{event.collection}",
-        "connector.name": connector,
-        "task.id": "0",
-        "stage": "TASK_PUT",
-        "exception.class.name": kind,
-        "exception.message": " ".join(reason.split()),
+    found: dict[str, str | int] = {
+        "deadletterid": letter_id,
+        "deadletterroute": letter.route,
+        "failurekind": letter.kind.value,
+        "failurereason": _plain(letter.reason),
+        "attempts": letter.attempts,
     }
-    return [(f"__connect.errors.{name}", value.encode("utf-8", "replace")) for name, value in values.items()]
+    return found | {"dataomitted": _plain(omitted)} if omitted else found
+
+
+def copy_headers(letter: DeadLetter, letter_id: str, *, sink: str) -> Sequence[tuple[str, bytes]]:
+    """Headers.
+
+    Args:
+        letter: What was parked.
+        letter_id: Names it in the store.
+        sink: Name of the sink that did not take its event.
+    """
+    values = {
+        "__connect.errors.topic": f"{letter.event.database}.{letter.event.collection}",
+        "__connect.errors.connector.name": f"{letter.subscription}/{letter.route}",
+        "__connect.errors.task.id": "0",
+        "__connect.errors.stage": _STAGES.get(letter.kind, "TASK_PUT"),
+        "__connect.errors.class.name": sink,
+        "__connect.errors.exception.class.name": letter.kind.value,
+        "__connect.errors.exception.message": _plain(letter.reason)[:_LONGEST_MESSAGE],
+        "eventbus-dead-letter-id": letter_id,
+        "eventbus-dead-letter-route": letter.route,
+        "eventbus-dead-letter-attempts": str(letter.attempts),
+    }
+    return [(name, _plain(value).encode()) for name, value in values.items()]
+
+
+def _plain(text: str) -> str:
+    """One line without what neither a header nor the CloudEvents type String may hold."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())

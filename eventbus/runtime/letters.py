@@ -66,17 +66,21 @@ class LiveLetters:
         subscription: Name of the subscription.
         route: Name of the route.
         dead: `Event.key_hash` of the keys that have dead letters on which no such event is noted yet.
+        park: Stores new ones.
     """
 
-    def __init__(self, store: Store, subscription: str, route: str, dead: Collection[int]) -> None:
+    def __init__(
+        self, store: Store, subscription: str, route: str, dead: Collection[int], *, park: Park
+    ) -> None:
         self._store = store
+        self._park = park
         self._subscription = subscription
         self._route = route
         self._dead = set(dead)
 
     async def park(self, letters: Sequence[DeadLetter]) -> None:
         """See `Letters`."""
-        await self._store.park(letters)
+        await self._park(letters)
         self._dead.update(letter.event.key_hash for letter in letters if _has_key(letter))
 
     def awaits(self, event: Event) -> bool:

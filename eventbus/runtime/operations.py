@@ -16,7 +16,7 @@ from eventbus.core.backoff import until_reachable
 from eventbus.errors import ConfigurationError, EventbusError, LeaseLost, Unreachable
 from eventbus.model import Position, PositionKind
 from eventbus.runtime.feeding import Feeding, Supply
-from eventbus.runtime.letters import LettersOfReplay, OnlyParked
+from eventbus.runtime.letters import LettersOfReplay, OnlyParked, Park
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.replay import LetterReader, bounded
 from eventbus.runtime.route import Route
@@ -80,6 +80,7 @@ class Operations:
         lease: What every write is conditional on.
         routes: Where routes of operations are put while they run: their positions are saved with the others.
         feeding: What feeds them.
+        park: Stores the dead letters of replays.
         rng: Where jitter comes from.
     """
 
@@ -92,8 +93,10 @@ class Operations:
         routes: MutableMapping[str, Route],
         feeding: Feeding,
         *,
+        park: Park,
         rng: Random,
     ) -> None:
+        self._park = park
         self._spec = spec
         self._store = store
         self._saver = saver
@@ -226,7 +229,7 @@ class Operations:
             under_way.operation = await self._counted(operation)
         of_history = operation.kind is OperationKind.REPLAY
         letters = (
-            OnlyParked(self._store.park)
+            OnlyParked(self._park)
             if of_history
             else LettersOfReplay(self._store, operation.subscription, operation.routes[0], operation.id)
         )
@@ -310,7 +313,7 @@ async def run_alone(
         raise ConfigurationError(f"operation {operation.id} is run by another process")
     routes: dict[str, Route] = {}
     feeding = Feeding(name, spec.catch_up, Supply(spec.source.reader, spec.stages))
-    operations = Operations(spec, store, saver, lease, routes, feeding, rng=Random())
+    operations = Operations(spec, store, saver, lease, routes, feeding, park=store.park, rng=Random())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(saver.run)
         keeping = saver.keeping(lease, routes, renewed_at=asked_at)

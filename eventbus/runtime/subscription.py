@@ -18,11 +18,12 @@ import structlog
 from eventbus.core.backoff import until_reachable
 from eventbus.core.holds import Hold
 from eventbus.errors import Unreachable
-from eventbus.model import Position
+from eventbus.model import DeadLetter, Position
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
+from eventbus.runtime.copies import LetterEncoder
 from eventbus.runtime.feeding import Feeding, Supply
-from eventbus.runtime.forwarding import Forwarding, LetterEncoder
+from eventbus.runtime.forwarding import Forwarding
 from eventbus.runtime.holding import Holding
 from eventbus.runtime.letters import LiveLetters
 from eventbus.runtime.operations import Operations
@@ -122,6 +123,11 @@ class Subscription:
         self._reclaim = reclaim
         self._rng = rng or Random()
         self._stopping = anyio.Event()
+        self._forwardings = {
+            name: Forwarding(spec.name, name, route.policy, *route.copies_to, store, rng=self._rng)
+            for name, route in spec.routes.items()
+            if route.copies_to is not None
+        }
         self._feeding = Feeding(spec.name, spec.catch_up, Supply(spec.source.reader, spec.stages))
         self._log = log.bind(subscription=spec.name)
 
@@ -151,10 +157,8 @@ class Subscription:
             if await self._unless_stopping(lambda: self._patiently(lambda: self._make_routes(lease))):
                 for route in self.routes.values():
                     tasks.start_soon(route.run)
-                for name, spec in self.spec.routes.items():
-                    if spec.copies_to is not None:
-                        copying = Forwarding(self.spec.name, name, *spec.copies_to, self._store)
-                        tasks.start_soon(copying.run)
+                for forwarding in self._forwardings.values():
+                    tasks.start_soon(forwarding.run)
                 await self._carry(lease)
             tasks.cancel_scope.cancel()
         self.state = "stopped"
@@ -162,7 +166,14 @@ class Subscription:
     async def _carry(self, lease: Lease) -> None:
         """Feed the routes until the stop, then wait for what can still be finished."""
         operations = Operations(
-            self.spec, self._store, self._saver, lease, self.routes, self._feeding, rng=self._rng
+            self.spec,
+            self._store,
+            self._saver,
+            lease,
+            self.routes,
+            self._feeding,
+            park=self._park,
+            rng=self._rng,
         )
 
         def obey(control: Control) -> None:
@@ -245,7 +256,15 @@ class Subscription:
 
     async def _letters(self, route: str) -> LiveLetters:
         dead = await self._store.dead_key_hashes(self.spec.name, route)
-        return LiveLetters(self._store, self.spec.name, route, dead)
+        return LiveLetters(self._store, self.spec.name, route, dead, park=self._park)
+
+    async def _park(self, letters: Sequence[DeadLetter]) -> None:
+        """Make dead letters durable, and have those copied that a dead-letter sink is to get."""
+        await self._store.park(letters)
+        for letter in letters:
+            forwarding = self._forwardings.get(letter.route.partition("@")[0])
+            if forwarding is not None:
+                forwarding.parked(letter.event.token)
 
     async def _held(self, route: str) -> Mapping[bytes, Hold]:
         found = await self._store.held_keys(self.spec.name, route)

@@ -15,6 +15,7 @@ __all__ = [
     "Tally",
     "build_info",
     "dead_letter_forwarded",
+    "dead_letter_forwarding_failed",
     "dead_letters_dropped",
     "dead_letters_purged",
     "events_read",
@@ -71,6 +72,11 @@ _restarts = _counter("subscription_restarts", "Subscriptions started again after
 _forwarded = _counter(
     "dead_letters_forwarded", "Copies for the dead-letter sink, by outcome", [*_ROUTE, "outcome"]
 )
+_forwarding_failures = _counter(
+    "dead_letter_forwarding_failures",
+    "Copies for the dead-letter sink whose attempt failed, by kind",
+    [*_ROUTE, "kind"],
+)
 _readers = _gauge("readers_open", "Readers of the source that are open or closing", ["subscription"])
 _detached = _counter("route_detached", "Times that a route left its flow", _ROUTE)
 _lost = _counter("position_lost", "Times that the source had lost a route's position", _ROUTE)
@@ -124,6 +130,11 @@ def subscription_restarted(subscription: str) -> None:
 def dead_letter_forwarded(subscription: str, route: str, outcome: str) -> None:
     """The dead-letter sink has a copy, or refused it for good."""
     _forwarded.labels(subscription, route, outcome).inc()
+
+
+def dead_letter_forwarding_failed(subscription: str, route: str, kind: Failure) -> None:
+    """An attempt to give a copy to the dead-letter sink failed; there will be another."""
+    _forwarding_failures.labels(subscription, route, kind.value).inc()
 
 
 def readers_open(subscription: str, count: int) -> None:

@@ -86,10 +86,47 @@ def change(operation: str, collection: str) -> Event:
     return Event(token="1", operation=operation, database="shop", collection=collection, document_key={})
 
 
-def test_a_dead_letter_sink_is_declared_and_another_than_the_routes_own(tmp_path: Path) -> None:
-    """Both are found when the configuration is read, with the place of the route."""
-    for sink, said in (("fed", "is not declared, did you mean"), ("feed", "is the route's own sink")):
-        text = SMALLEST.replace("[feed]", f"[{{sink: feed, dead_letters: {{sink: {sink}}}}}]")
-        (problem,) = problems_of(text, tmp_path)
-        assert "dead_letters.sink" in problem
-        assert said in problem
+def _with_two_sinks(route: str, defaults: str = "") -> str:
+    text = SMALLEST.replace("[feed]", f"[{route}]")
+    text = text.replace("sinks:", "sinks:\n  other: {type: feed, path: /tmp/other}")
+    return f"{text}defaults: {{dead_letters: {{sink: {defaults}}}}}\n" if defaults else text
+
+
+def test_a_dead_letter_sink_comes_from_the_route_or_the_defaults(tmp_path: Path) -> None:
+    """A route may have another, or none."""
+    cases = [
+        ("feed", "", None),
+        ("feed", "other", "other"),
+        ("{sink: feed, dead_letters: {sink: other}}", "", "other"),
+        ("{sink: feed, dead_letters: {sink: other}}", "feed", "other"),
+        ("{sink: feed, dead_letters: {sink: null}}", "other", None),
+        ("{sink: feed, dead_letters: {retention: 1d}}", "other", "other"),
+    ]
+    for route, defaults, expected in cases:
+        config = load_text(_with_two_sinks(route, defaults), tmp_path)
+        assert config.subscriptions["orders"].routes[0].dead_letters.sink == expected
+
+
+OTHR = "{sink: feed, dead_letters: {sink: othr}}"
+OWN = "{sink: feed, dead_letters: {sink: feed}}"
+
+
+@pytest.mark.parametrize(
+    ("route", "defaults", "path", "at", "said"),
+    [
+        (OTHR, "", "routes[0].", "othr}", "'othr' is not declared, did you mean 'other'?"),
+        ("feed", "othr", "defaults.", "othr}", "'othr' is not declared, did you mean 'other'?"),
+        (OWN, "", "routes[0].", "feed}", "feed is the route's own sink"),
+        ("feed", "feed", "routes[0].", "feed]", "feed is the route's own sink"),
+    ],
+)
+def test_a_dead_letter_sink_is_declared_and_another_than_the_routes_own(
+    tmp_path: Path, route: str, defaults: str, path: str, at: str, said: str
+) -> None:
+    """Both are found when the configuration is read, and shown at the name that is wrong."""
+    text = _with_two_sinks(route, defaults)
+    (problem,) = problems_of(text, tmp_path)
+    assert f"{path}dead_letters.sink: " in problem
+    assert said in problem
+    _, line, column, *_ = problem.split(":")
+    assert text.splitlines()[int(line) - 1][int(column) - 1 :].startswith(at)

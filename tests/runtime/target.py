@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import anyio
 from pydantic import BaseModel
 
-from eventbus.errors import EncodingError, Unreachable
+from eventbus.errors import ConfigurationError, EncodingError, Unreachable
 from eventbus.model import DELIVERED, Delivered, Event, Fault, Message, Outcome, Rejected, Retry
 from eventbus.sdk import Encoded, Encoder, SinkTraits
 from tests.runtime.history import Fate, fate_of
@@ -39,7 +39,7 @@ class Trouble:
         kind: Of single messages: ``failing``, ``throttled`` (fails and asks to wait), ``rejecting``,
             ``unavailable``, ``busy`` (unavailable and asks to wait), ``unauthorised``, ``lying`` (takes it
             and says that it failed), ``lost`` (takes it and the answer is lost). Of whole calls: ``raising``,
-            ``miscounting``, ``slow``, ``hanging`` (until the end). Of opening: ``closed``.
+            ``miscounting``, ``slow``, ``hanging`` (until the end). Of opening: ``closed``, ``refusing``.
         start: When it begins, in virtual seconds.
         end: When it is over.
         keys: Which keys it concerns; empty for all.
@@ -156,6 +156,8 @@ class FaultySink:
         await self._pass_time()
         if self._target.trouble("closed"):
             raise Unreachable("the target cannot be connected to")
+        if self._target.trouble("refusing"):
+            raise ConfigurationError("the target wants no connection")
         self._open = True
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import DeadLetter, Event, Position
 from eventbus.state.letters import letter_id
 from eventbus.state.operations import Control, Operation, OperationStatus
+from eventbus.state.query import parse
+from eventbus.state.query_tree import selects
 from eventbus.state.store import (
     HeldKey,
     Lease,
@@ -164,6 +167,8 @@ class MemoryStore:
         self._witness = witness
         self._rng = rng
         self._latency_secs = latency_secs
+        self.calls: Counter[str] = Counter()
+        """How often each call was made."""
 
     async def open(self) -> None:
         """See `Store`."""
@@ -233,7 +238,7 @@ class MemoryStore:
     async def find_letters(
         self, query: LetterQuery, *, by_token: bool = False, after: str = "", limit: int | None = None
     ) -> AsyncIterator[StoredDeadLetter]:
-        """See `LetterStore`; of a match it knows what the engine asks: whether a letter only waits."""
+        """See `LetterStore`; a match may be about the route, and whether a letter only waits."""
         assert by_token, "the engine asks for letters in the order of their events"
         await self._there("find_letters")
         found = sorted(
@@ -469,6 +474,7 @@ class MemoryStore:
         return True
 
     async def _there(self, call: str) -> None:
+        self.calls[call] += 1
         await anyio.sleep(self._latency_secs * self._rng.random())
         trouble = self._vault.trouble(call)
         if trouble is not None and trouble.kind == "hanging":
@@ -491,6 +497,4 @@ def _held_key(key: bytes, letters: Sequence[DeadLetter]) -> HeldKey:
 
 
 def _matches(letter: DeadLetter, match: Mapping[str, Any]) -> bool:
-    parts = match.get("$and", [match] if match else [])
-    wanted = [part["held_behind"]["$exists"] for part in parts]
-    return all((letter.held_behind is not None) == only_waits for only_waits in wanted)
+    return selects(parse(match), {"route": letter.route, "held_behind": letter.held_behind})

@@ -34,7 +34,7 @@ from eventbus.errors import LeaseLost, first_cause
 from eventbus.model import DeadLetter, Event, Message, Outcome, Position
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
-from eventbus.runtime.forwarding import LetterEncoder
+from eventbus.runtime.copies import LetterEncoder
 from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
@@ -466,7 +466,7 @@ class Life(Witness):
         if route.copies is None:
             return None
         sink = FaultySink(route.copies, lambda: self.is_dead, Copies(self._world), self._world.rng)
-        return SharedSink(sink), lambda _: (RouteTag("copies"), ())
+        return SharedSink(sink), lambda *_: (RouteTag("copies"), ())
 
     @staticmethod
     def _replay_tag(route: str, operation: str) -> RouteTag:

@@ -178,7 +178,8 @@ def filled(batch: Any, messages: Sequence[Message]) -> int:
         How many were put in.
     """
     for count, message in enumerate(messages):
-        kept = batch.append(timestamp=None, key=message.key, value=message.body, headers=message.headers)
+        headers = list(message.headers)  # the client takes no other sequence
+        kept = batch.append(timestamp=None, key=message.key, value=message.body, headers=headers)
         if kept is None:
             return count
     return len(messages)
