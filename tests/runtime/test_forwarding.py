@@ -20,11 +20,14 @@ from tests.runtime.world import NAME, World, WorldPlan
 BAD = frozenset("x")
 
 
-def _world(*troubles: Trouble, bad: str = "x", traits: SinkTraits | None = None) -> World:
+def _world(
+    *troubles: Trouble, bad: str = "x", traits: SinkTraits | None = None, rate: float | None = None
+) -> World:
     """A route that cannot deliver some keys, and a dead-letter sink with its own troubles."""
     plan = route("only", Trouble("rejecting", keys=frozenset(bad)), window=32)
     dead = Target("dead", traits or SinkTraits(), troubles=list(troubles))
-    return World([replace(plan, copies=dead)], WorldPlan(pace=Pace(batch=20)))
+    sinks = {"dead": {"rate_per_sec": rate}}
+    return World([replace(plan, copies=dead)], WorldPlan(pace=Pace(batch=20)), sinks=sinks)
 
 
 def _letters(world: World) -> list[DeadLetter]:
@@ -71,8 +74,10 @@ def test_a_dead_letter_sink_that_is_down_delays_nobody_and_loses_nothing() -> No
         await world.all_passed()
         assert anyio.current_time() < 10.0
         assert world.copies == []
-        await world.until(lambda: _all_forwarded(world))
+        await world.until(lambda: world.copies)
         assert anyio.current_time() > 60.0
+        assert len(world.copy_calls) < 100
+        await world.until(lambda: _all_forwarded(world))
         await life.stop()
         assert [event for event in world.copies] == [letter.event for letter in _letters(world)]  # noqa: C416
         assert len(delivered(world, "only")) == len(world.history.events) - len(_letters(world))
@@ -217,6 +222,36 @@ def test_calls_keep_to_what_the_sink_takes(keeps_order: bool) -> None:
     world.play(scene)
 
 
+def test_calls_keep_to_the_bytes_that_the_sink_takes() -> None:
+    """The bodies of the tests' copies have six."""
+    world = _world(traits=SinkTraits(max_batch=10, max_batch_bytes=13, keeps_order=True))
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "x", count=20)
+        await world.until(lambda: len(_letters(world)) == 20 and _all_forwarded(world))
+        await life.stop()
+        assert max(world.copy_calls) == 2
+
+    world.play(scene)
+
+
+def test_copies_keep_to_the_rate_of_their_sink() -> None:
+    """Which other routes may use as well."""
+    world = _world(rate=2.0)
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "x", count=20)
+        await world.until(lambda: len(_letters(world)) == 20)
+        begun = anyio.current_time()
+        await world.until(lambda: _all_forwarded(world))
+        assert anyio.current_time() > begun + 8.0
+        await life.stop()
+
+    world.play(scene)
+
+
 def test_a_store_that_is_away_is_waited_for() -> None:
     """A copy that cannot be noted is not sent again meanwhile."""
     world = _world()
@@ -254,7 +289,7 @@ def test_nothing_is_read_while_nothing_is_parked() -> None:
 
 def test_letters_of_one_token_are_not_lost_between_two_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of a route and of its replay."""
-    monkeypatch.setattr(forwarding, "_PAGE", 2)
+    monkeypatch.setattr(forwarding, "_PAGE", 3)
     world = _world(Trouble("closed", end=20.0))
 
     async def scene() -> None:

@@ -128,6 +128,8 @@ class World:
         self.lives: list[Life] = []
         self.violations: list[str] = []
         self.copies: list[Event] = []
+        self.copy_calls: list[int] = []
+        """How many messages each call to a dead-letter sink had."""
         self._steps = 0
         self._pulse = anyio.Event()
         self._running: Collection[str] = self.routes
@@ -289,6 +291,7 @@ class Copies:
 
     def sending(self, route: str, messages: Sequence[Message]) -> None:
         """See `Answers`."""
+        self._world.copy_calls.append(len(messages))
 
     def arrived(self, route: str, event: Event) -> None:
         """See `Answers`."""
@@ -466,7 +469,8 @@ class Life(Witness):
         if route.copies is None:
             return None
         sink = FaultySink(route.copies, lambda: self.is_dead, Copies(self._world), self._world.rng)
-        return SharedSink(sink), lambda *_: (RouteTag("copies"), ())
+        limits = self._world.sinks.get(route.copies.name, {})
+        return SharedSink(sink, **limits), lambda *_: (RouteTag("copies"), ())
 
     @staticmethod
     def _replay_tag(route: str, operation: str) -> RouteTag:
