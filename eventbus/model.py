@@ -37,6 +37,7 @@ __all__ = [
     "Retry",
     "Section",
     "Slot",
+    "Snapshot",
 ]
 
 Section: TypeAlias = bytes | Mapping[str, Any] | None
@@ -59,6 +60,29 @@ class PositionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How far a snapshot has come: the documents that are there already, read beside the stream.
+
+    Args:
+        id: Names it; the ids of the events that it makes derive from it.
+        scope: What it reads, in the source's own form.
+        collection: The namespace that it is at; empty before the first.
+        after: The key of the last document that was read there, as raw BSON; None before the first.
+        read: How many documents were read so far.
+        total: How many there are, by the source's estimate when it began.
+        is_finished: Whether it has read them all.
+    """
+
+    id: str
+    scope: bytes = b""
+    collection: str = ""
+    after: bytes | None = None
+    read: int = 0
+    total: int = 0
+    is_finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """A place in a source's order, and how to resume from it.
 
@@ -67,12 +91,14 @@ class Position:
         kind: What the token stands for; after an invalidate only ``startAfter`` resumes.
         cluster_time: The cluster time inside the token, where the source has one.
         extra: Further parts of the resume token that must be handed back unread, such as ``_typeBits``.
+        snapshot: The snapshot under way at this place; None if there is none.
     """
 
     token: str
     kind: PositionKind = PositionKind.EVENT
     cluster_time: ClusterTime | None = None
     extra: bytes | None = None
+    snapshot: Snapshot | None = None
 
 
 class Operation(StrEnum):
@@ -110,6 +136,8 @@ class Event:
         kind: The kind of position at this event.
         attributes: Values that stages have set, by name.
         extra: What the position at this event needs besides (see `Position.extra`).
+        id: Names the event where its token does not, since another reading may find another token.
+        snapshot: How far the snapshot has come that is under way at this event (see `Position.snapshot`).
     """
 
     __slots__ = (
@@ -131,6 +159,7 @@ class Event:
         "operation",
         "removed",
         "size",
+        "snapshot",
         "time_ms",
         "token",
     )
@@ -155,6 +184,8 @@ class Event:
         kind: PositionKind = PositionKind.EVENT,
         attributes: Mapping[str, Any] | None = None,
         extra: bytes | None = None,
+        id: str | None = None,  # noqa: A002 - the word that everybody knows it by
+        snapshot: Snapshot | None = None,
     ) -> None:
         self.token = token
         self.operation = operation
@@ -172,7 +203,8 @@ class Event:
         self.kind = kind
         self.attributes = attributes
         self.extra = extra
-        self._id: str | None = None
+        self.snapshot = snapshot
+        self._id = id
         self._key = key
         self._key_hash: int | None = None
         self._encoded: tuple[object, bytes] | None = None
@@ -206,7 +238,7 @@ class Event:
     @property
     def position(self) -> Position:
         """The position just after this event."""
-        return Position(self.token, self.kind, self.cluster_time, self.extra)
+        return Position(self.token, self.kind, self.cluster_time, self.extra, self.snapshot)
 
     @property
     def is_barrier(self) -> bool:

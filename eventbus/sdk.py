@@ -7,8 +7,9 @@ that users write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
@@ -32,6 +33,7 @@ from eventbus.model import (
     Rejected,
     Retry,
     Slot,
+    Snapshot,
 )
 from eventbus.units import Duration, Size
 
@@ -51,6 +53,7 @@ __all__ = [
     "Fault",
     "Filtered",
     "Message",
+    "OnPositionLost",
     "Operation",
     "Options",
     "Outcome",
@@ -65,8 +68,12 @@ __all__ = [
     "SinkTraits",
     "Size",
     "Slot",
+    "Snapshot",
+    "SnapshotMode",
+    "SnapshotSource",
     "Source",
     "SourceContext",
+    "SourcePolicy",
     "Stage",
     "Unreachable",
 ]
@@ -199,6 +206,45 @@ class SourceContext:
     own_database: str | None
 
 
+class SnapshotMode(StrEnum):
+    """When the documents that are there already are read before, or beside, their changes."""
+
+    NEVER = "never"
+    """Only when an operator asks for it."""
+    INITIAL = "initial"
+    """When a route begins that has no position."""
+    WHEN_NEEDED = "when_needed"
+    """The same, and when the source has lost a route's position."""
+
+
+class OnPositionLost(StrEnum):
+    """What becomes of a route whose position the source no longer has. There is a gap in any case."""
+
+    STOP = "stop"
+    """It stops, and says so, until an operator decides."""
+    SNAPSHOT = "snapshot"
+    """It goes on from now, and reads all documents beside."""
+    OLDEST = "oldest"
+    """It goes on from the oldest change that the source still has."""
+    NOW = "now"
+    """It goes on from now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePolicy:
+    """What users decided about a source that does not concern the source alone.
+
+    Args:
+        snapshot: When documents that are there already are read.
+        on_position_lost: What becomes of a route whose position is lost.
+        tells_gaps: Whether the sinks of a route hear of its gaps, as events of type ``eventbus.gap``.
+    """
+
+    snapshot: SnapshotMode = SnapshotMode.NEVER
+    on_position_lost: OnPositionLost = OnPositionLost.STOP
+    tells_gaps: bool = True
+
+
 @runtime_checkable
 class Source(Protocol):
     """Where the changes of one subscription come from.
@@ -208,6 +254,8 @@ class Source(Protocol):
 
     Options: ClassVar[type[BaseModel]]
     """The model of what users write under ``source``, less the key ``type``."""
+
+    policy: SourcePolicy
 
     async def check(self) -> None:
         """Try everything that can be tried without reading: address, rights, the filter's syntax.
@@ -219,6 +267,13 @@ class Source(Protocol):
 
     async def now(self) -> Position:
         """The position of the present moment: a reader from it sees every later change.
+
+        Raises:
+            Unreachable: The source does not answer now.
+        """
+
+    async def oldest(self) -> Position:
+        """The position just before the oldest change that a reader can still be given.
 
         Raises:
             Unreachable: The source does not answer now.
@@ -236,6 +291,32 @@ class Source(Protocol):
 
     def reader(self, start: Position) -> Reader:
         """A reader of everything after `start`. No I/O happens here."""
+
+
+@runtime_checkable
+class SnapshotSource(Source, Protocol):
+    """A source that can also read what is there already.
+
+    Its `reader` of a position with a `Snapshot` that is not finished reads documents between the changes, as
+    events of the operation ``read``. Each is given once, at a place among the changes where it is neither
+    older than a change of its key before it nor newer than one after it. Every event and every batch's end
+    carries how far the snapshot has come there; a finished one is carried on.
+    """
+
+    async def begin_snapshot(
+        self, snapshot_id: str, *, collections: Sequence[str] = (), match: Mapping[str, Any] | None = None
+    ) -> Snapshot:
+        """A snapshot that has read nothing yet, to be put into a position of this source.
+
+        Args:
+            snapshot_id: Names it.
+            collections: Which collections to read, of those that the source reads; none for all of them.
+            match: Which documents to read, as a filter of the source; None for all of them.
+
+        Raises:
+            Unreachable: The source does not answer now.
+            ConfigurationError: There is nothing of that kind to be read.
+        """
 
 
 class Stage(Protocol):

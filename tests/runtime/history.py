@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from eventbus.errors import ConfigurationError, PositionLost, Unreachable
 from eventbus.model import Batch, ClusterTime, Event, Filtered, Parked, Position, PositionKind, Slot
+from eventbus.sdk import SourcePolicy
 
 __all__ = [
     "FIRST_SECOND",
@@ -151,7 +152,7 @@ class SimulatedReader:
         """See `eventbus.sdk.Reader`."""
         self._polled(self)
         await self._unless_closed(self._pace.poll_secs * self._rng.random())
-        if self._token < self._source.oldest:
+        if self._token < self._source.forgotten:
             raise PositionLost("the history does not reach back so far")
         first = self._history.after(self._token)
         if first == len(self._history.events):
@@ -209,8 +210,9 @@ class SimulatedSource:
     Options: ClassVar[type[BaseModel]] = BaseModel
 
     def __init__(self, history: History, pace: Pace, rng: Random, polled: Polled) -> None:
+        self.policy = SourcePolicy()
         self.away = False
-        self.oldest = ""
+        self.forgotten = ""
         """Token up to which the history is forgotten: a reader that needs what lies before is lost."""
         self.most_readers = 0
         """The most that were ever open at once."""
@@ -229,6 +231,13 @@ class SimulatedSource:
         if self.away:
             raise Unreachable("the source is away")
         return self._history.idle()
+
+    async def oldest(self) -> Position:
+        """See `eventbus.sdk.Source`."""
+        await anyio.sleep(self._pace.poll_secs)
+        if self.away:
+            raise Unreachable("the source is away")
+        return self.position(self.forgotten) if self.forgotten else self.at(ClusterTime(FIRST_SECOND, 0))
 
     def at(self, time: ClusterTime) -> Position:
         """See `eventbus.sdk.Source`."""

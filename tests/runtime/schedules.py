@@ -132,7 +132,7 @@ def play(schedule: Schedule) -> World:
             await anyio.sleep_until(verb.at_secs)
             _act(world, verb)
         await anyio.sleep_until(HEALED_SECS)
-        world.source.oldest = ""
+        world.source.forgotten = ""
         for name in list(world.vault.paused.get(NAME, ())):
             world.resume(name)
 
@@ -165,9 +165,9 @@ def _act(world: World, verb: Verb) -> None:
             if not last.status.is_over:
                 world.cancel(last.stored_route)
         case "forget" if place is not None:
-            world.source.oldest = place.token
+            world.source.forgotten = place.token
         case "recall":
-            world.source.oldest = ""
+            world.source.forgotten = ""
 
 
 async def _live(world: World, ending: Ending) -> None:

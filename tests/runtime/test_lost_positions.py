@@ -20,12 +20,12 @@ def test_a_catch_up_reader_that_is_lost_stops_its_route_alone() -> None:
     async def scene() -> None:
         life = await running(world)
         await load(world, until=20.0, per_sec=20)
-        world.source.oldest = world.history.tokens[-5]
+        world.source.forgotten = world.history.tokens[-5]
         await load(world, until=40.0, per_sec=20)
         behind = life.subscription.routes["behind"]
         assert behind.lost is not None
         stored = world.stored("behind").token
-        assert stored < world.source.oldest
+        assert stored < world.source.forgotten
         await anyio.sleep(200)
         assert world.stored("behind").token == stored
         assert len(delivered(world, "well")) == len(world.history.events)
@@ -45,11 +45,11 @@ def test_a_lost_route_comes_back_when_the_source_has_its_position_again() -> Non
     async def scene() -> None:
         life = await running(world)
         await load(world, until=20.0, per_sec=20)
-        world.source.oldest = world.history.tokens[-5]
+        world.source.forgotten = world.history.tokens[-5]
         await anyio.sleep_until(50.0)
         behind = life.subscription.routes["behind"]
         assert behind.halted_by == "position lost"
-        world.source.oldest = ""
+        world.source.forgotten = ""
         await world.all_passed()
         assert not behind.is_halted
         await life.stop()

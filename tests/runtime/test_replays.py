@@ -151,7 +151,7 @@ def test_a_replay_of_what_is_forgotten_fails_and_says_so() -> None:
         start = world.first_position("live")
         await load(world, until=5.0, per_sec=20)
         await world.all_passed()
-        world.source.oldest = world.history.tokens[50]
+        world.source.forgotten = world.history.tokens[50]
         name = world.replay("live", start, _position(world.history.events[-1]))
         await world.until(lambda: world.operation(name).status.is_over)
         assert world.operation(name).status is OperationStatus.FAILED

@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import ClusterTime, Position, PositionKind
-from eventbus.sdk import SourceContext
+from eventbus.sdk import SourceContext, SourcePolicy
 from eventbus.sources.mongodb.cursor import ServerCursor, can_split
 from eventbus.sources.mongodb.errors import Reaction, failure_of
 from eventbus.sources.mongodb.options import MongoOptions
@@ -33,6 +33,7 @@ class MongoSource:
     Options: ClassVar[type[BaseModel]] = MongoOptions
 
     def __init__(self, options: MongoOptions, context: SourceContext) -> None:
+        self.policy = SourcePolicy()
         self._options = options
         self._subscription = context.subscription
         self._own_database = context.own_database
@@ -67,6 +68,16 @@ class MongoSource:
             return position_of(opened.token, PositionKind.IDLE)
         assert opened.operation_time is not None  # every member of a replica set says it
         return high_water_mark(opened.operation_time)
+
+    async def oldest(self) -> Position:
+        """The position before the oldest entry of the oplog; see `eventbus.sdk.Source`."""
+        try:
+            oplog = self._client["local"]["oplog.rs"]
+            first = await oplog.find_one({}, {"ts": 1}, sort=[("$natural", 1)])
+        except PyMongoError as error:
+            raise Unreachable(f"MongoDB: {failure_of(error).reason}") from None
+        assert first is not None  # an oplog is never empty
+        return high_water_mark(ClusterTime(first["ts"].time, first["ts"].inc + 1))
 
     def at(self, time: ClusterTime) -> Position:
         """The position just before everything that was committed at `time`."""
