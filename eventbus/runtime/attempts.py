@@ -102,11 +102,14 @@ class Attempts:
         if self._limit is None:
             return await self._send(messages, since)
         begun = anyio.current_time()
-        async with self._limit.entered(len(messages)):
+        await self._limit.enter(len(messages))
+        try:
             self._metrics.waited_for_limit(anyio.current_time() - begun)
             if may_go() and self._gate.reason is None:
                 return await self._send(messages, since)
             self._limit.give_back(len(messages))
+        finally:
+            self._limit.leave()
         return None
 
     async def _send(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:

@@ -193,8 +193,11 @@ class Forwarding:
         """One call, within the sink's own limit."""
         if self._sink.limit is None:
             return await self._sink.send(messages)
-        async with self._sink.limit.entered(len(messages)):
+        await self._sink.limit.enter(len(messages))
+        try:
             return await self._sink.send(messages)
+        finally:
+            self._sink.limit.leave()
 
     def _learn(self, outcomes: Sequence[Outcome]) -> list[Retry]:
         """What the outcomes say about the sink; the failures among them."""

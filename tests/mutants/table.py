@@ -817,18 +817,8 @@ MUTANTS = (
         "whoever waits for permits has a place",
         "waiting for permits takes nobody's place",
         LIMIT,
-        "                if self._bucket is not None:\n"
-        "                    await self._bucket.take(messages)\n"
-        "                if self._places is not None:\n"
-        "                    await inside.enter_async_context(self._places)\n"
-        "                if self._beyond is not None:\n"
-        "                    await inside.enter_async_context(self._beyond.entered(messages))\n",
-        "                if self._beyond is not None:\n"
-        "                    await inside.enter_async_context(self._beyond.entered(messages))\n"
-        "                if self._places is not None:\n"
-        "                    await inside.enter_async_context(self._places)\n"
-        "                if self._bucket is not None:\n"
-        "                    await self._bucket.take(messages)\n",
+        "            await self._bucket.take(messages)\n            await self._take_place(messages)\n",
+        "            await self._take_place(messages)\n            await self._bucket.take(messages)\n",
         LIMITS + "::test_waiting_for_permits_takes_nobodys_place",
     ),
     Mutant(
