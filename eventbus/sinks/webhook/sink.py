@@ -138,7 +138,7 @@ class WebhookSink:
         finally:
             response.close()
         headers = response.headers
-        excerpt = self._target.excerpt(content)
+        excerpt = "" if 200 <= response.status < 300 else self._target.excerpt(content)
         return Answer(response.status, headers.get("Retry-After"), headers.get("Location"), excerpt)
 
     async def _try_connecting(self, tls: ssl.SSLContext | None) -> None:
@@ -180,6 +180,10 @@ async def _signature(signer: Signer, message: Message, now: int) -> str:
 async def _beginning(response: aiohttp.ClientResponse, deadline: float) -> bytes:
     """The first bytes of the content; all of it is read if it is not much longer than what is kept."""
     kept = bytearray()
+    if response.content.is_eof():  # it came with the headers, as short ones do
+        with suppress(aiohttp.ClientError, OSError):
+            kept += response.content.read_nowait()
+        return bytes(kept[:_CONTENT_KEPT_BYTES])
     with anyio.CancelScope(deadline=deadline), suppress(aiohttp.ClientError, OSError):
         while len(kept) <= _CONTENT_KEPT_BYTES and (chunk := await response.content.readany()):
             kept += chunk
