@@ -162,10 +162,7 @@ class Delivery:
 
     async def announce(self, event: Event) -> str | None:
         """Try once to send something that is no change and has no ticket; why the sink does not have it."""
-        try:
-            message = self._sink.sink.encode(event, self._encoder)
-        except EncodingError as error:
-            return str(error)
+        message = self._encode_slot(event)
         if isinstance(message, Rejected):
             return message.reason
         outcome = (await self._attempts.attempt([message], self._attempts.answers))[0]
@@ -223,7 +220,9 @@ class Delivery:
         return encoded, messages, later
 
     def _encode_one(self, entry: Entry) -> Message | Rejected:
-        slot = entry.slot
+        return self._encode_slot(entry.slot)
+
+    def _encode_slot(self, slot: Event | Parked) -> Message | Rejected:
         if isinstance(slot, Parked):
             return Rejected(slot.reason, Failure.STAGE)
         try:

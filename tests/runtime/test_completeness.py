@@ -6,13 +6,14 @@ import itertools
 from dataclasses import replace
 
 import anyio
+import pytest
 
 from eventbus.model import Event
 from eventbus.runtime.completeness import WATERMARK
 from eventbus.runtime.policy import RetryPolicy
 from tests.runtime.history import FIRST_SECOND, Fate, Pace
 from tests.runtime.scenes import delivered, load, route, running
-from tests.runtime.target import Trouble
+from tests.runtime.target import RouteTag, Trouble
 from tests.runtime.world import RoutePlan, World, WorldPlan
 
 
@@ -93,6 +94,32 @@ def test_nothing_is_said_while_the_sink_is_down_or_the_route_paused() -> None:
         world.resume("only")
         await anyio.sleep_until(110.0)
         assert len(_told(world)) > said
+        await life.stop()
+
+    world.play(scene)
+
+
+def test_a_bug_in_the_encoding_of_a_statement_costs_the_route_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is tried again next time, and the changes go on."""
+    encode = RouteTag.encode
+    bugs = iter(range(3))
+
+    def buggy(tag: RouteTag, event: Event) -> bytes:
+        if event.operation == WATERMARK and next(bugs, None) is not None:
+            raise RuntimeError("a bug")
+        return encode(tag, event)
+
+    monkeypatch.setattr(RouteTag, "encode", buggy)
+    world = World([_telling()])
+
+    async def scene() -> None:
+        life = await running(world)
+        await load(world, until=30.0, per_sec=5)
+        await world.all_passed()
+        assert next(bugs, None) is None
+        assert _told(world)
         await life.stop()
 
     world.play(scene)
