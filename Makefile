@@ -33,9 +33,7 @@ format: $(READY) ## format the code and mend what can be mended mechanically
 
 test: $(READY) ## everything, on real servers
 	@$(BIN)/python -m eventbus.devservices --fetch
-	@$(BIN)/python -m pytest || { \
-	  echo "Once more, what failed: a test that passes now depends on the machine's load and is to be mended."; \
-	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none; }
+	@$(BIN)/python -m tests.whole_suite
 
 proof: $(READY) ## the long proofs: chaos at full size, thousands of random schedules
 	@EVENTBUS_PROOF=full EVENTBUS_PROOF_RUNS=10000 $(BIN)/python -m pytest -m proof -s
