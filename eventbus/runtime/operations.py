@@ -105,6 +105,8 @@ class Operations:
         self._feeding = feeding
         self._rng = rng
         self._under_way: dict[str, _UnderWay] = {}
+        self._over: set[str] = set()
+        """Ids of those that ended here and that the store, when last asked, did not yet know to be over."""
         self._tasks: TaskGroup | None = None
         self._log = log.bind(subscription=spec.name)
 
@@ -123,13 +125,14 @@ class Operations:
         """
         wanted_here = [operation for operation in wanted if not operation.runner]
         ids = {operation.id for operation in wanted_here}
+        self._over &= ids
         for operation_id, under_way in self._under_way.items():
             if operation_id not in ids:
                 under_way.scope.cancel()
         for operation in wanted_here:
             if len(self._under_way) >= self._spec.catch_up.max_readers:
                 break
-            if operation.id not in self._under_way:
+            if operation.id not in self._under_way and operation.id not in self._over:
                 self._begin(operation)
 
     def _begin(self, operation: Operation) -> None:
@@ -153,6 +156,9 @@ class Operations:
                 problem = await self._see_through(under_way)
                 status = OperationStatus.FAILED if problem else OperationStatus.DONE
                 record = under_way.record(status, problem)
+                self._over.add(
+                    operation.id
+                )  # even if the store refuses: the lease is lost, then, and unnoticed
                 await self._patiently(lambda: self._store.move_operation(record, self._lease))
             if under_way.scope.cancelled_caught:
                 bound.info("operation_cancelled")

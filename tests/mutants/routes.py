@@ -269,4 +269,12 @@ ROUTE_MUTANTS = (
         "        if not others_tell:\n",
         KEYS + "::test_a_failing_key_that_fills_the_window_does_not_stop_the_route",
     ),
+    Mutant(
+        "an operation whose end the store refused is begun again",
+        "a replay sends once",
+        OPERATIONS,
+        " and operation.id not in self._over:\n",
+        ":\n",
+        REPLAYS + "::test_a_replay_that_ended_is_not_begun_again_by_an_owner_that_lost_its_lease",
+    ),
 )

@@ -50,6 +50,24 @@ def test_a_stretch_of_history_is_sent_once_more_and_nothing_else_moves() -> None
     assert readers(world) == 0
 
 
+def test_a_replay_that_ended_is_not_begun_again_by_an_owner_that_lost_its_lease() -> None:
+    """The store refuses the record of its end, then, so that it stands there as wanted until that is noticed."""
+    world = World([route("live", window=64, secs=0.05)], WorldPlan(pace=PACE, every_secs=3.0))
+
+    async def scene() -> None:
+        await running(world)
+        await load(world, until=5.0, per_sec=20)
+        await world.all_passed()
+        history = world.history.events
+        name = world.replay("live", _position(history[0]), _position(history[-1]))
+        await world.until(lambda: bool(delivered(world, name)))
+        world.vault.usurp("orders", secs=600.0)
+        await anyio.sleep(20.0)
+        assert sorted(_ids(delivered(world, name))) == _ids(history[1:])
+
+    world.play(scene)
+
+
 def test_a_replay_goes_on_where_a_crash_interrupted_it() -> None:
     """Its position is stored like any other, so a window of it at most comes again."""
     world = World([route("live", window=16, secs=0.1)], WorldPlan(pace=PACE))
