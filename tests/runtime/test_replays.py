@@ -51,7 +51,7 @@ def test_a_stretch_of_history_is_sent_once_more_and_nothing_else_moves() -> None
 
 
 def test_a_replay_that_ended_is_not_begun_again_by_an_owner_that_lost_its_lease() -> None:
-    """The store refuses the record of its end, then, so that it stands there as wanted until that is noticed."""
+    """The store refuses the record of its end, then, so that it stands there until that is noticed."""
     world = World([route("live", window=64, secs=0.05)], WorldPlan(pace=PACE, every_secs=3.0))
 
     async def scene() -> None:
