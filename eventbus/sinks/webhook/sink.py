@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import inf
 from typing import ClassVar, Final
 
 import aiohttp
@@ -99,15 +100,13 @@ class WebhookSink:
         return [await self._attempt(self._session, message) for message in messages]
 
     async def _attempt(self, session: aiohttp.ClientSession, message: Message) -> Outcome:
-        deadline = anyio.current_time() + self._timeout_secs
         try:
-            with anyio.CancelScope(deadline=deadline) as scope:
-                response = await self._post(session, message)
+            response = await self._post(session, message)
+        except TimeoutError:
+            return Retry(Fault.FAILED, f"no answer within {self._timeout_secs:g} s", kind=Failure.TIMEOUT)
         except (aiohttp.ClientError, OSError) as error:
             return outcome_of_error(error)
-        if scope.cancelled_caught:
-            return Retry(Fault.FAILED, f"no answer within {self._timeout_secs:g} s", kind=Failure.TIMEOUT)
-        answer = await self._read(response, deadline)
+        answer = await self._read(response)
         return outcome_of_answer(answer, datetime.now(UTC))
 
     async def _post(self, session: aiohttp.ClientSession, message: Message) -> aiohttp.ClientResponse:
@@ -127,14 +126,14 @@ class WebhookSink:
             headers["webhook-signature"] = await _signature(self._signer, message, now)
         return headers
 
-    async def _read(self, response: aiohttp.ClientResponse, deadline: float) -> Answer:
+    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         """The answer, with the beginning of its content.
 
         The status has decided already, so a content that is slow, broken or long changes nothing but the
         connection's fate: only one that was read to its end can be used again.
         """
         try:
-            content = await _beginning(response, min(deadline, anyio.current_time() + _CONTENT_PATIENCE_SECS))
+            content = await _beginning(response)
         finally:
             response.close()
         headers = response.headers
@@ -160,7 +159,7 @@ class WebhookSink:
             ),
             headers=self._target.headers,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(),  # none: `_attempt` has one for the whole
+            timeout=aiohttp.ClientTimeout(total=self._timeout_secs, ceil_threshold=inf),
             auto_decompress=False,
         )
 
@@ -177,14 +176,14 @@ async def _signature(signer: Signer, message: Message, now: int) -> str:
     return await anyio.to_thread.run_sync(signer.signature, message.event.id, now, message.body)
 
 
-async def _beginning(response: aiohttp.ClientResponse, deadline: float) -> bytes:
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     """The first bytes of the content; all of it is read if it is not much longer than what is kept."""
     kept = bytearray()
     if response.content.is_eof():  # it came with the headers, as short ones do
         with suppress(aiohttp.ClientError, OSError):
             kept += response.content.read_nowait()
         return bytes(kept[:_CONTENT_KEPT_BYTES])
-    with anyio.CancelScope(deadline=deadline), suppress(aiohttp.ClientError, OSError):
+    with anyio.move_on_after(_CONTENT_PATIENCE_SECS), suppress(aiohttp.ClientError, OSError):
         while len(kept) <= _CONTENT_KEPT_BYTES and (chunk := await response.content.readany()):
             kept += chunk
     return bytes(kept[:_CONTENT_KEPT_BYTES])
