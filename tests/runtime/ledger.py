@@ -152,7 +152,7 @@ class RouteLedger:
             self._violated(f"{self.name}: {event} is sent again sooner than the sink asked for")
 
     def _is_behind_a_letter(self, event: Event) -> bool:
-        """Whether a dead letter of its key comes before it: what a crash brings back from before one may go."""
+        """Whether a dead letter of its key comes before it; what is read again from before one may go."""
         letters = (letter.event for letter in self.letters.values())
         return any(letter.key == event.key and letter.token < event.token for letter in letters)
 
