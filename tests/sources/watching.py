@@ -24,6 +24,17 @@ Client: TypeAlias = AsyncMongoClient[dict[str, Any]]
 Document: TypeAlias = dict[str, Any]
 
 
+def impatient_client(uri: str) -> Client:
+    """A client that notices soon when the server is gone."""
+    return AsyncMongoClient(
+        uri,
+        appname=APP_NAME,
+        serverSelectionTimeoutMS=2000,
+        heartbeatFrequencyMS=500,
+        connectTimeoutMS=1000,
+    )
+
+
 class Watch:
     """Makes readers, and closes them at the end."""
 
