@@ -150,6 +150,11 @@ class HeartbeatSection(Section):
     """The collection. It is for nothing else, and its changes are never delivered."""
 
 
+def _check_login(username: str | None, password: SecretStr | None) -> None:
+    if (username is None) != (password is None):
+        raise ValueError("a username needs a password, and a password a username")
+
+
 class MongoDBSection(Section):
     """The MongoDB deployment whose changes are read."""
 
@@ -170,6 +175,11 @@ class MongoDBSection(Section):
     heartbeat: HeartbeatSection | None = None
     """A document that is updated now and then, so that positions move; by default none."""
 
+    @model_validator(mode="after")
+    def _has_whole_login(self) -> Self:
+        _check_login(self.username, self.password)
+        return self
+
 
 class MongoDBStateSection(Section):
     """State in MongoDB: for one or many daemons."""
@@ -186,6 +196,11 @@ class MongoDBStateSection(Section):
     """Password of the user."""
     tls: TLSSection | None = None
     """How connections are encrypted; by default as for mongodb, unless uri is given."""
+
+    @model_validator(mode="after")
+    def _has_whole_login(self) -> Self:
+        _check_login(self.username, self.password)
+        return self
 
 
 class SQLiteStateSection(Section):

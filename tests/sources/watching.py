@@ -53,10 +53,15 @@ class Watch:
         await self._closing.aclose()
 
     def source(
-        self, *, client: Client | None = None, own_database: str | None = None, **options: Any
+        self,
+        *,
+        client: Client | None = None,
+        own_database: str | None = None,
+        own_collection: tuple[str, str] | None = None,
+        **options: Any,
     ) -> MongoSource:
         """A source; without any option, of the whole database."""
-        context = SourceContext("test", client or self.client, own_database)
+        context = SourceContext("test", client or self.client, own_database, own_collection)
         return MongoSource(MongoOptions(**({"database": self.name} | options)), context)
 
     async def reader(self, start: Position | None = None, **options: Any) -> Reading:
