@@ -114,6 +114,10 @@ def an_update(
             an_update({"a.0": 9}, {"a.0": 3}, disambiguated_paths={"a.0": ["a", "0"]}),
             {"a.0": {"new": 3}},
         ),
+        (
+            an_update({"a": [1, 2, 3]}, {"a.0": 4}, truncated_arrays=[{"field": "a", "newSize": 1}]),
+            {"a.0": {"old": 1, "new": 4}, "a.1": {"old": 2}, "a.2": {"old": 3}},
+        ),
         (an_update({"a": 1}, {}, truncated_arrays=[{"field": "a", "newSize": 0}]), {}),
     ],
     ids=[
@@ -124,6 +128,7 @@ def an_update(
         "the server says: name",
         "the server says: place in an array",
         "the server says: not there",
+        "cut short",
         "no array",
     ],
 )
