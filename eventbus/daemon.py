@@ -21,6 +21,7 @@ from eventbus.api.server import Health, admin_server
 from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import (
     Config,
+    MongoDBAccess,
     MongoDBState,
     ResolvedSubscription,
     SQLiteState,
@@ -32,6 +33,8 @@ from eventbus.runtime.retention import keep_purging
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.supervisor import Supervisor
 from eventbus.sdk import Source, SourceContext
+from eventbus.sources.mongodb.client import stream_client
+from eventbus.sources.mongodb.heartbeat import keep_beating
 from eventbus.state.mongodb import MongoStore
 from eventbus.state.operations import Operation
 from eventbus.state.sqlite import SqliteStore
@@ -220,6 +223,7 @@ class Daemon:
             log.info("daemon_started", version=__version__, subscriptions=sorted(sources))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_purging, self._store)
+                tasks.start_soon(_keep_beating, self._config)
                 await self._supervisor.run()
                 tasks.cancel_scope.cancel()
             log.info("daemon_stopped")
@@ -258,28 +262,55 @@ def _make_store(config: Config, *, access: Access = Access.DAEMON) -> Store:
     if isinstance(state, SQLiteState):
         return SqliteStore(state.path, instance=config.daemon.instance, access=access, limit=limit)
     return MongoStore(
-        state.uri.get_secret_value(),
+        state.access.uri.get_secret_value(),
         database=state.database,
         instance=config.daemon.instance,
         limit=limit,
+        settings=state.access.settings,
     )
 
 
 @asynccontextmanager
 async def _stream_client(config: Config) -> AsyncIterator[AsyncMongoClient[Any]]:
     """The client that reads; state has one of its own, so that waiting streams never starve a checkpoint."""
+    pool_size = _most_readers(config) + _SPARE_CONNECTIONS
+    async with _client(config.mongodb, "stream", pool_size, config.read_preference) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _client(
+    access: MongoDBAccess, purpose: str, pool_size: int, read_preference: str | None = None
+) -> AsyncIterator[AsyncMongoClient[Any]]:
     try:
-        client: AsyncMongoClient[Any] = AsyncMongoClient(
-            config.mongodb_uri.get_secret_value(),
-            appname="eventbus",
-            maxPoolSize=_most_readers(config) + _SPARE_CONNECTIONS,
-            serverSelectionTimeoutMS=3000,
-            connectTimeoutMS=3000,
+        client = stream_client(
+            access.uri.get_secret_value(),
+            access.settings,
+            purpose=purpose,
+            pool_size=pool_size,
+            read_preference=read_preference,
         )
     except (InvalidURI, DriverConfigurationError, ValueError) as error:
         raise ConfigurationError(f"mongodb.uri: {redact(str(error))}") from None
+    except OSError as error:  # of a certificate: such errors name files, never what is in them
+        raise ConfigurationError(f"mongodb.tls: the certificates cannot be used: {error}") from None
     async with client:
         yield client
+
+
+async def _keep_beating(config: Config) -> None:
+    """Update the heartbeat's document by a client of its own, if there is to be one."""
+    heartbeat = config.heartbeat
+    if heartbeat is None:
+        return
+    async with _client(config.mongodb, "heartbeat", pool_size=1) as client:
+        await keep_beating(
+            client,
+            instance=config.daemon.instance,
+            database=heartbeat.database,
+            collection=heartbeat.collection,
+            every_secs=heartbeat.every,
+        )
 
 
 def _most_readers(config: Config) -> int:
@@ -295,7 +326,9 @@ def _source(
     config: Config, name: str, declared: ResolvedSubscription, client: AsyncMongoClient[Any]
 ) -> Source:
     own_database = config.state.database if isinstance(config.state, MongoDBState) else None
-    context = SourceContext(subscription=name, client=client, own_database=own_database)
+    heartbeat = config.heartbeat
+    own_collection = (heartbeat.database, heartbeat.collection) if heartbeat is not None else None
+    context = SourceContext(name, client, own_database, own_collection)
     source: Source = declared.source.cls(declared.source.options, context)
     return source
 

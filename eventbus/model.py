@@ -138,6 +138,7 @@ class Event:
         extra: What the position at this event needs besides (see `Position.extra`).
         id: Names the event where its token does not, since another reading may find another token.
         snapshot: How far the snapshot has come that is under way at this event (see `Position.snapshot`).
+        details: What else the source tells of the change, by name; None for most changes.
     """
 
     __slots__ = (
@@ -151,6 +152,7 @@ class Event:
         "cluster_time",
         "collection",
         "database",
+        "details",
         "document",
         "document_key",
         "extra",
@@ -186,6 +188,7 @@ class Event:
         extra: bytes | None = None,
         id: str | None = None,  # noqa: A002 - the word that everybody knows it by
         snapshot: Snapshot | None = None,
+        details: Section = None,
     ) -> None:
         self.token = token
         self.operation = operation
@@ -204,6 +207,7 @@ class Event:
         self.attributes = attributes
         self.extra = extra
         self.snapshot = snapshot
+        self.details = details
         self._id = id
         self._key = key
         self._key_hash: int | None = None

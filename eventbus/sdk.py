@@ -199,11 +199,14 @@ class SourceContext:
         client: The daemon's `pymongo.AsyncMongoClient` for reading, apart from the one for its own state.
         own_database: Name of the database on the source cluster that holds the daemon's own collections,
             which must never be read as changes; None where the state is elsewhere.
+        own_collection: Database and name of a further collection there whose changes must never be read:
+            that of the heartbeat.
     """
 
     subscription: str
     client: Any
     own_database: str | None
+    own_collection: tuple[str, str] | None = None
 
 
 class SnapshotMode(StrEnum):

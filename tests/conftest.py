@@ -68,6 +68,13 @@ def mongo() -> Iterator[MongoService]:
 
 
 @pytest.fixture(scope="session")
+def replica_set() -> Iterator[MongoService]:
+    """A replica set of three mongod 6.0.27, shared by tests that kill members of it and bring them back."""
+    with _had(lambda: MongoService.start(members=3, own=True)) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 def redis_service() -> Iterator[RedisService]:
     """A Redis, shared: a test that kills, pauses or flushes it starts its own."""
     with _had(RedisService.start) as service:

@@ -79,6 +79,7 @@ def event_json(event: Event) -> dict[str, Any]:
         "before": _section(event.before),
         "changed": _section(event.changed),
         "removed": [_text(path) for path in event.removed],
+        "details": _section(event.details),
         "attributes": _section(event.attributes),
     }
 

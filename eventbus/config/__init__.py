@@ -9,6 +9,7 @@ or of a plugin (`checking`, `wording`) and by the rules of `checks`, and `resolv
 from eventbus.config.loading import load
 from eventbus.config.resolved import (
     Config,
+    MongoDBAccess,
     MongoDBState,
     ResolvedRoute,
     ResolvedSink,
@@ -20,6 +21,7 @@ from eventbus.config.schema import json_schema
 
 __all__ = [
     "Config",
+    "MongoDBAccess",
     "MongoDBState",
     "ResolvedRoute",
     "ResolvedSink",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from eventbus.config.compressors import installed_compressor
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.config.starts import checked_start
 from eventbus.units import Duration, Rate, Size, parse_duration
@@ -35,6 +36,7 @@ __all__ = [
     "DeadLettersSection",
     "DefaultsSection",
     "Document",
+    "HeartbeatSection",
     "LogSection",
     "MongoDBSection",
     "MongoDBStateSection",
@@ -47,6 +49,7 @@ __all__ = [
     "ServerSection",
     "SinkSection",
     "SubscriptionSection",
+    "TLSSection",
     "WindowPolicy",
 ]
 
@@ -78,6 +81,12 @@ def _parsed_retention(value: Any) -> float | None:
     return secs
 
 
+def _present_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
 Name: TypeAlias = Annotated[str, AfterValidator(_checked_name), Field(json_schema_extra={"pattern": _NAME})]
 """Of a sink, a subscription or a route; usable as a field of MongoDB and as a label of a metric."""
 StartText: TypeAlias = Annotated[str, AfterValidator(checked_start)]
@@ -85,6 +94,9 @@ MongoDBURI: TypeAlias = Annotated[SecretStr, AfterValidator(checked_mongodb_uri)
 DatabaseName: TypeAlias = Annotated[
     str, AfterValidator(_checked_database_name), Field(json_schema_extra={"pattern": _DATABASE_NAME})
 ]
+PresentFile: TypeAlias = Annotated[Path, Field(strict=False), AfterValidator(_present_file)]
+"""A file that is there; a relative path starts at the working directory."""
+Compressor: TypeAlias = Annotated[Literal["zlib", "zstd", "snappy"], AfterValidator(installed_compressor)]
 PositiveDuration: TypeAlias = Annotated[Duration, Field(gt=0)]
 PositiveRate: TypeAlias = Annotated[Rate, Field(gt=0)]
 PositiveSize: TypeAlias = Annotated[Size, Field(gt=0)]
@@ -108,11 +120,65 @@ class Section(BaseModel):
     )
 
 
+class TLSSection(Section):
+    """How connections to MongoDB are encrypted; giving it, even empty, encrypts them."""
+
+    ca_file: PresentFile | None = None
+    """Certificates, in PEM, of whom we trust to say who the server is; by default the system's."""
+    certificate_key_file: PresentFile | None = None
+    """Our own certificate and its private key, in PEM."""
+    certificate_key_password: SecretStr | None = None
+    """What the private key is encrypted with."""
+    x509: bool = False
+    """Whether our certificate also says who we are, in place of a name and a password."""
+
+    @model_validator(mode="after")
+    def _has_certificate(self) -> Self:
+        if self.x509 and self.certificate_key_file is None:
+            raise ValueError("x509 needs a certificate_key_file to say who we are")
+        return self
+
+
+class HeartbeatSection(Section):
+    """A document that is updated now and then, so that a quiet deployment has changes to report."""
+
+    every: PositiveDuration = 10.0
+    """How often."""
+    database: DatabaseName = "eventbus"
+    """The database of its collection."""
+    collection: Text = "heartbeat"
+    """The collection. It is for nothing else, and its changes are never delivered."""
+
+
+def _check_login(username: str | None, password: SecretStr | None) -> None:
+    if (username is None) != (password is None):
+        raise ValueError("a username needs a password, and a password a username")
+
+
 class MongoDBSection(Section):
     """The MongoDB deployment whose changes are read."""
 
     uri: MongoDBURI
     """Address of a replica set or a sharded cluster: mongodb://… or mongodb+srv://…."""
+    username: Text | None = None
+    """Name of the user, if uri has none; as it is, not percent-encoded."""
+    password: SecretStr | None = None
+    """Password of the user, as it is."""
+    tls: TLSSection | None = None
+    """How connections are encrypted; by default as uri says."""
+    compressors: list[Compressor] = []
+    """How messages are compressed, by preference; the server chooses one that it knows."""
+    read_preference: (
+        Literal["primary", "primary_preferred", "secondary", "secondary_preferred", "nearest"] | None
+    ) = None
+    """Which members are read; by default what uri says, else the primary."""
+    heartbeat: HeartbeatSection | None = None
+    """A document that is updated now and then, so that positions move; by default none."""
+
+    @model_validator(mode="after")
+    def _has_whole_login(self) -> Self:
+        _check_login(self.username, self.password)
+        return self
 
 
 class MongoDBStateSection(Section):
@@ -123,7 +189,18 @@ class MongoDBStateSection(Section):
     database: DatabaseName = "eventbus"
     """The database that belongs to eventbus; changes in it are never delivered."""
     uri: MongoDBURI | None = None
-    """Address of the deployment that keeps the state; by default mongodb.uri."""
+    """Address of the deployment that keeps the state; by default mongodb.uri, with what stands beside it."""
+    username: Text | None = None
+    """Name of the user; by default that of mongodb, unless uri is given."""
+    password: SecretStr | None = None
+    """Password of the user."""
+    tls: TLSSection | None = None
+    """How connections are encrypted; by default as for mongodb, unless uri is given."""
+
+    @model_validator(mode="after")
+    def _has_whole_login(self) -> Self:
+        _check_login(self.username, self.password)
+        return self
 
 
 class SQLiteStateSection(Section):

@@ -25,6 +25,7 @@ from eventbus.config.models import (
     SinkSection,
     SQLiteStateSection,
 )
+from eventbus.config.mongodb_access import mongodb_access, read_preference, state_access
 from eventbus.config.nodes import MappingNode, Node, Place
 from eventbus.config.problems import Problems
 from eventbus.config.resolved import Config, MongoDBState, ResolvedSink, ResolvedSubscription, SQLiteState
@@ -62,7 +63,9 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
     if dead_letters is None:
         return None
     return Config(
-        mongodb_uri=mongodb.uri,
+        mongodb=mongodb_access(mongodb),
+        read_preference=read_preference(mongodb),
+        heartbeat=mongodb.heartbeat,
         state=_resolved_state(state, mongodb),
         server=server,
         log=log,
@@ -99,7 +102,7 @@ def _resolved_state(
 ) -> MongoDBState | SQLiteState:
     if isinstance(state, SQLiteStateSection):
         return SQLiteState(state.path)
-    return MongoDBState(state.uri or mongodb.uri, state.database)
+    return MongoDBState(state_access(state, mongodb), state.database)
 
 
 def _sinks(root: MappingNode, registry: Registry, problems: Problems) -> dict[str, ResolvedSink]:

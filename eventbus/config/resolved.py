@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, SecretStr
 
@@ -20,6 +20,7 @@ from eventbus.config.models import (
     DaemonSection,
     DeadLetterPolicy,
     DeadLettersSection,
+    HeartbeatSection,
     LogSection,
     PriorityPolicy,
     RetryPolicy,
@@ -30,6 +31,7 @@ from eventbus.registry import SinkClass, SourceClass
 
 __all__ = [
     "Config",
+    "MongoDBAccess",
     "MongoDBState",
     "ResolvedRoute",
     "ResolvedSink",
@@ -40,15 +42,28 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class MongoDBAccess:
+    """How to reach a MongoDB deployment.
+
+    Args:
+        uri: Its address.
+        settings: Further arguments of the driver's client, which go before what the address says.
+    """
+
+    uri: SecretStr
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MongoDBState:
     """Leases, positions and dead letters are kept in MongoDB.
 
     Args:
-        uri: Address of the deployment.
+        access: How to reach the deployment.
         database: The database that is ours.
     """
 
-    uri: SecretStr
+    access: MongoDBAccess
     database: str
 
 
@@ -151,7 +166,9 @@ class ResolvedSubscription:
 class Config:
     """Everything that the user decided."""
 
-    mongodb_uri: SecretStr
+    mongodb: MongoDBAccess
+    read_preference: str | None
+    heartbeat: HeartbeatSection | None
     state: MongoDBState | SQLiteState
     server: ServerSection
     log: LogSection

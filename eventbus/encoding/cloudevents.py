@@ -17,7 +17,9 @@
               "document": …, "before": …, "changed": …, "removed": …}}
 
 ``data`` always has its eight keys, with null for what the change does not carry; documents are relaxed
-Extended JSON. The bytes derive from the change alone: nothing here may depend on when or by whom it is sent.
+Extended JSON. Behind them stands what else the source tells of the change, where it does: ``transaction``,
+``description``, ``truncated_arrays``, ``disambiguated_paths``. The bytes derive from the change alone:
+nothing here may depend on when or by whom it is sent.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ class CloudEventsEncoder:
                 _section("changed", event.changed),
                 b',"removed":',
                 b"null" if event.changed is None and not event.removed else orjson.dumps(list(event.removed)),
-                b"}}",
+                b"}}" if event.details is None else _details(event.details),
             )
         )
 
@@ -160,6 +162,12 @@ def _section(name: str, section: Section) -> bytes:
         return relaxed_json(section)
     except EncodingError as error:
         raise EncodingError(f"{name}: {error}") from error
+
+
+def _details(details: Section) -> bytes:
+    """The rest of the envelope, for a change with further keys in its data."""
+    written = _section("details", details)
+    return b",%b}" % written[1:] if written != b"{}" else b"}}"
 
 
 def _subject(document_key: Section) -> bytes:

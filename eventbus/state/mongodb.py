@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
@@ -35,10 +36,19 @@ class MongoStore(MongoLetterStore, MongoControlStore):
         database: Name of the database, which is used for nothing else.
         instance: A stable name of this daemon, unique among those that share the database.
         limit: How many dead letters it keeps.
+        settings: Further arguments of the driver's client.
     """
 
-    def __init__(self, uri: str, *, database: str, instance: str, limit: LetterLimit | None = None) -> None:
-        super().__init__(uri, database=database, instance=instance)
+    def __init__(
+        self,
+        uri: str,
+        *,
+        database: str,
+        instance: str,
+        limit: LetterLimit | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(uri, database=database, instance=instance, settings=settings)
         self._limit = limit or LetterLimit()
         self._incarnations = map(f"{uuid.uuid4().hex[:12]}-{{}}".format, itertools.count(1))
 

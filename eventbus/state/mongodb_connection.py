@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +16,7 @@ from pymongo.write_concern import WriteConcern
 from eventbus.errors import ConfigurationError
 from eventbus.state.mongodb_errors import INVALID_URI, errors_mapped
 from eventbus.state.values import OPTIONS
+from eventbus.telemetry.mongodb import ConnectionEvents
 
 __all__ = ["MongoConnection", "MongoDocument", "bounded", "patiently"]
 
@@ -38,10 +39,14 @@ class MongoConnection:
         uri: Where it is. The store has a client of its own, whatever else is read from there.
         database: Name of the database, which is used for nothing else.
         instance: A stable name of this daemon, unique among those that share the database.
+        settings: Further arguments of the driver's client.
     """
 
-    def __init__(self, uri: str, *, database: str, instance: str) -> None:
+    def __init__(
+        self, uri: str, *, database: str, instance: str, settings: Mapping[str, Any] | None = None
+    ) -> None:
         self._uri = uri
+        self._settings = settings or {}
         self._name = database
         self._instance = instance
         self._client: AsyncMongoClient[MongoDocument] | None = None
@@ -56,7 +61,7 @@ class MongoConnection:
         if self._client is not None:
             return
         with errors_mapped():
-            client = _client(self._uri)
+            client = _client(self._uri, self._settings)
         try:
             with bounded():
                 await _greet(client)
@@ -108,12 +113,14 @@ def patiently() -> Iterator[None]:
         yield
 
 
-def _client(uri: str) -> AsyncMongoClient[MongoDocument]:
+def _client(uri: str, settings: Mapping[str, Any]) -> AsyncMongoClient[MongoDocument]:
     """A client whose every operation is bounded; no I/O yet."""
     try:
         return AsyncMongoClient(
             uri,
+            **settings,
             appName="eventbus-state",
+            event_listeners=[ConnectionEvents("state")],
             maxPoolSize=_POOL_SIZE,
             retryReads=True,
             retryWrites=True,
@@ -122,6 +129,8 @@ def _client(uri: str) -> AsyncMongoClient[MongoDocument]:
         )
     except (ValueError, TypeError):  # the driver's word on a bad port, for one; it may quote a password
         raise ConfigurationError(INVALID_URI) from None
+    except OSError as error:  # a certificate; such errors name files, never what is in them
+        raise ConfigurationError(f"state: the certificates cannot be used: {error}") from None
 
 
 async def _greet(client: AsyncMongoClient[MongoDocument]) -> None:

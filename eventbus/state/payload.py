@@ -57,6 +57,7 @@ def encode_content(event: Event, key: bytes, *, own_key: bool, body: bytes | Non
         "kind": event.kind.value,
         "attributes": _packed(event.attributes),
         "extra": event.extra,
+        "details": _packed(event.details),
         "key": key,
         "own_key": own_key,
         "body": body,
@@ -89,6 +90,7 @@ def decode_content(payload: bytes) -> Content:
         kind=PositionKind(fields["kind"]),
         attributes=attributes,
         extra=fields["extra"],
+        details=_unpacked(fields.get("details")),  # older ones have none
     )
     return Content(event, fields["key"], fields["body"])
 

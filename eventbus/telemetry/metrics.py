@@ -11,6 +11,7 @@ from eventbus.model import Batch, Failure, Fault
 
 __all__ = [
     "REGISTRY",
+    "ClientMetrics",
     "RouteMetrics",
     "Tally",
     "build_info",
@@ -19,8 +20,11 @@ __all__ = [
     "dead_letters_dropped",
     "dead_letters_purged",
     "events_read",
+    "heartbeat_written",
     "lease_held",
+    "lookups_missing",
     "position_lost",
+    "reader_recovered",
     "reader_reopened",
     "readers_open",
     "route_detached",
@@ -51,6 +55,12 @@ _bytes_read = _counter("bytes_read", "Bytes of the changes read from the source"
 _reopened = _counter(
     "reader_reopened", "Streams opened again, by what made it necessary", ["subscription", "reaction"]
 )
+_recovery_seconds = _histogram(
+    "reader_recovery_seconds", "Time from a failed poll to the next good one", ["subscription"]
+)
+_lookups_missing = _counter(
+    "lookups_missing", "Updates whose document was gone when it was looked up", ["subscription", "policy"]
+)
 _events_settled = _counter("events_settled", "Events that found their end, by outcome", [*_ROUTE, "outcome"])
 _attempts_failed = _counter(
     "attempts_failed", "Messages whose attempt failed, by whose fault and by kind", [*_ROUTE, "fault", "kind"]
@@ -80,6 +90,21 @@ _forwarding_failures = _counter(
 _readers = _gauge("readers_open", "Readers of the source that are open or closing", ["subscription"])
 _detached = _counter("route_detached", "Times that a route left its flow", _ROUTE)
 _lost = _counter("position_lost", "Times that the source had lost a route's position", _ROUTE)
+_heartbeats = _counter("heartbeats", "Updates of the heartbeat document, by result", ["result"])
+_connections_open = _gauge("mongodb_connections_open", "Connections to MongoDB that are open", ["client"])
+_connections_in_use = _gauge("mongodb_connections_in_use", "Connections to MongoDB in use", ["client"])
+_checkouts_failed = _counter(
+    "mongodb_checkouts_failed", "Times that no connection to MongoDB was to be had", ["client", "reason"]
+)
+_pools_cleared = _counter(
+    "mongodb_pools_cleared", "Times that all connections to a member of MongoDB were given up", ["client"]
+)
+_checks_failed = _counter(
+    "mongodb_server_checks_failed", "Times that a member of MongoDB did not say how it is", ["client"]
+)
+_topology_changes = _counter(
+    "mongodb_topology_changes", "Times that members of MongoDB came, went or changed their role", ["client"]
+)
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 
 
@@ -98,6 +123,21 @@ def events_read(subscription: str, batch: Batch) -> None:
 def reader_reopened(subscription: str, reaction: str) -> None:
     """A stream had to be opened again."""
     _reopened.labels(subscription, reaction).inc()
+
+
+def reader_recovered(subscription: str, seconds: float) -> None:
+    """A stream that broke off is read again."""
+    _recovery_seconds.labels(subscription).observe(seconds)
+
+
+def heartbeat_written(*, ok: bool) -> None:
+    """The heartbeat document was updated, or could not be."""
+    _heartbeats.labels("ok" if ok else "failed").inc()
+
+
+def lookups_missing(subscription: str, policy: str, count: int) -> None:
+    """The server found no document for these updates."""
+    _lookups_missing.labels(subscription, policy).inc(count)
 
 
 def dead_letters_purged(count: int) -> None:
@@ -150,6 +190,50 @@ def route_detached(subscription: str, route: str) -> None:
 def position_lost(subscription: str, route: str) -> None:
     """The source no longer has what a route needs next."""
     _lost.labels(subscription, route).inc()
+
+
+class ClientMetrics:
+    """The metrics of one client of MongoDB, bound to its name once."""
+
+    def __init__(self, client: str) -> None:
+        self._client = client
+        self._open = _connections_open.labels(client)
+        self._in_use = _connections_in_use.labels(client)
+        self._cleared = _pools_cleared.labels(client)
+        self._checks_failed = _checks_failed.labels(client)
+        self._changes = _topology_changes.labels(client)
+
+    def connection_opened(self) -> None:
+        """A connection was made."""
+        self._open.inc()
+
+    def connection_gone(self) -> None:
+        """A connection was closed, by whomever."""
+        self._open.dec()
+
+    def connection_taken(self) -> None:
+        """An operation has a connection to itself."""
+        self._in_use.inc()
+
+    def connection_returned(self) -> None:
+        """The operation has given it back."""
+        self._in_use.dec()
+
+    def checkout_failed(self, reason: str) -> None:
+        """An operation got no connection."""
+        _checkouts_failed.labels(self._client, reason).inc()
+
+    def connections_dropped(self) -> None:
+        """All connections to a member were given up, since one of them failed."""
+        self._cleared.inc()
+
+    def server_check_failed(self) -> None:
+        """A member did not answer when the driver asked how it is."""
+        self._checks_failed.inc()
+
+    def topology_changed(self) -> None:
+        """Members came, went or changed their role."""
+        self._changes.inc()
 
 
 @dataclass(slots=True)

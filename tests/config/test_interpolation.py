@@ -120,7 +120,7 @@ def test_sections_take_variables_too(tmp_path: Path) -> None:
 
     config = load_text(text, tmp_path, environ)
 
-    assert config.mongodb_uri.get_secret_value() == "mongodb://h"
+    assert config.mongodb.uri.get_secret_value() == "mongodb://h"
     assert (config.server.port, config.log.level, config.daemon.lease) == (0, "debug", 60)
     assert config.daemon.instance == "7"
     assert [(route.name, route.sink, route.lanes) for route in config.subscriptions["orders"].routes] == [

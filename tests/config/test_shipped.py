@@ -22,7 +22,7 @@ def test_the_smallest_example() -> None:
     (route,) = config.subscriptions["orders"].routes
     assert config.sinks[route.sink].type == "kafka"
     assert config.subscriptions["orders"].source.type == "mongodb"
-    assert config.mongodb_uri.get_secret_value() == "mongodb://localhost:27017/?replicaSet=rs0"
+    assert config.mongodb.uri.get_secret_value() == "mongodb://localhost:27017/?replicaSet=rs0"
 
 
 @pytest.mark.parametrize("type_name", sorted(BUILT_IN.sinks))

@@ -55,8 +55,8 @@ subscriptions:
 def test_the_smallest_configuration_has_all_defaults(tmp_path: Path) -> None:
     config = load_text(SMALLEST, tmp_path)
 
-    assert config.mongodb_uri.get_secret_value() == "mongodb://localhost:27017/?replicaSet=rs0"
-    assert config.state == MongoDBState(config.mongodb_uri, "eventbus")
+    assert config.mongodb.uri.get_secret_value() == "mongodb://localhost:27017/?replicaSet=rs0"
+    assert config.state == MongoDBState(config.mongodb, "eventbus")
     assert (config.server.host, config.server.port) == ("127.0.0.1", 8686)
     assert (config.log.level, config.log.format) == ("info", "auto")
     assert config.daemon.instance == socket.gethostname()
@@ -77,7 +77,10 @@ def test_every_key_arrives(tmp_path: Path) -> None:
     config = load_text(FULL, tmp_path)
 
     assert isinstance(config.state, MongoDBState)
-    assert (config.state.uri.get_secret_value(), config.state.database) == ("mongodb://elsewhere", "bus")
+    assert (config.state.access.uri.get_secret_value(), config.state.database) == (
+        "mongodb://elsewhere",
+        "bus",
+    )
     assert (config.server.host, config.server.port) == ("0.0.0.0", 0)
     assert (config.log.level, config.log.format) == ("debug", "console")
     assert config.daemon.model_dump() == {

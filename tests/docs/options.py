@@ -16,6 +16,8 @@ __all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models"]
 SECTIONS: dict[str, type[BaseModel]] = {
     "The sections": models.Document,
     "`mongodb`": models.MongoDBSection,
+    "`tls`": models.TLSSection,
+    "`heartbeat`": models.HeartbeatSection,
     "`state` with `type: mongodb`": models.MongoDBStateSection,
     "`state` with `type: sqlite`": models.SQLiteStateSection,
     "`server`": models.ServerSection,

@@ -34,8 +34,10 @@ READ_OTHERWISE = {
 """Options that nothing reads as an attribute, and why that is no defect."""
 
 READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
-    models.MongoDBSection: ("config", {"mongodb"}),
-    models.MongoDBStateSection: ("config", {"state"}),
+    models.MongoDBSection: ("config", {"mongodb", "login"}),
+    models.TLSSection: ("config", {"tls"}),
+    models.HeartbeatSection: ("daemon.py", {"heartbeat"}),
+    models.MongoDBStateSection: ("config", {"state", "login"}),
     models.SQLiteStateSection: ("config", {"state"}),
     models.DefaultsSection: ("config", {"defaults"}),
     models.SubscriptionSection: ("config", {"section"}),

@@ -107,6 +107,16 @@ def test_data_always_has_its_eight_keys(parts: dict[str, Any]) -> None:
     JSONFormat().read(None, orjson.dumps(body))
 
 
+def test_what_else_the_source_tells_stands_behind() -> None:
+    """Under its own names; a change without it has the eight keys only."""
+    details = {"transaction": {"number": Int64(4), "index": Int64(2)}, "description": {"idIndex": {"v": 2}}}
+    for told in (details, bson.encode(details)):
+        body = orjson.loads(CloudEventsEncoder("s").encode(_event(details=told)))
+        assert list(body["data"]) == [*_DATA_KEYS, "transaction", "description"]
+        assert body["data"]["transaction"] == {"number": 4, "index": 2}
+    assert list(orjson.loads(CloudEventsEncoder("s").encode(_event(details={})))["data"]) == _DATA_KEYS
+
+
 def test_removed_is_a_list_for_an_update_and_null_elsewhere() -> None:
     """An update that removed nothing says so."""
     update = orjson.loads(CloudEventsEncoder("s").encode(_event(removed=())))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from eventbus.devservices import MongoService
-from tests.sources.watching import APP_NAME, Client, Watch
+from tests.sources.watching import APP_NAME, Client, Watch, impatient_client
 
 
 @pytest.fixture
@@ -55,13 +55,22 @@ async def either_client(either_mongo: MongoService) -> AsyncIterator[Client]:
 @pytest.fixture
 async def faulty_client(faulty_mongo: MongoService) -> AsyncIterator[Client]:
     """A client of the server that may be hurt; it notices soon when the server is gone."""
-    async with Client(
-        faulty_mongo.uri,
-        appname=APP_NAME,
-        serverSelectionTimeoutMS=2000,
-        heartbeatFrequencyMS=500,
-        connectTimeoutMS=1000,
-    ) as client:
+    async with impatient_client(faulty_mongo.uri) as client:
+        yield client
+
+
+@pytest.fixture(params=["6.0.27", "6.0.5"])
+def either_faulty_mongo(request: pytest.FixtureRequest) -> MongoService:
+    """Each of the two builds in turn, for tests that hurt a server and leave it whole."""
+    name = "faulty_mongo" if request.param == "6.0.27" else "old_mongo"
+    service: MongoService = request.getfixturevalue(name)
+    return service
+
+
+@pytest.fixture
+async def either_faulty_client(either_faulty_mongo: MongoService) -> AsyncIterator[Client]:
+    """A client of each build in turn; it notices soon when the server is gone."""
+    async with impatient_client(either_faulty_mongo.uri) as client:
         yield client
 
 
@@ -84,6 +93,13 @@ async def either_watch(either_client: Client, fresh_database: str) -> AsyncItera
 async def faulty_watch(faulty_client: Client, fresh_database: str) -> AsyncIterator[Watch]:
     """Makes readers on the server that may be hurt."""
     async with Watch(faulty_client, fresh_database) as watch:
+        yield watch
+
+
+@pytest.fixture
+async def either_faulty_watch(either_faulty_client: Client, fresh_database: str) -> AsyncIterator[Watch]:
+    """Makes readers on each build in turn, on a server that may be hurt."""
+    async with Watch(either_faulty_client, fresh_database) as watch:
         yield watch
 
 

@@ -10,6 +10,12 @@ import anyio
 
 from tests.sources.watching import APP_NAME, HANG_SECS, Client, Document
 
+NOT_INJECTABLE = {
+    346: "the server tells more with it than a fail point can make up",
+    13388: "the server tells more with it than a fail point can make up",
+}
+"""Errors that no fail point gives: a server with one that is told to fails with 40671 instead."""
+
 
 @asynccontextmanager
 async def failing(client: Client, *commands: str, times: int = 1, **how: Any) -> AsyncIterator[None]:

@@ -188,6 +188,32 @@ def test_what_stands_last() -> None:
     assert decoder.events(reply_of(change(splitEvent={"fragment": 1, "of": 2}))) == []
 
 
+def test_what_an_update_tells_besides() -> None:
+    """The quick way leaves what it does not know inside of the update to the general one."""
+    update = dict(UPDATE["updateDescription"])
+    truncated = [{"field": "a", "newSize": 2}]
+    for more, told in (
+        ({"truncatedArrays": truncated}, {"truncated_arrays": truncated}),
+        ({"disambiguatedPaths": {"a.0": ["a", 0]}}, {"disambiguated_paths": {"a.0": ["a", 0]}}),
+        ({"disambiguatedPaths": {}}, None),
+    ):
+        (event,) = ChangeDecoder().events(reply_of({**UPDATE, "updateDescription": {**update, **more}}))
+        assert (None if event.details is None else bson.decode(event.details)) == told  # type: ignore[arg-type]
+        assert event.removed == ("b", "c.d")
+    (event,) = ChangeDecoder().events(
+        reply_of(
+            {
+                "_id": TOKEN,
+                "txnNumber": Int64(4),
+                "lsid": {"id": 1},
+                **{k: UPDATE[k] for k in list(UPDATE)[1:]},
+            }
+        )
+    )
+    assert isinstance(event.details, bytes)
+    assert bson.decode(event.details) == {"transaction": {"session": {"id": 1}, "number": 4, "index": 0}}
+
+
 @pytest.mark.parametrize("behind", [b"", bson.encode(change())], ids=["end of bytes", "another change"])
 @pytest.mark.parametrize("operation", ["insert", "update", "delete", "invalidate"])
 def test_the_quick_way_never_reads_beyond_its_change(operation: str, behind: bytes) -> None:

@@ -9,16 +9,22 @@ from structlog.testing import capture_logs
 
 from eventbus.devservices import MongoService
 from eventbus.errors import ConfigurationError, PositionLost
-from eventbus.sources.mongodb.errors import TABLE, Reaction
+from eventbus.sources.mongodb.errors import LABELS, TABLE, Reaction
 from eventbus.telemetry import metrics
-from tests.sources.faults import failing, failing_get_more, open_cursors
-from tests.sources.watching import HANG_SECS, Client, Document, Reading, Watch, ids
+from tests.sources.faults import NOT_INJECTABLE, failing, failing_get_more, open_cursors
+from tests.sources.proxy import Proxy
+from tests.sources.watching import HANG_SECS, Client, Document, Reading, Watch, ids, impatient_client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 
-NOT_INJECTABLE = {346, 13388}
-"""Errors with details that a fail point cannot make up: the server fails with 40671 instead."""
-PASSING = [row.code for row in TABLE if row.reaction is Reaction.RESUME and row.code not in NOT_INJECTABLE]
+
+def recoveries() -> float:
+    """How often reading was held up and went on."""
+    name = "eventbus_reader_recovery_seconds_count"
+    return metrics.REGISTRY.get_sample_value(name, {"subscription": "test"}) or 0.0
+
+
+ENDING = {Reaction.HISTORY_LOST: PositionLost, Reaction.FATAL_CONFIGURATION: ConfigurationError}
 
 
 def reopened(reaction: str) -> float:
@@ -28,94 +34,160 @@ def reopened(reaction: str) -> float:
 
 
 @pytest.fixture
-async def running(faulty_watch: Watch) -> Reading:
+async def running(either_faulty_watch: Watch) -> Reading:
     """A reader that has read one event, ``_id`` 0."""
-    reading = await faulty_watch.reader()
-    await faulty_watch.database.orders.insert_one({"_id": 0})
+    reading = await either_faulty_watch.reader()
+    await either_faulty_watch.database.orders.insert_one({"_id": 0})
     await reading.events(1)
     return reading
 
 
-async def goes_on(watch: Watch, reading: Reading) -> None:
+async def goes_on(watch: Watch, reading: Reading, *keys: object) -> None:
     """The changes made meanwhile come, each once."""
-    await watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
-    assert ids(await reading.events(2)) == [1, 2]
+    keys = keys or (1, 2)
+    await watch.database.orders.insert_many([{"_id": key} for key in keys])
+    assert ids(await reading.events(len(keys))) == list(keys)
 
 
-@pytest.mark.parametrize("code", [*PASSING, 987_654])
-async def test_passing_errors(faulty_watch: Watch, running: Reading, code: int) -> None:
-    """Every error of the table that passes, and one that nobody knows, is followed by going on."""
-    with capture_logs() as logs:
-        async with failing(faulty_watch.client, "getMore", errorCode=code):
-            await goes_on(faulty_watch, running)
-    assert {line["code"] for line in logs if line["log_level"] != "debug"} == {code}
+PASSING = [reaction for reaction in Reaction if reaction not in ENDING]
 
 
-@pytest.mark.parametrize("code", [43, 91, 136, 222, 234, 237, 11_601])
-async def test_passing_errors_from_the_inside(faulty_watch: Watch, running: Reading, code: int) -> None:
+@pytest.mark.parametrize("reaction", PASSING)
+async def test_every_error_that_a_stream_survives(
+    either_faulty_watch: Watch, running: Reading, reaction: Reaction
+) -> None:
+    """Each row of the table, given by the server, has its reaction, once, and nothing is lost."""
+    watch = either_faulty_watch
+    for row in TABLE:
+        if row.reaction is reaction and row.code not in NOT_INJECTABLE:
+            before = reopened(reaction)
+            with capture_logs() as logs:
+                async with failing(watch.client, "getMore", errorCode=row.code):
+                    await goes_on(watch, running, row.code)
+            assert reopened(reaction) == before + 1, row
+            codes = {line["code"] for line in logs if line["log_level"] != "debug"}
+            assert codes == (set() if reaction is Reaction.OVERSIZE else {row.code})
+            if reaction is Reaction.OVERSIZE:  # the next one would be taken for what is too large
+                assert not (await running.batch()).slots
+
+
+@pytest.mark.parametrize("reaction", ENDING)
+async def test_every_error_that_ends_a_stream(
+    either_faulty_watch: Watch, running: Reading, reaction: Reaction
+) -> None:
+    """Each row of the table that ends a stream does so with the right class, and leaves no cursor."""
+    watch = either_faulty_watch
+    for row in TABLE:
+        if row.reaction is reaction:
+            async with failing(watch.client, "getMore", errorCode=row.code):
+                with pytest.raises(ENDING[reaction], match=row.name):
+                    await running.batch()
+            assert await open_cursors(watch.client) == [], row
+    await goes_on(watch, running)
+
+
+@pytest.mark.parametrize("label", LABELS)
+async def test_labels(either_faulty_watch: Watch, running: Reading, label: str) -> None:
+    """A label decides about an error that nobody knows."""
+    before = reopened(LABELS[label])
+    client = either_faulty_watch.client
+    async with failing(client, "getMore", errorCode=987_654, errorLabels=[label]):
+        await goes_on(either_faulty_watch, running)
+    assert reopened(LABELS[label]) == before + 1
+
+
+async def test_passing_errors_from_the_inside(either_faulty_watch: Watch, running: Reading) -> None:
     """The same where the server really ends the cursor and sets its labels."""
-    await failing_get_more(faulty_watch.client, code)
-    await goes_on(faulty_watch, running)
+    for code in (43, 91, 136, 222, 234, 237, 11_601):
+        await failing_get_more(either_faulty_watch.client, code)
+        await goes_on(either_faulty_watch, running, code)
 
 
-async def test_many_failures_in_a_row(faulty_watch: Watch, running: Reading) -> None:
+async def test_many_failures_in_a_row(either_faulty_watch: Watch, running: Reading) -> None:
     """Failures of polls and of openings, one after another: one line when it begins, one when it is over."""
     before = reopened("resume")
     with capture_logs() as logs:
-        async with failing(faulty_watch.client, "getMore", "aggregate", times=5, errorCode=91):
-            await goes_on(faulty_watch, running)
+        async with failing(either_faulty_watch.client, "getMore", "aggregate", times=5, errorCode=91):
+            await goes_on(either_faulty_watch, running)
     lines = [line for line in logs if line["log_level"] != "debug"]
     assert [line["event"] for line in lines] == ["stream_interrupted", "stream_resumed"]
     assert (lines[0]["code"], lines[1]["attempts"]) == (91, 5)
     assert reopened("resume") == before + 1
 
 
-async def test_an_unknown_error_is_visible(faulty_watch: Watch, running: Reading) -> None:
+async def test_an_unknown_error_is_visible(either_faulty_watch: Watch, running: Reading) -> None:
     """An error in no row is told with the server's own words."""
     with capture_logs() as logs:
-        async with failing(faulty_watch.client, "getMore", errorCode=987_654):
-            await goes_on(faulty_watch, running)
+        async with failing(either_faulty_watch.client, "getMore", errorCode=987_654):
+            await goes_on(either_faulty_watch, running)
     assert "failCommand" in str(logs[0]["unknown_error"])
 
 
 @pytest.mark.parametrize("command", ["getMore", "aggregate", "buildInfo"])
-async def test_a_cut_connection(faulty_watch: Watch, running: Reading, command: str) -> None:
+async def test_a_cut_connection(either_faulty_watch: Watch, running: Reading, command: str) -> None:
     """A connection that is cut in any of our commands is followed by going on."""
-    await failing_get_more(faulty_watch.client, 43)
-    async with failing(faulty_watch.client, command, times=2, closeConnection=True):
-        await goes_on(faulty_watch, running)
+    await failing_get_more(either_faulty_watch.client, 43)
+    async with failing(either_faulty_watch.client, command, times=2, closeConnection=True):
+        await goes_on(either_faulty_watch, running)
 
 
-async def test_a_killed_cursor(faulty_watch: Watch, running: Reading) -> None:
+async def test_a_network_that_is_cut(either_faulty_mongo: MongoService, either_faulty_watch: Watch) -> None:
+    """Connections are reset under a waiting poll and refused for a while; then the stream goes on."""
+    watch = either_faulty_watch
+    async with (
+        Proxy(either_faulty_mongo.port) as network,
+        impatient_client(f"mongodb://127.0.0.1:{network.port}/?directConnection=true") as client,
+    ):
+        reading = await watch.reader(client=client)
+        await watch.database.orders.insert_one({"_id": 0})
+        await reading.events(1)
+        recovered = recoveries()
+        with capture_logs() as logs:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(reading.events, 2)
+                await network.cut()
+                await watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
+                with anyio.fail_after(HANG_SECS):
+                    while not logs:  # noqa: ASYNC110 - a log line wakes nobody
+                        await anyio.sleep(0.01)
+                await network.mend()
+        assert ids([slot.event for slot in reading.slots]) == [0, 1, 2]
+        assert recoveries() == recovered + 1
+        await reading.reader.close()
+
+
+async def test_a_killed_cursor(either_faulty_watch: Watch, running: Reading) -> None:
     """An operator may kill the cursor; the reader opens another one, and leaves none behind."""
-    (cursor,) = await open_cursors(faulty_watch.client)
+    (cursor,) = await open_cursors(either_faulty_watch.client)
     target = {"killCursors": "$cmd.aggregate", "cursors": [cursor["cursorId"]]}
-    await faulty_watch.database.command(target)
-    await goes_on(faulty_watch, running)
-    assert len(await open_cursors(faulty_watch.client)) == 1
+    await either_faulty_watch.database.command(target)
+    await goes_on(either_faulty_watch, running)
+    assert len(await open_cursors(either_faulty_watch.client)) == 1
 
 
-async def test_the_cursor_before_is_given_up(faulty_watch: Watch, running: Reading) -> None:
+async def test_the_cursor_before_is_given_up(either_faulty_watch: Watch, running: Reading) -> None:
     """A failure may leave the cursor alive at the server; it is killed once another one is open."""
-    (before,) = await open_cursors(faulty_watch.client)
-    async with failing(faulty_watch.client, "getMore", errorCode=89):
-        await goes_on(faulty_watch, running)
-    (after,) = await open_cursors(faulty_watch.client)
+    (before,) = await open_cursors(either_faulty_watch.client)
+    async with failing(either_faulty_watch.client, "getMore", errorCode=89):
+        await goes_on(either_faulty_watch, running)
+    (after,) = await open_cursors(either_faulty_watch.client)
     assert before["cursorId"] != after["cursorId"]
 
 
-async def test_stepdown(faulty_mongo: MongoService, faulty_watch: Watch, running: Reading) -> None:
+async def test_stepdown(
+    either_faulty_mongo: MongoService, either_faulty_watch: Watch, running: Reading
+) -> None:
     """A primary that steps down ends the stream; it goes on with the next primary."""
-    await faulty_watch.client.admin.command(
+    await either_faulty_watch.client.admin.command(
         {"replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 0, "force": True}
     )
-    await anyio.to_thread.run_sync(faulty_mongo.wait_for_primary)
-    await goes_on(faulty_watch, running)
+    await anyio.to_thread.run_sync(either_faulty_mongo.wait_for_primary)
+    await goes_on(either_faulty_watch, running)
 
 
 @pytest.mark.parametrize("how", ["terminate", "kill"])
 async def test_restarted_server(
-    faulty_mongo: MongoService, faulty_watch: Watch, running: Reading, how: str
+    either_faulty_mongo: MongoService, either_faulty_watch: Watch, running: Reading, how: str
 ) -> None:
     """The server goes away under a waiting poll and comes back: the reader goes on by itself."""
     waiting = anyio.Event()
@@ -128,45 +200,28 @@ async def test_restarted_server(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await waiting.wait()
-            await anyio.to_thread.run_sync(getattr(faulty_mongo, how))
-            await anyio.to_thread.run_sync(faulty_mongo.restart)
-            await faulty_watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
+            await anyio.to_thread.run_sync(getattr(either_faulty_mongo, how))
+            await anyio.to_thread.run_sync(either_faulty_mongo.restart)
+            await either_faulty_watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
 
 
 async def test_a_server_that_falls_silent(
-    faulty_mongo: MongoService, faulty_watch: Watch, running: Reading
+    either_faulty_mongo: MongoService, either_faulty_watch: Watch, running: Reading
 ) -> None:
     """A halted server keeps its connections open and answers nothing; the poll is given up all the same."""
     with capture_logs() as logs:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(running.events, 2)
-            faulty_mongo.pause()
+            either_faulty_mongo.pause()
             try:
                 with anyio.fail_after(HANG_SECS):
                     while not logs:  # noqa: ASYNC110 - a log line wakes nobody
                         await anyio.sleep(0.01)
             finally:
-                faulty_mongo.resume()
-            await faulty_watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
+                either_faulty_mongo.resume()
+            await either_faulty_watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["stream_interrupted"]
     assert ids([slot.event for slot in running.slots]) == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        *((row.code, PositionLost) for row in TABLE if row.reaction is Reaction.HISTORY_LOST),
-        *((row.code, ConfigurationError) for row in TABLE if row.reaction is Reaction.FATAL_CONFIGURATION),
-    ],
-)
-async def test_errors_that_do_not_pass(
-    faulty_watch: Watch, running: Reading, code: int, error: type[Exception]
-) -> None:
-    """Each error of the table that ends a stream does so with the right class, and leaves no cursor."""
-    async with failing(faulty_watch.client, "getMore", errorCode=code):
-        with pytest.raises(error):
-            await running.batch()
-    assert await open_cursors(faulty_watch.client) == []
 
 
 async def test_history_that_is_gone() -> None:

@@ -17,6 +17,7 @@ from eventbus.model import ClusterTime
 from eventbus.sdk import Reader, Source, SourceContext
 from eventbus.sources.mongodb import MongoOptions, MongoSource
 from eventbus.sources.mongodb.extended_json import bson_values
+from eventbus.sources.mongodb.options import EXPANDED_OPERATIONS, OPERATIONS
 from eventbus.sources.mongodb.stream import stream_spec
 from eventbus.sources.mongodb.tokens import high_water_mark
 from tests.sources.watching import Document
@@ -76,6 +77,9 @@ def test_registered() -> None:
         ({"pipeline": [{"project": {}}]}, r"pipeline.0: .*did you mean '\$project'"),
         ({"pipeline": [{"$set": {"a": {"$date": "soon"}}}]}, r"pipeline.0: .*Extended JSON: \$date"),
         ({"full_document": "updateLookup"}, "full_document: .*'update_lookup'"),
+        ({"delta": True}, "old values from before"),
+        ({"lookup_missing": "skip"}, "full_document: update_lookup"),
+        ({"operations": ["create", "insert"]}, "gives create only with expanded_events"),
         ({"before": "on"}, "before: .*'off', 'when_available'"),
         ({"colection": "a"}, "colection: Extra inputs"),
     ],
@@ -110,6 +114,27 @@ def test_split_stage_is_last() -> None:
         {"$changeStreamSplitLargeEvent": {}},
     )
     assert [*spec.stages(splits=True, identity_only=True)[-2]] == ["$project"]
+
+
+def test_expanded_events_and_operations() -> None:
+    """All kinds come unless some are named; the usual ones may be named alone."""
+    assert spec_of(expanded_events=True).options["showExpandedEvents"] is True
+    assert spec_of(expanded_events=True).own_stages == ()
+    assert spec_of(expanded_events=True, operations=[*OPERATIONS, *EXPANDED_OPERATIONS]).own_stages == ()
+    (stage,) = spec_of(expanded_events=True, operations=OPERATIONS).own_stages
+    assert stage == {"$match": {"operationType": {"$in": sorted(OPERATIONS)}}}
+
+
+def test_what_is_the_daemons_own_is_left_out() -> None:
+    """The heartbeat's collection, wherever it could come."""
+    own = ("eventbus", "heartbeat")
+    left_out = {"$match": {"$nor": [{"ns.db": "eventbus", "ns.coll": "heartbeat"}]}}
+    for written, stages in (
+        ({}, (left_out,)),
+        ({"database": "eventbus"}, (left_out,)),
+        ({"database": "shop"}, ()),
+    ):
+        assert stream_spec(MongoOptions(**written), "orders", None, own).own_stages == stages
 
 
 def test_modes() -> None:

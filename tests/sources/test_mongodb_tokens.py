@@ -18,6 +18,7 @@ from eventbus.sources.mongodb.source import MongoSource
 from eventbus.sources.mongodb.tokens import (
     cluster_time_of,
     high_water_mark,
+    place_in_transaction,
     position_of,
     resume_token,
     timestamp_of,
@@ -34,6 +35,22 @@ def test_made_positions_order_by_their_cluster_time(one: ClusterTime, other: Clu
     assert (a.token < b.token) == (one < other)
     assert cluster_time_of(a.token) == one
     assert timestamp_of(one) == Timestamp(*one)
+
+
+@pytest.mark.parametrize(
+    ("rest", "place"),
+    [
+        ("2B022C0100296E5A1004", 0),
+        ("2B022C01002B066E5A1004", 3),
+        ("2B042C01002B046E5A1004", 2),
+        ("2B042C01002C01906E5A1004", 200),
+        ("2B0229296E04", None),
+        ("2B062C0100296E5A1004", None),
+    ],
+)
+def test_the_place_in_a_transaction(rest: str, place: int | None) -> None:
+    """In tokens of both versions, as both servers sent them; other tokens tell none."""
+    assert place_in_transaction("826B07274D00000013" + rest) == place
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,17 @@ Client: TypeAlias = AsyncMongoClient[dict[str, Any]]
 Document: TypeAlias = dict[str, Any]
 
 
+def impatient_client(uri: str) -> Client:
+    """A client that notices soon when the server is gone."""
+    return AsyncMongoClient(
+        uri,
+        appname=APP_NAME,
+        serverSelectionTimeoutMS=2000,
+        heartbeatFrequencyMS=500,
+        connectTimeoutMS=1000,
+    )
+
+
 class Watch:
     """Makes readers, and closes them at the end."""
 
@@ -42,10 +53,15 @@ class Watch:
         await self._closing.aclose()
 
     def source(
-        self, *, client: Client | None = None, own_database: str | None = None, **options: Any
+        self,
+        *,
+        client: Client | None = None,
+        own_database: str | None = None,
+        own_collection: tuple[str, str] | None = None,
+        **options: Any,
     ) -> MongoSource:
         """A source; without any option, of the whole database."""
-        context = SourceContext("test", client or self.client, own_database)
+        context = SourceContext("test", client or self.client, own_database, own_collection)
         return MongoSource(MongoOptions(**({"database": self.name} | options)), context)
 
     async def reader(self, start: Position | None = None, **options: Any) -> Reading:

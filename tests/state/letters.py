@@ -143,6 +143,7 @@ def odd_events() -> dict[str, Event]:
             fragment=2,
             kind=PositionKind.INVALIDATE,
             extra=b"\0type bits\xff",
+            details=bson.encode({"transaction": {"number": Int64(4)}, "truncated_arrays": []}),
         ),
         "own_key": event(8, key=b"\0\xff key\nwith anything"),
         "key_with_dollar": event(9, document_key=bson.encode({"_id": {"$a": 1, "b.c": nested(60)}})),

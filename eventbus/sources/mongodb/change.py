@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import bson
-from bson.raw_bson import RawBSONDocument
-
 from eventbus.errors import ConfigurationError
 from eventbus.model import Event, Operation, PositionKind
-from eventbus.sources.mongodb.elements import DOCUMENT, NULL, Element, elements, strings
+from eventbus.sources.mongodb.elements import DOCUMENT, INT64, NULL, Element, document, elements, strings
 from eventbus.sources.mongodb.namespaces import Namespaces
-from eventbus.sources.mongodb.tokens import position_of
+from eventbus.sources.mongodb.tokens import place_in_transaction, position_of
 
 __all__ = ["INVALIDATE", "event_of"]
 
 INVALIDATE: Final = "invalidate"
+_NO_DOCUMENT: Final = document({})
 _WITH_DOCUMENT: Final = frozenset(Operation)
 
 
@@ -45,7 +43,8 @@ def event_of(
     if key is None and operation in _WITH_DOCUMENT:
         raise _missing(b"documentKey")
     database, collection = _namespace(fields, operation, namespaces)
-    changed, removed = _what_changed(fields)
+    update = elements(_section(fields, b"updateDescription") or _NO_DOCUMENT)
+    changed, removed = _what_changed(fields, update)
     wall_time = fields.get(b"wallTime")
     return Event(
         token=position.token,
@@ -63,6 +62,7 @@ def event_of(
         removed=removed,
         size=size,
         fragment=fragment,
+        details=_details(fields, update, position.token),
     )
 
 
@@ -75,17 +75,41 @@ def _namespace(fields: Mapping[bytes, Element], operation: str, namespaces: Name
     return "", ""  # an invalidate concerns the stream itself
 
 
-def _what_changed(fields: Mapping[bytes, Element]) -> tuple[bytes | None, tuple[str, ...]]:
+def _what_changed(
+    fields: Mapping[bytes, Element], update: Mapping[bytes, Element]
+) -> tuple[bytes | None, tuple[str, ...]]:
     """What an update set and removed; for a rename, where it went."""
     if target := _section(fields, b"to"):
-        return bson.encode({"to": RawBSONDocument(target)}), ()
-    update = _section(fields, b"updateDescription")
-    if update is None:
-        return None, ()
-    parts = elements(update)
-    removed = parts.get(b"removedFields")
-    names = strings(removed.value) if removed else ()
-    return _section(parts, b"updatedFields"), names
+        return document({b"to": Element(DOCUMENT, target)}), ()
+    removed = update.get(b"removedFields")
+    return _section(update, b"updatedFields"), strings(removed.value) if removed else ()
+
+
+def _details(fields: Mapping[bytes, Element], update: Mapping[bytes, Element], token: str) -> bytes | None:
+    """What the server tells of few changes: their transaction, what was done to a collection, odd paths."""
+    found = {
+        name: element
+        for name, element in (
+            (b"transaction", _transaction(fields, token)),
+            (b"description", fields.get(b"operationDescription")),
+            (b"truncated_arrays", update.get(b"truncatedArrays")),
+            (b"disambiguated_paths", update.get(b"disambiguatedPaths")),
+        )
+        if element is not None and element.value != _NO_DOCUMENT
+    }
+    return document(found) if found else None
+
+
+def _transaction(fields: Mapping[bytes, Element], token: str) -> Element | None:
+    """Which transaction a change belongs to, and where in it."""
+    session, number = fields.get(b"lsid"), fields.get(b"txnNumber")
+    if session is None or number is None:
+        return None
+    found = {b"session": session, b"number": number}
+    index = place_in_transaction(token)
+    if index is not None:
+        found[b"index"] = Element(INT64, index.to_bytes(8, "little"))
+    return Element(DOCUMENT, document(found))
 
 
 def _section(fields: Mapping[bytes, Element], name: bytes) -> bytes | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from eventbus.model import Event
+from eventbus.model import Event, Operation
 from eventbus.sources.mongodb.change import event_of
+from eventbus.sources.mongodb.delta import delta_of
 from eventbus.sources.mongodb.elements import Element, elements, int32
 from eventbus.sources.mongodb.namespaces import Namespaces
 from eventbus.sources.mongodb.reply import Reply
@@ -21,9 +22,14 @@ _SPLIT: Final = b"splitEvent"
 
 
 class ChangeDecoder:
-    """Turns replies into events, and keeps the fragments of a change whose last one has not come yet."""
+    """Turns replies into events, and keeps the fragments of a change whose last one has not come yet.
 
-    def __init__(self) -> None:
+    Args:
+        delta: Whether updates are to tell old values beside the new ones.
+    """
+
+    def __init__(self, *, delta: bool = False) -> None:
+        self._delta = delta
         self._namespaces = Namespaces()
         self._fragments: dict[bytes, Element] = {}
         self._fragments_size = 0
@@ -46,6 +52,10 @@ class ChangeDecoder:
             event = usual_event(buffer, start, namespaces) or self._any_event(buffer, start)
             if event is not None:
                 events.append(event)
+        if self._delta:
+            for event in events:
+                if event.operation == Operation.UPDATE and event.changed is not None:
+                    event.changed = delta_of(event)
         return events
 
     def forget(self) -> None:

@@ -18,6 +18,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
+from eventbus.sources.mongodb.client import asked
 from eventbus.sources.mongodb.reply import Reply
 from eventbus.sources.mongodb.stream import Stage, StreamSpec
 
@@ -59,7 +60,7 @@ class ServerCursor:
         """Open a change stream.
 
         Args:
-            client: The client to read with; the primary is asked.
+            client: The client to read with; the member is asked that its read preference names.
             spec: The stream.
             stages: What follows ``$changeStream``.
             start: Where to start; empty for now.
@@ -103,7 +104,7 @@ class ServerCursor:
         if self._id and _answers(self._client):
             command = {"killCursors": self.opened.collection, "cursors": [self._id]}
             with contextlib.suppress(PyMongoError), anyio.move_on_after(_CLEAN_UP_SECS):
-                await self._database.command(command)
+                await self._database.command(command, read_preference=self._database.read_preference)
 
     async def close(self) -> None:
         """Give it up here and at the server. Nothing may be waiting in `more` any more."""
@@ -113,12 +114,12 @@ class ServerCursor:
 
 
 async def can_split(client: AsyncMongoClient[Any]) -> bool:
-    """Whether the primary has ``$changeStreamSplitLargeEvent``.
+    """Whether the member that is read has ``$changeStreamSplitLargeEvent``.
 
     Raises:
         PyMongoError: The server did not answer.
     """
-    version = tuple((await client.admin.command("buildInfo"))["versionArray"][:3])
+    version = tuple((await asked(client, "buildInfo"))["versionArray"][:3])
     return (6, 0, 9) <= version < (6, 1, 0) or version >= (7, 0, 0)
 
 
@@ -128,7 +129,9 @@ async def _send(
     session: AsyncClientSession,
 ) -> Reply:
     with pymongo.timeout(0):  # a timeoutMS of the URI would replace the server's waiting time by its own
-        reply = await database.command(dict(command), session=session, codec_options=_RAW)
+        reply = await database.command(
+            dict(command), session=session, codec_options=_RAW, read_preference=database.read_preference
+        )
     return Reply.of(bytes(reply.raw))
 
 
@@ -137,9 +140,10 @@ async def _kill_session(client: AsyncMongoClient[Any], session: AsyncClientSessi
     if not _answers(client):
         return
     with contextlib.suppress(PyMongoError), anyio.move_on_after(_CLEAN_UP_SECS):
-        await client.admin.command({"killSessions": [session.session_id]})
+        kill = {"killSessions": [session.session_id]}
+        await client.admin.command(kill, read_preference=client.read_preference)
 
 
 def _answers(client: AsyncMongoClient[Any]) -> bool:
-    """Whether asking is worth its while: with no primary in sight it would only wait for one."""
-    return client.topology_description.has_writable_server()
+    """Whether asking is worth its while: with no member in sight it would only wait for one."""
+    return client.topology_description.has_readable_server(client.read_preference)

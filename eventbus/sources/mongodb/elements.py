@@ -6,13 +6,29 @@ Layout: https://bsonspec.org/spec.html
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from struct import Struct
 from typing import Final, NamedTuple
 
-__all__ = ["DOCUMENT", "NULL", "Element", "elements", "int32", "spans", "strings"]
+__all__ = [
+    "ARRAY",
+    "DOCUMENT",
+    "INT32",
+    "INT64",
+    "NULL",
+    "Element",
+    "document",
+    "elements",
+    "int32",
+    "spans",
+    "strings",
+]
 
 DOCUMENT: Final = 0x03
+ARRAY: Final = 0x04
 NULL: Final = 0x0A
+INT32: Final = 0x10
+INT64: Final = 0x12
 
 int32: Final = Struct("<i").unpack_from
 """The little-endian 32-bit number at an offset, as a tuple of one."""
@@ -56,6 +72,12 @@ def spans(buffer: bytes, start: int = 0) -> dict[bytes, tuple[int, int, int]]:
     return found
 
 
+def document(of: Mapping[bytes, Element]) -> bytes:
+    """The document that consists of these elements."""
+    body = b"".join(b"%c%b\0%b" % (kind, name, value) for name, (kind, value) in of.items())
+    return b"%b%b\0" % ((len(body) + 5).to_bytes(4, "little"), body)
+
+
 def strings(array: bytes) -> tuple[str, ...]:
     r"""The strings of an array; bytes that are not UTF-8, which the server stores, as ``\xff``."""
     return tuple(value[4:-1].decode(errors="backslashreplace") for _, value in elements(array).values())
@@ -80,9 +102,9 @@ _FIXED: Final = {
     0x08: 1,  # bool
     0x09: 8,  # date
     NULL: 0,
-    0x10: 4,  # int32
+    INT32: 4,
     0x11: 8,  # timestamp
-    0x12: 8,  # int64
+    INT64: 8,
     0x13: 16,  # Decimal128
     0x7F: 0,  # MaxKey
     0xFF: 0,  # MinKey
@@ -92,7 +114,7 @@ _FIXED: Final = {
 _COUNTED: Final = {
     0x02: 4,  # string
     DOCUMENT: 0,
-    0x04: 0,  # array
+    ARRAY: 0,
     0x05: 5,  # binary
     0x0C: 16,  # DBPointer
     0x0D: 4,  # code

@@ -15,7 +15,7 @@ from typing import Final
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import OperationFailure, PyMongoError
 
-__all__ = ["TABLE", "Failure", "Reaction", "Row", "failure_of"]
+__all__ = ["LABELS", "TABLE", "Failure", "Reaction", "Row", "failure_of"]
 
 
 class Reaction(StrEnum):
@@ -161,7 +161,14 @@ TABLE: Final[tuple[Row, ...]] = (
 )
 
 _ROWS: Final = {row.code: row for row in TABLE}
-_NOT_RESUMABLE: Final = "NonResumableChangeStreamError"
+
+LABELS: Final = {
+    "NonResumableChangeStreamError": Reaction.REOPEN_AT_CLUSTER_TIME,
+    "ResumableChangeStreamError": Reaction.RESUME,
+}
+"""What the server's labels of an error ask for whose code is in no row. The second says no more than what is
+done anyway."""
+
 _LONGEST: Final = 300
 _BESIDE: Final = re.compile(r" \(configured timeouts: .*?\)|, Timeout: .*", re.DOTALL)
 """What the driver adds for its own developers."""
@@ -200,18 +207,17 @@ def failure_of(error: PyMongoError) -> Failure:
     said = str(details.get("errmsg", ""))[:_LONGEST]
     row = _ROWS.get(code)
     if row is None:
-        reaction = _by_label(details.get("errorLabels"))
+        reaction = _by_labels(details.get("errorLabels"))
         name = str(details.get("codeName", "unknown error"))
         return Failure(reaction, code, reaction is not Reaction.RESUME, f"{name} ({code})", said)
     meaning = f": {row.meaning}" if row.meaning else ""
     return Failure(row.reaction, code, known=True, reason=f"{row.name} ({code}){meaning}", said=said)
 
 
-def _by_label(labels: object) -> Reaction:
-    """An unknown error; the label ``ResumableChangeStreamError`` says no more than what is done anyway."""
-    if isinstance(labels, list) and _NOT_RESUMABLE in labels:
-        return Reaction.REOPEN_AT_CLUSTER_TIME
-    return Reaction.RESUME
+def _by_labels(labels: object) -> Reaction:
+    """An unknown error."""
+    given = labels if isinstance(labels, list) else []
+    return next((reaction for label, reaction in LABELS.items() if label in given), Reaction.RESUME)
 
 
 def _words(error: PyMongoError) -> str:

@@ -11,7 +11,15 @@ from eventbus.sdk import Options
 from eventbus.sources.mongodb.extended_json import bson_values
 from eventbus.suggestions import did_you_mean, listed
 
-__all__ = ["ALL_OPERATIONS", "OPERATIONS", "Before", "FullDocument", "MongoOptions"]
+__all__ = [
+    "ALL_OPERATIONS",
+    "EXPANDED_OPERATIONS",
+    "OPERATIONS",
+    "Before",
+    "FullDocument",
+    "LookupMissing",
+    "MongoOptions",
+]
 
 OPERATIONS: Final = (
     "insert",
@@ -24,6 +32,17 @@ OPERATIONS: Final = (
     "invalidate",
 )
 """Every kind of change that the server gives without being asked for more."""
+
+EXPANDED_OPERATIONS: Final = (
+    "create",
+    "createIndexes",
+    "dropIndexes",
+    "modify",
+    "shardCollection",
+    "refineCollectionShardKey",
+    "reshardCollection",
+)
+"""What it gives besides with ``expanded_events``."""
 
 ALL_OPERATIONS: Final = "*"
 
@@ -89,6 +108,14 @@ class FullDocument(StrEnum):
     REQUIRED = "required"
 
 
+class LookupMissing(StrEnum):
+    """What becomes of an update whose document was gone when it was looked up."""
+
+    DELIVER_NULL = "deliver_null"
+    SKIP = "skip"
+    DEAD_LETTER = "dead_letter"
+
+
 class Before(StrEnum):
     """Whether a change brings the document before it."""
 
@@ -127,8 +154,8 @@ def _operations(names: tuple[str, ...]) -> tuple[str, ...]:
     if ALL_OPERATIONS in names and len(names) > 1:
         raise ValueError('"*" stands for every operation: leave out the others')
     for name in names:
-        if name not in (*OPERATIONS, ALL_OPERATIONS):
-            guess = did_you_mean(name, OPERATIONS)
+        if name not in (*OPERATIONS, *EXPANDED_OPERATIONS, ALL_OPERATIONS):
+            guess = did_you_mean(name, (*OPERATIONS, *EXPANDED_OPERATIONS))
             raise ValueError(
                 f'unknown operation {name!r}{guess} (known: {listed(OPERATIONS)}, or "*" for all)'
             )
@@ -177,11 +204,28 @@ class MongoOptions(Options):
     """The document after an update: ``default`` none; ``update_lookup`` as it is when the change is read,
     which may be later or gone; ``when_available`` and ``required`` as it was, from the collection's
     changeStreamPreAndPostImages."""
+    lookup_missing: LookupMissing = LookupMissing.DELIVER_NULL
+    """What becomes of an update whose document was gone when ``update_lookup`` looked for it: it is delivered
+    with null, skipped and counted, or made a dead letter."""
     before: Before = Before.OFF
     """The document before a change, from the collection's changeStreamPreAndPostImages."""
+    delta: bool = False
+    """Whether `changed` of an update has old and new values, ``{path: {old: ..., new: ...}}``, and not only
+    the new ones. The old ones come from `before`."""
+    expanded_events: bool = False
+    """Whether to read what happens to collections, too: create, createIndexes, dropIndexes, modify, and on
+    sharded clusters shardCollection, refineCollectionShardKey, reshardCollection."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.collections and self.database is None:
             raise ValueError("collections are named, but not the database that they are in")
+        if self.delta and self.before is Before.OFF:
+            raise ValueError("delta takes old values from before: set it to when_available or required")
+        looked_up = self.full_document is FullDocument.UPDATE_LOOKUP
+        if self.lookup_missing is not LookupMissing.DELIVER_NULL and not looked_up:
+            raise ValueError("lookup_missing is about full_document: update_lookup, which is not chosen")
+        expanded = sorted(set(self.operations).intersection(EXPANDED_OPERATIONS))
+        if expanded and not self.expanded_events:
+            raise ValueError(f"MongoDB gives {listed(expanded)} only with expanded_events: true")
         return self

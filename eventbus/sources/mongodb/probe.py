@@ -9,6 +9,7 @@ from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import PositionKind
+from eventbus.sources.mongodb.client import asked
 from eventbus.sources.mongodb.cursor import ServerCursor, can_split
 from eventbus.sources.mongodb.errors import Failure, Reaction, failure_of
 from eventbus.sources.mongodb.stream import Stage, StreamSpec
@@ -35,7 +36,7 @@ async def probe(client: AsyncMongoClient[Any], spec: StreamSpec, place: str) -> 
         ConfigurationError: It answers, and refuses.
     """
     try:
-        hello = await client.admin.command("hello")
+        hello = await asked(client, "hello")
         if "setName" not in hello and hello.get("msg") != "isdbgrid":
             raise ConfigurationError(f"mongodb.uri: {_address(client)} {_STANDALONE}")
         splits = await can_split(client)

@@ -18,6 +18,7 @@ from eventbus.sources.mongodb.changes import ChangeDecoder
 from eventbus.sources.mongodb.course import Course, Reading
 from eventbus.sources.mongodb.cursor import ServerCursor, can_split
 from eventbus.sources.mongodb.errors import Failure, Reaction, failure_of
+from eventbus.sources.mongodb.lookups import looked_up
 from eventbus.sources.mongodb.reply import Reply
 from eventbus.sources.mongodb.stream import StreamSpec
 from eventbus.sources.mongodb.tokens import position_of
@@ -51,7 +52,7 @@ class MongoReader:
         self._spec = spec
         self._subscription = subscription
         self._course = Course(start)
-        self._decoder = ChangeDecoder()
+        self._decoder = ChangeDecoder(delta=spec.delta)
         self._cursor: ServerCursor | None = None
         self._left: ServerCursor | None = None
         """The cursor before, which the server may hold still."""
@@ -146,6 +147,8 @@ class MongoReader:
             if isinstance(slot, Parked):
                 self._trouble.parked(slot)
         self._wait_ms = _SHORTEST_WAIT_MS if batch.slots else min(2 * self._wait_ms, _LONGEST_WAIT_MS)
+        if self._spec.lookup_missing is not None:
+            return looked_up(batch, self._spec.lookup_missing, self._subscription)
         return batch
 
     def _longest_wait_ms(self) -> int:
@@ -183,6 +186,7 @@ class _Trouble:
         self._reason: str | None = None
         self._last: Failure | None = None
         self._attempts = 0
+        self._since = 0.0
 
     @property
     def said(self) -> str | None:
@@ -194,6 +198,8 @@ class _Trouble:
     def met(self, failure: Failure) -> float:
         """Note a failure, and say how many seconds to wait before trying again."""
         new = self._last is None or self._last.code != failure.code
+        if self._last is None:
+            self._since = anyio.current_time()
         self._last = failure
         self._reason = failure.reaction.value
         self._attempts += 1
@@ -234,6 +240,7 @@ class _Trouble:
         self._attempts = 0
         self._backoff.reset()
         if failure is not None and failure.reaction is not Reaction.OVERSIZE:
+            metrics.reader_recovered(self._subscription, anyio.current_time() - self._since)
             self._log.info(
                 "stream_resumed",
                 reaction=failure.reaction.value,

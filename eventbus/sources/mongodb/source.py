@@ -38,7 +38,9 @@ class MongoSource:
         self._subscription = context.subscription
         self._own_database = context.own_database
         self._client: AsyncMongoClient[Any] = context.client
-        self._spec: StreamSpec = stream_spec(options, context.subscription, context.own_database)
+        self._spec: StreamSpec = stream_spec(
+            options, context.subscription, context.own_database, context.own_collection
+        )
 
     async def check(self) -> None:
         """Try everything that can be tried without reading; see `eventbus.sdk.Source`."""

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from eventbus.sources.mongodb.extended_json import bson_values
-from eventbus.sources.mongodb.options import ALL_OPERATIONS, OPERATIONS, Before, FullDocument, MongoOptions
+from eventbus.sources.mongodb.options import (
+    ALL_OPERATIONS,
+    EXPANDED_OPERATIONS,
+    OPERATIONS,
+    Before,
+    FullDocument,
+    LookupMissing,
+    MongoOptions,
+)
 
 __all__ = ["Stage", "StreamSpec", "stream_spec"]
 
@@ -24,9 +32,11 @@ _FULL_DOCUMENT: Final = {
 _BEFORE: Final = {Before.WHEN_AVAILABLE: "whenAvailable", Before.REQUIRED: "required"}
 
 _SPLIT: Final[Stage] = {"$changeStreamSplitLargeEvent": {}}
-_IDENTITY_ONLY: Final[Stage] = {
-    "$project": {"operationType": 1, "ns": 1, "to": 1, "documentKey": 1, "clusterTime": 1, "wallTime": 1}
-}
+_IDENTITY: Final = (
+    *("operationType", "ns", "to", "documentKey", "clusterTime", "wallTime"),
+    *("lsid", "txnNumber", "operationDescription"),
+)
+_IDENTITY_ONLY: Final[Stage] = {"$project": dict.fromkeys(_IDENTITY, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,8 @@ class StreamSpec:
         match: The stage made of the user's ``match``, if there is one.
         user_stages: The user's ``pipeline``.
         comment: What operators of the server see beside the cursor.
+        delta: Whether old values are told beside the new ones.
+        lookup_missing: What becomes of an update without its document; None where none is looked up.
     """
 
     database: str
@@ -50,6 +62,8 @@ class StreamSpec:
     match: tuple[Stage, ...]
     user_stages: tuple[Stage, ...]
     comment: str
+    delta: bool = False
+    lookup_missing: LookupMissing | None = None
 
     def stages(
         self, *, splits: bool, beyond: str | None = None, identity_only: bool = False
@@ -86,13 +100,19 @@ class StreamSpec:
         }
 
 
-def stream_spec(options: MongoOptions, subscription: str, own_database: str | None) -> StreamSpec:
+def stream_spec(
+    options: MongoOptions,
+    subscription: str,
+    own_database: str | None,
+    own_collection: tuple[str, str] | None = None,
+) -> StreamSpec:
     """The change stream that a subscription asks for.
 
     Args:
         options: What the user wrote.
         subscription: Name of the subscription.
         own_database: Name of the database that holds the daemon's own collections, if it is on this cluster.
+        own_collection: Database and name of a further collection that is the daemon's own.
     """
     single = options.collections[0] if options.collections and len(options.collections) == 1 else None
     settings: dict[str, Any] = {}
@@ -102,14 +122,23 @@ def stream_spec(options: MongoOptions, subscription: str, own_database: str | No
         settings["fullDocumentBeforeChange"] = _BEFORE[options.before]
     if options.database is None:
         settings["allChangesForCluster"] = True
+    if options.expanded_events:
+        settings["showExpandedEvents"] = True
+    looked_up = options.full_document is FullDocument.UPDATE_LOOKUP
     return StreamSpec(
         database=options.database or "admin",
         target=single or 1,
         options=settings,
-        own_stages=(*_scope(options, own_database), *_operations(options)),
+        own_stages=(
+            *_scope(options, own_database),
+            *_without(own_collection, options),
+            *_operations(options),
+        ),
         match=({"$match": bson_values(options.match)},) if options.match else (),
         user_stages=tuple(bson_values(stage) for stage in options.pipeline),
         comment=f"eventbus {subscription}",
+        delta=options.delta,
+        lookup_missing=options.lookup_missing if looked_up else None,
     )
 
 
@@ -123,8 +152,16 @@ def _scope(options: MongoOptions, own_database: str | None) -> tuple[Stage, ...]
     return ({"$match": {"$or": [{"ns.coll": named}, {"to.coll": named}, of_the_database]}},)
 
 
+def _without(own_collection: tuple[str, str] | None, options: MongoOptions) -> tuple[Stage, ...]:
+    if own_collection is None or options.database not in {None, own_collection[0]}:
+        return ()
+    database, collection = own_collection
+    return ({"$match": {"$nor": [{"ns.db": database, "ns.coll": collection}]}},)
+
+
 def _operations(options: MongoOptions) -> tuple[Stage, ...]:
     wanted = set(options.operations)
-    if ALL_OPERATIONS in wanted or wanted.issuperset(OPERATIONS):
+    given = {*OPERATIONS, *EXPANDED_OPERATIONS} if options.expanded_events else set(OPERATIONS)
+    if "operations" not in options.model_fields_set or ALL_OPERATIONS in wanted or wanted >= given:
         return ()
     return ({"$match": {"operationType": {"$in": sorted(wanted)}}},)

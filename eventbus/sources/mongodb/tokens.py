@@ -14,9 +14,21 @@ from bson.timestamp import Timestamp
 from eventbus.model import ClusterTime, Position, PositionKind
 from eventbus.sources.mongodb.elements import elements
 
-__all__ = ["cluster_time_of", "high_water_mark", "position_of", "resume_token", "timestamp_of"]
+__all__ = [
+    "cluster_time_of",
+    "high_water_mark",
+    "place_in_transaction",
+    "position_of",
+    "resume_token",
+    "timestamp_of",
+]
 
 _DATA: Final = re.compile(r"82([0-9A-F]{8})([0-9A-F]{8})(?:[0-9A-F]{2})+")
+_EVENT: Final = re.compile(
+    r"82[0-9A-F]{16}2B0[24]2C0100(29|2B[0-9A-F]{2}|2C[0-9A-F]{4}|2D[0-9A-F]{6}|2E[0-9A-F]{8})"
+)
+"""How the token of a change begins: cluster time, the token's version, its kind, and the number of the change
+among those of its transaction. 29 is a zero; else a count of bytes, and in them twice the number."""
 _NO_EVENT: Final = "2B0229296E04"
 """What follows the cluster time in the token of a moment at which no event lies, in its oldest form."""
 
@@ -55,6 +67,15 @@ def cluster_time_of(data: str) -> ClusterTime:
     if match is None:
         raise ValueError("not a resume token of MongoDB")
     return ClusterTime(int(match[1], 16), int(match[2], 16))
+
+
+def place_in_transaction(data: str) -> int | None:
+    """The number of a change among all of its transaction, from 0; None if this form of token hides it.
+
+    It is the server's own count, whatever part of the transaction a stream is given.
+    """
+    match = _EVENT.match(data)
+    return int(match[1][2:] or "0", 16) >> 1 if match else None
 
 
 def timestamp_of(time: ClusterTime) -> Timestamp:

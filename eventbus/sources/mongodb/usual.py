@@ -40,6 +40,8 @@ _update: Final = Struct("<19si15si").unpack_from
 _UPDATE: Final = b"\x03updateDescription\0"
 _CHANGED: Final = b"\x03updatedFields\0"
 _REMOVED: Final = b"\x04removedFields\0"
+_NOTHING_TRUNCATED: Final = b"\x04truncatedArrays\0\x05\0\0\0\0\0"
+"""That, and the end of ``updateDescription``: no further elements in it."""
 _BEFORE: Final = b"\x03fullDocumentBeforeChange\0"
 _NO_BEFORE: Final = b"\x0afullDocumentBeforeChange\0"
 
@@ -127,7 +129,11 @@ def _rest(buffer: bytes, at: int) -> tuple[bytes | None, tuple[str, ...], bytes 
         if name != _CHANGED or not buffer.startswith(_REMOVED, end):
             return None
         changed = buffer[value:end]
-        removed = _removed(buffer, end + 15)
+        (removed_length,) = int32(buffer, end + 15)
+        if not buffer.startswith(_NOTHING_TRUNCATED, end + 15 + removed_length):
+            return None
+        if removed_length > 5:
+            removed = strings(buffer[end + 15 : end + 15 + removed_length])
         at += 19 + length
     if buffer.startswith(_BEFORE, at):
         value, at = at + 26, at + 26 + int32(buffer, at + 26)[0]
@@ -142,8 +148,3 @@ def _type_bits(buffer: bytes, at: int, size: int) -> bytes | None:
     if not buffer.startswith(_TYPE_BITS, at) or int32(buffer, at + 11)[0] != size - _TYPE_BITS_BESIDE:
         return None
     return buffer[at + _TYPE_BITS_BESIDE : at + size]
-
-
-def _removed(buffer: bytes, at: int) -> tuple[str, ...]:
-    (length,) = int32(buffer, at)
-    return strings(buffer[at : at + length]) if length > 5 else ()
