@@ -187,6 +187,7 @@ class Daemon:
                 "problems": list(status.problems),
                 "circuits": status.circuits,
                 "paused": status.paused,
+                "snapshots": status.snapshots,
             }
             for status in statuses
         }
