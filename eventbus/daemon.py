@@ -190,6 +190,7 @@ class Daemon:
                 "problems": list(status.problems),
                 "circuits": status.circuits,
                 "paused": status.paused,
+                "snapshots": status.snapshots,
             }
             for status in statuses
         }

@@ -16,11 +16,13 @@ from eventbus.cli.dlq import app as dlq
 from eventbus.cli.options import (
     ConfigOption,
     DetachOption,
+    FilterOption,
     JsonOption,
     RateOption,
     SubscriptionOption,
     YesOption,
     loaded,
+    match_of,
     rate_of,
 )
 from eventbus.registry import Registry
@@ -34,7 +36,7 @@ app = typer.Typer(
     help="Carries every MongoDB change to Kafka, webhooks, Redis and files, and loses none.",
 )
 position = typer.Typer(no_args_is_help=True, help="Positions: how far each route has come.")
-operation = typer.Typer(no_args_is_help=True, help="Operations: past events that are sent once more.")
+operation = typer.Typer(no_args_is_help=True, help="Operations: what is sent beside the changes that come.")
 app.add_typer(dlq, name="dlq")
 app.add_typer(position, name="position")
 app.add_typer(operation, name="operation")
@@ -174,6 +176,35 @@ def replay(
 
     do = partial(replaying.replay, rate=rate_of(rate), yes=yes, detach=detach)
     well = anyio.run(do, loaded(config), subscription, route, first, last)
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def snapshot(
+    config: ConfigOption,
+    subscription: SubscriptionArgument,
+    route: Annotated[
+        list[str] | None, typer.Option(help="Only to this route, by default to all; may be repeated.")
+    ] = None,
+    written: FilterOption = None,
+    collection: Annotated[
+        list[str] | None, typer.Option(help="Only documents of this collection; may be repeated.")
+    ] = None,
+    yes: YesOption = False,
+    detach: DetachOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Send the documents that are there already, in order with the changes that go on meanwhile.
+
+    Example: eventbus snapshot -c eventbus.yaml orders
+
+    Example: eventbus snapshot -c eventbus.yaml orders --route feed --filter '{"region": "eu"}' --detach
+    """
+    from eventbus.cli import snapshotting  # noqa: PLC0415
+
+    match = match_of(written, "--filter", '{"region": "eu"}')
+    do = partial(snapshotting.snapshot, yes=yes, detach=detach, as_json=as_json)
+    well = anyio.run(do, loaded(config), subscription, route or [], collection or [], match)
     raise typer.Exit(0 if well else 1)
 
 

@@ -15,7 +15,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from eventbus.errors import PositionLost, first_cause
-from eventbus.model import Position
+from eventbus.model import Position, Snapshot
 from eventbus.runtime.arrangement import Arrangement, CatchUpPolicy
 from eventbus.runtime.flow import Flow
 from eventbus.runtime.route import Route
@@ -89,6 +89,14 @@ class Feeding:
         """Feed a route no more."""
         self._arrangement.remove(route)
         self._supplies.pop(route.name, None)
+
+    def begin_snapshot(self, routes: Sequence[Route], snapshot: Snapshot) -> None:
+        """Have documents read beside the changes for these routes, soon."""
+        self._arrangement.begin_snapshot(routes, snapshot)
+
+    def forget_snapshot(self, route: Route) -> None:
+        """Feed a route nothing but changes from now on."""
+        self._arrangement.forget_snapshot(route)
 
     def changed(self, route: Route) -> None:
         """Something about a route changed: who feeds it must look again, or somebody must be found."""

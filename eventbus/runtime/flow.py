@@ -59,6 +59,8 @@ class Flow:
     ) -> None:
         self.position = start
         """Everything up to here was offered to every attached route, and taken."""
+        self.snapshot_id = start.snapshot.id if start.snapshot is not None else None
+        """The snapshot whose documents it reads beside the changes; None if it reads nothing but changes."""
         self.read = start
         """The end of the batch in hand."""
         self.routes: list[Route] = []

@@ -7,6 +7,7 @@ is admitted belongs to the route, what is not stays with the flow.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
-from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot
+from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot, Snapshot
 from eventbus.runtime.completeness import Completeness
 from eventbus.runtime.delivery import Delivery
 from eventbus.runtime.letters import Letters
@@ -81,6 +82,8 @@ class Route:
         """Whether a replay has been offered all that it is to send."""
         self.flow: Flow | None = None
         """The flow that feeds it at the moment; only the arrangement sets this."""
+        self.wanted_snapshot: Snapshot | None = None
+        """A snapshot that is to begin between two batches; only the arrangement begins it."""
         self.debt = Debt()
         self.lost: str | None = None
         """Why it cannot be fed any more, for people: the source has lost its position."""
@@ -133,8 +136,31 @@ class Route:
         return True
 
     def watermark(self) -> Position:
-        """Everything up to here is delivered, parked or filtered."""
-        return self._window.watermark()
+        """Everything up to here is delivered, parked or filtered.
+
+        What is still open may know of a snapshot that is forgotten by now: that is no part of the position.
+        """
+        mark = self._window.watermark()
+        if mark.snapshot is None or mark.snapshot.id == _id_of(self.admitted.snapshot):
+            return mark
+        return replace(mark, snapshot=None)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot that is under way or about to begin, as far as it was admitted."""
+        return self.wanted_snapshot or self.admitted.snapshot
+
+    def begin_snapshot(self) -> None:
+        """From here on documents are read beside the changes, as it is wanted."""
+        assert self.flow is None or self.flow.position.token == self.admitted.token
+        self.admitted = replace(self.admitted, snapshot=self.wanted_snapshot)
+        self._window.advance(self.admitted)
+        self.wanted_snapshot = None
+
+    def forget_snapshot(self) -> None:
+        """From here on nothing but changes is read: the snapshot is done or not wanted any more."""
+        self.admitted = replace(self.admitted, snapshot=None)
+        self.wanted_snapshot = None
 
     @property
     def settled_events(self) -> int:
@@ -237,6 +263,7 @@ class Route:
             events=lambda: float(self._window.events),
             size=lambda: float(self._window.size),
             circuit=lambda: float(self._circuit.state(anyio.current_time())),
+            snapshot=lambda: self.watermark().snapshot,
         )
         async with anyio.create_task_group() as tasks:
             if self._watermark_every_secs is not None and not self.is_replay:
@@ -307,6 +334,10 @@ class Route:
             return False
         self._parked.discard(slot.event.id)
         return True
+
+
+def _id_of(snapshot: Snapshot | None) -> str | None:
+    return snapshot.id if snapshot is not None else None
 
 
 def _is_barrier(slot: Slot) -> bool:

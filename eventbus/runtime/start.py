@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from eventbus.model import ClusterTime, Position
+from eventbus.sdk import SnapshotMode, SnapshotSource
 
 if TYPE_CHECKING:
     from eventbus.runtime.subscription import SubscriptionSpec
@@ -33,6 +35,9 @@ class RouteStart:
 async def fresh_positions(spec: SubscriptionSpec, stored: Mapping[str, Position]) -> Mapping[str, Position]:
     """Positions for the routes that have none.
 
+    Those that begin now begin with a snapshot, where the source is to give one; a route that is told to begin
+    elsewhere asks for changes of the past, and gets them instead.
+
     Args:
         spec: The subscription.
         stored: The positions that there are.
@@ -47,7 +52,16 @@ async def fresh_positions(spec: SubscriptionSpec, stored: Mapping[str, Position]
     others = [stored[name] for name in spec.routes if name in stored]
     now = await spec.source.now()
     furthest = max(others, key=lambda position: position.token, default=now)
-    return {name: _position(spec, start, now, furthest) for name, start in missing.items()}
+    first = await _with_documents(spec, now) if any(start.at == "now" for start in missing.values()) else now
+    return {name: _position(spec, start, first, furthest) for name, start in missing.items()}
+
+
+async def _with_documents(spec: SubscriptionSpec, now: Position) -> Position:
+    """The present moment, and all documents that are there already if the source is to give them."""
+    source = spec.source
+    if source.policy.snapshot is SnapshotMode.NEVER or not isinstance(source, SnapshotSource):
+        return now
+    return replace(now, snapshot=await source.begin_snapshot(uuid.uuid4().hex[:10]))
 
 
 def _position(spec: SubscriptionSpec, start: RouteStart, now: Position, furthest: Position) -> Position:
@@ -55,7 +69,7 @@ def _position(spec: SubscriptionSpec, start: RouteStart, now: Position, furthest
         case "now":
             return now
         case "subscription":
-            return furthest
+            return replace(furthest, snapshot=None)
         case "time":
             assert start.time is not None
             return spec.source.at(start.time)

@@ -31,6 +31,7 @@ from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.snapshots import Snapshots, without_ended
 from eventbus.runtime.start import RouteStart, fresh_positions
 from eventbus.sdk import Encoder, Source, Stage
 from eventbus.state.operations import Control
@@ -176,12 +177,16 @@ class Subscription:
             rng=self._rng,
         )
 
+        snapshots = Snapshots(self.spec, self._store, lease, self.routes, self._feeding)
+
         def obey(control: Control) -> None:
             self._obey_pauses(control)
             operations.obey(control.operations)
+            snapshots.obey(control.operations)
 
         holding = Holding(self.spec.name, self._store, self.routes)
-        async with self._feeding.running(), operations.running(), _beside(holding.run):
+        beside = _beside(holding.run, snapshots.run)
+        async with self._feeding.running(), operations.running(), beside:
             self._feeding.add(*self.routes.values())
             self.state = "running"
             self._log.info("subscription_started", routes=sorted(self.routes))
@@ -228,7 +233,7 @@ class Subscription:
         fresh = await fresh_positions(self.spec, stored)
         if fresh:
             await self._saver.begin(lease, fresh)
-        return {**stored, **fresh}
+        return await without_ended(self._store, {**stored, **fresh})
 
     async def _make_routes(self, lease: Lease) -> bool:
         """Make each route at its position, aware of what it parked beyond; True, once it is done."""
@@ -297,9 +302,10 @@ class Subscription:
 
 
 @asynccontextmanager
-async def _beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+async def _beside(*works: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Have something done while the body runs."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(work)
+        for work in works:
+            tasks.start_soon(work)
         yield
         tasks.cancel_scope.cancel()

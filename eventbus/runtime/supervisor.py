@@ -34,6 +34,7 @@ class SubscriptionStatus:
         problems: What keeps it from being ready; empty when it is.
         circuits: Why a route's circuit is not closed, by name of the route.
         paused: Why a route is paused, by name of the route.
+        snapshots: How far a route's snapshot has come, by name of the route.
     """
 
     name: str
@@ -41,6 +42,7 @@ class SubscriptionStatus:
     problems: Sequence[str]
     circuits: dict[str, str]
     paused: dict[str, str]
+    snapshots: dict[str, str]
 
     @property
     def is_ready(self) -> bool:
@@ -135,7 +137,7 @@ class Supervisor:
     def _status(self, spec: SubscriptionSpec) -> SubscriptionStatus:
         life = self._lives.get(spec.name)
         if life is None:
-            return SubscriptionStatus(spec.name, "starting", ["not started yet"], {}, {})
+            return SubscriptionStatus(spec.name, "starting", ["not started yet"], {}, {}, {})
         problems = [problem for problem in (life.waiting_for, life.trouble) if problem]
         if life.state == "crashed":
             problems.append(self._faults.get(spec.name, "crashed"))
@@ -148,4 +150,9 @@ class Supervisor:
         problems += [f"route {name}: {route.lost}" for name, route in life.routes.items() if route.lost]
         circuits = {name: route.circuit_reason for name, route in life.routes.items() if route.circuit_reason}
         paused = {name: route.paused for name, route in life.routes.items() if route.paused}
-        return SubscriptionStatus(spec.name, life.state, problems, circuits, paused)
+        snapshots = {
+            name: f"{snapshot.read} of {snapshot.total} documents read"
+            for name, route in life.routes.items()
+            if (snapshot := route.watermark().snapshot) is not None
+        }
+        return SubscriptionStatus(spec.name, life.state, problems, circuits, paused, snapshots)

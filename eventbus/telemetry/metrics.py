@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from eventbus.model import Batch, Failure, Fault
+from eventbus.model import Batch, Failure, Fault, Snapshot
 
 __all__ = [
     "REGISTRY",
@@ -104,6 +104,12 @@ _checks_failed = _counter(
 )
 _topology_changes = _counter(
     "mongodb_topology_changes", "Times that members of MongoDB came, went or changed their role", ["client"]
+)
+_snapshot_read = _gauge(
+    "snapshot_read_documents", "Documents of the snapshot under way that found their end", _ROUTE
+)
+_snapshot_expected = _gauge(
+    "snapshot_expected_documents", "Documents that the snapshot under way will read, by estimate", _ROUTE
 )
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 
@@ -262,6 +268,8 @@ class RouteMetrics:
         self._window_events = _window_events.labels(*labels)
         self._window_bytes = _window_bytes.labels(*labels)
         self._circuit = _circuit.labels(*labels)
+        self._snapshot_read = _snapshot_read.labels(*labels)
+        self._snapshot_expected = _snapshot_expected.labels(*labels)
 
     def delivered(self, count: int) -> None:
         """The sink has these events."""
@@ -302,9 +310,12 @@ class RouteMetrics:
         events: Callable[[], float],
         size: Callable[[], float],
         circuit: Callable[[], float],
+        snapshot: Callable[[], Snapshot | None],
     ) -> None:
         """Read these at every scrape."""
         self._watermark.set_function(watermark)
         self._window_events.set_function(events)
         self._window_bytes.set_function(size)
         self._circuit.set_function(circuit)
+        self._snapshot_read.set_function(lambda: float(found.read) if (found := snapshot()) else 0.0)
+        self._snapshot_expected.set_function(lambda: float(found.total) if (found := snapshot()) else 0.0)

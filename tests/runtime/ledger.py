@@ -14,6 +14,7 @@ from eventbus.runtime.completeness import WATERMARK
 from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.route import Route
 from tests.runtime.history import Fate, History, fate_of
+from tests.runtime.readings import Readings
 
 __all__ = ["Arrival", "RouteLedger", "Stay"]
 
@@ -49,6 +50,7 @@ class Stay:
     rejected: set[str] = field(default_factory=set)
     not_before: dict[str, float] = field(default_factory=dict)
     failures: dict[str, list[int]] = field(default_factory=dict)
+    first_failures: dict[bytes, int] = field(default_factory=dict)
     held: dict[bytes, str] = field(default_factory=dict)
     under_way: set[bytes] = field(default_factory=set)
     latest: dict[bytes, str] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class RouteLedger:
         self.arrivals: list[Arrival] = []
         self.statements: list[Event] = []
         self.letters: dict[str, DeadLetter] = {}
+        self.readings = Readings(name, policy.ordering, history, violated)
         self.stored: Position | None = None
         self.owed_after: str | None = None
         self._history = history
@@ -136,13 +139,13 @@ class RouteLedger:
 
     def times(self, event: Event) -> list[float]:
         """When an event arrived."""
-        return [arrival.secs for arrival in self.arrivals if arrival.event is event]
+        return [arrival.secs for arrival in self.arrivals if arrival.event.token == event.token]
 
     # What happens
 
     def sending(self, stay: Stay, event: Event, now: float) -> None:
         """An attempt with an event begins."""
-        if event.token in stay.confirmed:
+        if event.id in stay.confirmed:
             self._violated(f"{self.name}: {event} is sent again after it was delivered")
         if event.id in self.letters:
             self._violated(f"{self.name}: {event} is sent again after it was parked")
@@ -169,6 +172,7 @@ class RouteLedger:
             self._check_order_of_stay(stay, event)
         self.check_window(stay, route)
         self.arrivals.append(arrival)
+        self.readings.arrived(event)
         self._passed.setdefault(event.token, "delivered")
         stay.arrived.add(event.token)
 
@@ -187,12 +191,13 @@ class RouteLedger:
         match outcome:
             case Delivered():
                 stay.answers += 1
-                stay.confirmed.add(event.token)
+                stay.confirmed.add(event.id)
             case Rejected():
                 stay.answers += 1
-                stay.rejected.add(event.token)
+                stay.rejected.add(event.id)
             case Retry(fault=Fault.FAILED):
                 stay.failures.setdefault(event.token, []).append(stay.answers)
+                stay.first_failures.setdefault(event.key, stay.answers)
             case Retry():
                 pass
 
@@ -201,7 +206,7 @@ class RouteLedger:
         event = letter.event
         if event.id in stay.set_aside:
             self._violated(f"{self.name}: {event} is parked again, though an earlier life parked it")
-        if event.token in stay.confirmed:
+        if event.id in stay.confirmed:
             self._violated(f"{self.name}: {event} is parked though it was delivered")
         if problem := self._unfounded(stay, letter):
             self._violated(f"{self.name}: {event} is parked: {problem}")
@@ -210,6 +215,7 @@ class RouteLedger:
                 self._violated(f"{self.name}: {event} is parked after a later one of its key, which is held")
             stay.held[event.key] = event.token
         self.letters.setdefault(event.id, letter)
+        self.readings.parked(event)
         self._passed.setdefault(event.token, "parked")
 
     def saved(self, position: Position) -> None:
@@ -219,6 +225,7 @@ class RouteLedger:
             self._covered = self._history.after(position.token)
         elif self.stored is not None and position.token < self.stored.token:
             self._violated(f"{self.name}: the stored position went back to {position.token}")
+        self.readings.saved(position)
         self.stored = position
         until = self._history.after(position.token)
         for event in self._history.events[self._covered : until]:
@@ -298,7 +305,7 @@ class RouteLedger:
         if event.is_barrier or ordering is Ordering.STRICT:
             before = self.first_open(history.events, "all")
         elif ordering is Ordering.KEY:
-            before = self.first_open(history.by_key[event.key], event.key)
+            before = self.first_open(history.by_key.setdefault(event.key, []), event.key)
         for other in (before, self.first_open(history.barriers, "barriers")):
             if other is not None and other.token < event.token:
                 self._violated(f"{self.name}: {event} overtakes {other}")
@@ -318,7 +325,7 @@ class RouteLedger:
     def _unfounded(self, stay: Stay, letter: DeadLetter) -> str | None:
         """Why a dead letter has no good reason; None if it has one."""
         event = letter.event
-        if fate_of(event) in {Fate.PARK, Fate.UNENCODABLE} or event.token in stay.rejected:
+        if fate_of(event) in {Fate.PARK, Fate.UNENCODABLE} or event.id in stay.rejected:
             return None
         if letter.kind is Failure.HELD:
             return self._wrongly_held(letter)
@@ -335,12 +342,7 @@ class RouteLedger:
 
     def _was_told(self, stay: Stay, event: Event) -> bool:
         """Whether a good part of a window got through since the first failure of the event's key."""
-        first = min(
-            stay.failures[other.token][0]
-            for other in self._history.by_key[event.key]
-            if other.token in stay.failures
-        )
-        return stay.answers - first >= max(1, self.policy.window_events // 8)
+        return stay.answers - stay.first_failures[event.key] >= max(1, self.policy.window_events // 8)
 
     def _wrongly_held(self, letter: DeadLetter) -> str | None:
         behind = self.letters.get(letter.held_behind or "")

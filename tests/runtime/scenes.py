@@ -19,6 +19,7 @@ __all__ = [
     "changes_of",
     "changes_until_over",
     "delivered",
+    "documents",
     "lateness",
     "load",
     "open_events",
@@ -92,6 +93,11 @@ def delivered(world: World, name: str) -> Sequence[Event]:
     return [arrival.event for arrival in world.ledgers[name].arrivals]
 
 
+def documents(world: World, name: str) -> Sequence[str]:
+    """Sorted keys of the documents that arrived on a route as they were read, every time they did."""
+    return sorted(event.key.decode() for event in world.ledgers[name].readings.arrivals)
+
+
 def lateness(world: World, name: str, *, since: float = 0.0) -> float:
     """How late the latest event of a route came that happened since a moment, in seconds."""
     happened = world.history.happened
@@ -99,7 +105,7 @@ def lateness(world: World, name: str, *, since: float = 0.0) -> float:
         (
             arrival.secs - happened[arrival.event.token]
             for arrival in world.ledgers[name].arrivals
-            if happened[arrival.event.token] >= since
+            if happened.get(arrival.event.token, -1.0) >= since
         ),
         default=0.0,
     )

@@ -40,7 +40,7 @@ from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, Subscription, SubscriptionSpec
-from eventbus.sdk import Stage
+from eventbus.sdk import SnapshotMode, SourcePolicy, Stage
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
 from eventbus.state.store import LetterStatus, Save
 from tests.runtime.clock import run_virtual
@@ -80,6 +80,7 @@ class WorldPlan:
         every_secs: How often positions are saved.
         drain_timeout_secs: How long a drain may take.
         store_secs: The longest way to the store or back.
+        snapshot: When documents that are there already are read.
     """
 
     seed: int = 0
@@ -90,6 +91,7 @@ class WorldPlan:
     every_secs: float = 1.0
     drain_timeout_secs: float = 25.0
     store_secs: float = 0.002
+    snapshot: SnapshotMode = SnapshotMode.NEVER
 
 
 class World:
@@ -115,6 +117,7 @@ class World:
         self.history = History()
         self.vault = Vault()
         self.source = SimulatedSource(self.history, self.plan.pace, self.rng, self._polled)
+        self.source.policy = SourcePolicy(snapshot=self.plan.snapshot)
         self.ledgers = {
             route.name: RouteLedger(
                 route.name,
@@ -163,9 +166,11 @@ class World:
             missing = {name: ledger.missing() for name, ledger in self.ledgers.items() if ledger.missing()}
             raise AssertionError(f"{type(fault).__name__}: {fault}; missing: {missing}") from fault
 
-    def change(self, key: str | None, *, size: int = 1, fate: Fate = Fate.DELIVER) -> Event:
+    def change(
+        self, key: str | None, *, size: int = 1, fate: Fate = Fate.DELIVER, operation: str = "update"
+    ) -> Event:
         """Something happens at the source; without a key it is a barrier."""
-        return self.history.change(key, size=size, fate=fate)
+        return self.history.change(key, size=size, fate=fate, operation=operation)
 
     def begin(
         self, *, instance: str = "a daemon", reclaim: bool = True, routes: Collection[str] | None = None
@@ -216,9 +221,22 @@ class World:
         self.vault.operations[number] = operation
         return self.keep_account(operation)
 
+    def snapshot(self, *routes: str, below: str | None = None) -> str:
+        """An operator wants documents on routes, all or those of lower keys; the operation's id."""
+        number = f"{len(self.vault.operations):04x}"
+        match = {} if below is None else {"below": below}
+        operation = Operation(number, OperationKind.SNAPSHOT, NAME, "*", routes=routes, match=match)
+        self.vault.operations[number] = operation
+        since = self.history.idle().token
+        for route in routes:
+            self.ledgers[route].readings.wanted(number, since, scope=(below or "").encode())
+        return number
+
     def keep_account(self, operation: Operation) -> str:
         """Keep the account of an operation on dead letters; the name under which it is kept."""
         name, route = operation.stored_route, operation.route
+        if operation.kind is OperationKind.SNAPSHOT:
+            return name  # the accounts of live routes have it
 
         def owes(event: Event) -> bool:
             identity = (NAME, route, event.id)
@@ -451,6 +469,14 @@ class Life(Witness):
     def asked_for(self, operation: Operation) -> None:
         """See `Witness`."""
         self._world.keep_account(operation)
+
+    def moved(self, operation: Operation) -> None:
+        """See `Witness`."""
+        self._world.step()
+        if operation.kind is OperationKind.SNAPSHOT:
+            for name in operation.progress.through:
+                if missing := self._world.ledgers[name].readings.missing(operation.id):
+                    self._world.violated(f"{name}: snapshot {operation.id} is through without {missing}")
 
     def parked(self, letters: Sequence[DeadLetter]) -> None:
         """See `Witness`."""
