@@ -12,12 +12,12 @@ from eventbus.encoding.template import TemplateText
 from eventbus.sdk import Duration, Options
 from eventbus.sinks.redis.keys import KeyText
 
-__all__ = ["RedisOptions", "RedisTLS", "Sentinel"]
+__all__ = ["Certificates", "RedisOptions", "Sentinel"]
 
 _HostPort = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\s:/@]+):\d+$")]
 
 
-class RedisTLS(Options):
+class Certificates(Options):
     """What TLS needs beyond the authorities that this machine trusts. Names are verified in any case."""
 
     ca_file: Path | None = None
@@ -77,7 +77,7 @@ class RedisOptions(Options):
     """The server is a node of a Redis Cluster; the others are found through it."""
     sentinel: Sentinel | None = None
     """The host in `url` is the name of a master that Sentinels watch."""
-    tls: RedisTLS | None = None
+    tls: Certificates | None = None
     """Certificates, for a ``rediss://`` URL."""
     timeout: Duration = Field(default=5.0, gt=0)
     """Time to connect, and time for a batch to be answered."""

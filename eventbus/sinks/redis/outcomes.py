@@ -88,10 +88,13 @@ def _by_code(text: str) -> Outcome:
     code = found.group() if found else ""
     if code in _REJECTED:
         return Rejected(text)
-    if code in _UNAUTHORISED:
+    if code in _UNAUTHORISED or _NO_RIGHT_IN_SCRIPT.search(text):
         return Retry(Fault.UNAUTHORISED, text, kind=Failure.UNAUTHORISED)
     return Retry(Fault.UNAVAILABLE if code in _UNAVAILABLE else Fault.FAILED, text)
 
+
+_NO_RIGHT_IN_SCRIPT: Final = re.compile("user executing the script can't|ACL failure in script")
+"""What a script is told of the rights of its user: by version, and without a code of its own."""
 
 _REJECTED: Final = frozenset({"CROSSSLOT", "WRONGTYPE"})
 _UNAUTHORISED: Final = frozenset({"NOAUTH", "NOPERM", "WRONGPASS"})

@@ -108,12 +108,15 @@ local function is_before(one, other)  -- by bytes, in whatever locale the server
     end
     return #one < #other
 end
-local function write(key, kind, content)
-    if kind == 'delete' then return redis.pcall('UNLINK', key) end
-    if kind == 'set' then
-        if ttl == 0 then return redis.pcall('SET', key, content) end
-        return redis.pcall('SET', key, content, 'PX', ttl)
-    end
+local function remember(guard, token, life)
+    if life == 0 then return redis.pcall('SET', guard, token) end
+    return redis.pcall('SET', guard, token, 'PX', life)
+end
+local function set(key, content)
+    if ttl == 0 then return redis.pcall('SET', key, content) end
+    return redis.pcall('SET', key, content, 'PX', ttl)
+end
+local function set_fields(key, content)
     local fields, reply = cjson.decode(content), redis.pcall('UNLINK', key)
     for i = 1, #fields, 1000 do
         reply = redis.pcall('HSET', key, unpack(fields, i, math.min(i + 999, #fields)))
@@ -122,10 +125,14 @@ local function write(key, kind, content)
     if ttl > 0 then return redis.pcall('PEXPIRE', key, ttl) end
     return reply
 end
-local function mark(guard, token, kind)
-    if kind == 'delete' then return redis.pcall('SET', guard, token, 'PX', marker_ttl) end
-    if ttl == 0 then return redis.pcall('SET', guard, token) end
-    return redis.pcall('SET', guard, token, 'PX', ttl + marker_ttl)
+local function write(key, guard, index, token, kind, content)
+    if kind == 'delete' then  -- first what frees memory, so that a server which is full can do it
+        if not fails(key, index, redis.pcall('UNLINK', key)) then
+            fails(key, index, remember(guard, token, marker_ttl))
+        end
+    elseif not fails(key, index, remember(guard, token, ttl > 0 and ttl + marker_ttl or 0)) then
+        fails(key, index, kind == 'set' and set(key, content) or set_fields(key, content))
+    end
 end
 for i = 3, #ARGV, 3 do
     local token, kind, content, index = ARGV[i], ARGV[i + 1], ARGV[i + 2], (i - 3) / 3
@@ -133,9 +140,7 @@ for i = 3, #ARGV, 3 do
     if not failed[key] then
         local known = redis.pcall('GET', guard)
         if not fails(key, index, known) and not (known and is_before(token, known)) then
-            if not fails(key, index, write(key, kind, content)) then
-                fails(key, index, mark(guard, token, kind))
-            end
+            write(key, guard, index, token, kind, content)
         end
     end
 end

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException
 
 from eventbus.sdk import ConfigurationError
-from eventbus.sinks.redis.options import RedisOptions, RedisTLS
+from eventbus.sinks.redis.options import Certificates, RedisOptions
 from eventbus.sinks.redis.options import Sentinel as SentinelOptions
 
 __all__ = ["Client", "client_of"]
@@ -69,13 +69,17 @@ def _settings(options: RedisOptions, *, is_encrypted: bool) -> dict[str, Any]:
         "retry": ClientRetry(NoBackoff(), 0),
         "socket_timeout": options.timeout,
         "socket_connect_timeout": options.timeout,
-        **(_certificates(options.tls) if is_encrypted and options.tls is not None else {}),
+        **(_files(options.tls) if is_encrypted and options.tls is not None else {}),
     }
 
 
-def _certificates(tls: RedisTLS) -> Mapping[str, str]:
-    certificate, key = tls.certificate_file, tls.key_file or tls.certificate_file
-    files = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": certificate, "ssl_keyfile": key}
+def _files(certificates: Certificates) -> Mapping[str, str]:
+    own = certificates.certificate_file
+    files = {
+        "ssl_ca_certs": certificates.ca_file,
+        "ssl_certfile": own,
+        "ssl_keyfile": certificates.key_file or own,
+    }
     return {name: str(path) for name, path in files.items() if path is not None}
 
 
