@@ -7,7 +7,7 @@ that users write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -61,6 +61,8 @@ __all__ = [
     "Position",
     "PositionKind",
     "PositionLost",
+    "ProbeStep",
+    "ProbedSink",
     "Reader",
     "Rejected",
     "Retry",
@@ -163,6 +165,36 @@ class Sink(Protocol):
             One outcome for each message, in the same order. Delivered only on the target's own word that it
             has the message. Failures are outcomes, not exceptions; an exception is a bug of the sink and
             counts as a failed attempt of every message.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStep:
+    """One step on the way to a sink's target.
+
+    Args:
+        name: ``resolve``, ``connect``, ``tls``, ``authenticate`` or ``open``.
+        ok: Whether it was taken.
+        detail: What was found, or why it failed, in one line without secrets.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@runtime_checkable
+class ProbedSink(Sink, Protocol):
+    """A sink that opens step by step for ``eventbus sink test``; one that does not is opened at once."""
+
+    def probe(self) -> AsyncGenerator[ProbeStep, None]:
+        """Open, and tell of each step when it was taken, or was tried in vain.
+
+        A step that failed need not be the end: another server may do. If the last one was taken, the sink is
+        open.
+
+        Raises:
+            ConfigurationError: Trying again is of no use.
         """
 
 

@@ -37,9 +37,11 @@ app = typer.Typer(
 )
 position = typer.Typer(no_args_is_help=True, help="Positions: how far each route has come.")
 operation = typer.Typer(no_args_is_help=True, help="Operations: what is sent beside the changes that come.")
+sink = typer.Typer(no_args_is_help=True, help="Sinks: whether they can be reached.")
 app.add_typer(dlq, name="dlq")
 app.add_typer(position, name="position")
 app.add_typer(operation, name="operation")
+app.add_typer(sink, name="sink")
 
 SubscriptionArgument = Annotated[str, typer.Argument(help="Name of the subscription.")]
 
@@ -254,6 +256,35 @@ def operation_cancel(
     from eventbus.cli.operations import cancel  # noqa: PLC0415
 
     raise typer.Exit(0 if anyio.run(cancel, loaded(config), operation_id) else 1)
+
+
+@sink.callback()
+def _sinks() -> None:
+    """Keeps the group a group while it has one command."""
+
+
+@sink.command("test")
+def sink_test(
+    config: ConfigOption,
+    name: Annotated[str, typer.Argument(help="Name of the sink.")],
+    database: Annotated[str | None, typer.Option(help="Database that the event names.")] = None,
+    collection: Annotated[str | None, typer.Option(help="Collection that the event names.")] = None,
+    document: Annotated[
+        str | None, typer.Option(help="Send an insert of this, in Extended JSON.", metavar="JSON")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send one marked event to a sink and print each step. Exit 1 if it is refused, 3 if a server is away.
+
+    Example: eventbus sink test -c eventbus.yaml orders_topic
+
+    Example: eventbus sink test -c eventbus.yaml cache --document '{"_id": "test"}' --json
+    """
+    from eventbus.cli.sink_test import Place, test_sink  # noqa: PLC0415
+
+    given = match_of(document, "--document", '{"_id": "test"}') if document is not None else None
+    do = partial(test_sink, as_json=as_json)
+    raise typer.Exit(anyio.run(do, loaded(config), name, Place(database, collection), given))
 
 
 @position.command("show")

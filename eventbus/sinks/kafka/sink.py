@@ -8,7 +8,7 @@ not wait for each other: while one's batch is under way, the next one's is ready
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from functools import partial
 from typing import ClassVar, Final
 
@@ -26,6 +26,7 @@ from eventbus.sdk import (
     Fault,
     Message,
     Outcome,
+    ProbeStep,
     Rejected,
     Retry,
     SinkTraits,
@@ -36,6 +37,7 @@ from eventbus.sinks.kafka.options import LONGEST_TOPIC, KafkaOptions, topic_temp
 from eventbus.sinks.kafka.outcomes import outcome_of
 from eventbus.sinks.kafka.partitioner import partition_of
 from eventbus.sinks.kafka.plan import Plan
+from eventbus.sinks.reaching import probed
 
 __all__ = ["KafkaSink"]
 
@@ -60,6 +62,13 @@ class KafkaSink:
     async def open(self) -> None:
         """See `eventbus.sdk.Sink`."""
         await self._connected()
+
+    def probe(self) -> AsyncGenerator[ProbeStep, None]:
+        """See `eventbus.sdk.ProbedSink`."""
+        places = (server.rpartition(":") for server in self._options.bootstrap_servers)
+        addresses = [(host.strip("[]"), int(port)) for host, _, port in places]
+        patience = self._options.request_timeout
+        return probed(self, addresses, tls=None, timeout_secs=patience, last="authenticate")
 
     async def close(self) -> None:
         """See `eventbus.sdk.Sink`."""

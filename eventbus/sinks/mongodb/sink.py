@@ -7,7 +7,7 @@ failure of one stops no other. Whatever the driver sends again by itself the ser
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
 import anyio
@@ -30,13 +30,16 @@ from eventbus.sdk import (
     Failure,
     Message,
     Outcome,
+    ProbeStep,
     Rejected,
     SinkTraits,
     Unreachable,
 )
+from eventbus.sinks.mongodb.address import addresses_of, tls_of
 from eventbus.sinks.mongodb.options import MongoSinkOptions
 from eventbus.sinks.mongodb.outcomes import outcome_of, outcomes_of, reason_of
 from eventbus.sinks.mongodb.writes import MARKED_UNTIL, Inserts, Mirror, Write
+from eventbus.sinks.reaching import probed
 
 __all__ = ["MongoSink"]
 
@@ -87,6 +90,15 @@ class MongoSink:
             except PyMongoError as error:
                 raise Unreachable(f"mongodb sink {self.name}: {reason_of(error)}") from error
 
+    def probe(self) -> AsyncGenerator[ProbeStep, None]:
+        """See `eventbus.sdk.ProbedSink`."""
+        try:
+            tls = tls_of(self._uri)
+        except OSError as error:
+            raise ConfigurationError(f"mongodb sink {self.name}: uri: certificates: {error}") from None
+        addresses = addresses_of(self._uri)
+        return probed(self, addresses, tls=tls, timeout_secs=self._timeout_secs, last="authenticate")
+
     async def close(self) -> None:
         """Release the connections; a dead server holds up nobody."""
         client, self._client = self._client, None
@@ -113,7 +125,7 @@ class MongoSink:
         waits for a server or a connection can be left behind with the lock of the whole client.
         """
         outcomes: list[Outcome] = [DELIVERED] * len(messages)
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), pymongo.timeout(self._timeout_secs):
             for target, writes in self._by_target(messages).items():
                 answers = await self._write(target, list(writes.values()))
                 for index, outcome in zip(writes, answers, strict=True):

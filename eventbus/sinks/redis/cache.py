@@ -45,9 +45,9 @@ class Cache:
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`. What the daemon itself says has no place in a cache: it has no target."""
-        body = encoder.encode(event)
         if is_of_the_daemon(event):
-            return Message(event, body)
+            return Message(event, b"")
+        body = encoder.encode(event)
         key = self._key.render(event)
         if key is None:
             return Rejected(f"no key: the event has no value for one of {self._key.text}")

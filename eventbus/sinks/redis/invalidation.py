@@ -36,14 +36,16 @@ class Invalidation:
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:  # noqa: ARG002 - its work is not wanted
         """The keys and patterns as JSON: the event itself is not sent."""
+        if is_of_the_daemon(event):
+            return Message(event, b"")
         keys, patterns = _rendered(self._keys, event), _rendered(self._patterns, event)
-        if not keys and not patterns and not is_of_the_daemon(event):
+        if not keys and not patterns:
             return Rejected("nothing to invalidate: the event lacks a value of each key and each pattern")
         return Message(event, orjson.dumps({"keys": keys, "patterns": patterns}))
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `eventbus.sdk.Sink`. Whatever fails is tried again with the whole call: it does no harm."""
-        wanted = [orjson.loads(message.body) for message in messages]
+        wanted = [orjson.loads(message.body) for message in messages if message.body]
         try:
             await self._unlink(dict.fromkeys(key for one in wanted for key in one["keys"]))
             for pattern in dict.fromkeys(pattern for one in wanted for pattern in one["patterns"]):

@@ -7,6 +7,7 @@ must know of every attempt. A cluster's redirections are followed: a redirected 
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -21,10 +22,11 @@ from eventbus.sdk import ConfigurationError
 from eventbus.sinks.redis.options import Certificates, RedisOptions
 from eventbus.sinks.redis.options import Sentinel as SentinelOptions
 
-__all__ = ["Client", "client_of"]
+__all__ = ["Client", "addresses_of", "client_of", "tls_of"]
 
 Client: TypeAlias = Redis | RedisCluster
 
+_PORT: Final = 6379
 _SCHEMES: Final = frozenset({"redis", "rediss", "unix"})
 
 
@@ -48,6 +50,29 @@ def client_of(options: RedisOptions) -> Client:
     except (TypeError, ValueError, RedisClusterException):
         raise ConfigurationError("url: not a valid Redis URL") from None
     return client
+
+
+def addresses_of(options: RedisOptions) -> list[tuple[str, int]]:
+    """Where a connection begins: the server, or the Sentinels; nowhere for a socket of this machine."""
+    if options.sentinel is not None:
+        return [_address(server) for server in options.sentinel.servers]
+    parts = urlsplit(options.url.get_secret_value())
+    return [(parts.hostname or "localhost", parts.port or _PORT)] if parts.scheme != "unix" else []
+
+
+def tls_of(options: RedisOptions) -> ssl.SSLContext | None:
+    """How a connection is encrypted; None if it is not.
+
+    Raises:
+        OSError: A certificate cannot be read.
+    """
+    if urlsplit(options.url.get_secret_value()).scheme != "rediss":
+        return None
+    tls = options.tls or Certificates()
+    context = ssl.create_default_context(cafile=tls.ca_file)
+    if tls.certificate_file is not None:
+        context.load_cert_chain(tls.certificate_file, tls.key_file)
+    return context
 
 
 def _check(parts: SplitResult, options: RedisOptions) -> None:

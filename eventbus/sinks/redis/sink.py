@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import ClassVar, Final
 
 from pydantic import BaseModel
 from redis.exceptions import ResponseError
 
 from eventbus.sdk import (
+    ConfigurationError,
     Encoded,
     Encoder,
     Event,
     Failure,
     Message,
     Outcome,
+    ProbeStep,
     Rejected,
     SinkTraits,
     Unreachable,
 )
+from eventbus.sinks.reaching import probed
 from eventbus.sinks.redis.modes import mode_of
 from eventbus.sinks.redis.options import RedisOptions
 from eventbus.sinks.redis.outcomes import ERRORS, reason_of
-from eventbus.sinks.redis.server import client_of
+from eventbus.sinks.redis.server import addresses_of, client_of, tls_of
 
 __all__ = ["RedisSink"]
 
@@ -35,6 +38,7 @@ class RedisSink:
 
     def __init__(self, name: str, options: RedisOptions) -> None:
         self.name = name
+        self._options = options
         self._client = client_of(options)
         self._mode = mode_of(options, self._client)
         self._largest = _USUAL_LARGEST
@@ -46,6 +50,16 @@ class RedisSink:
             self._largest = await self._largest_value()
         except ERRORS as error:
             raise Unreachable(f"redis sink {self.name}: {reason_of(error)}") from error
+
+    def probe(self) -> AsyncGenerator[ProbeStep, None]:
+        """See `eventbus.sdk.ProbedSink`."""
+        options = self._options
+        try:
+            tls = tls_of(options)
+        except OSError as error:
+            raise ConfigurationError(f"redis sink {self.name}: tls: {error}") from None
+        addresses = addresses_of(options)
+        return probed(self, addresses, tls=tls, timeout_secs=options.timeout, last="authenticate")
 
     async def close(self) -> None:
         """See `eventbus.sdk.Sink`."""

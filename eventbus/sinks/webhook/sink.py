@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from math import inf
@@ -28,10 +28,12 @@ from eventbus.sdk import (
     Fault,
     Message,
     Outcome,
+    ProbeStep,
     Retry,
     SinkTraits,
     Unreachable,
 )
+from eventbus.sinks.reaching import probed
 from eventbus.sinks.webhook.answers import Answer, outcome_of_answer
 from eventbus.sinks.webhook.faults import connecting_failed, outcome_of_error
 from eventbus.sinks.webhook.options import WebhookOptions
@@ -80,6 +82,12 @@ class WebhookSink:
         tls = await anyio.to_thread.run_sync(ssl.create_default_context) if is_tls else None
         await self._try_connecting(tls)
         self._session = self._make_session(tls)
+
+    def probe(self) -> AsyncGenerator[ProbeStep, None]:
+        """See `eventbus.sdk.ProbedSink`."""
+        tls = ssl.create_default_context() if self._target.url.scheme == "https" else None
+        addresses = [(self._target.host, self._target.port)]
+        return probed(self, addresses, tls=tls, timeout_secs=self._timeout_secs, last="open")
 
     async def close(self) -> None:
         """Close all connections."""
