@@ -12,13 +12,14 @@ when the process that started it is gone, by SIGKILL too. Nothing here is import
 from eventbus.devservices._errors import DevServiceError, NotOurs, ServerFailed, Unavailable
 from eventbus.devservices.kafka import KafkaService, kafka_available
 from eventbus.devservices.mongodb import MongoService
-from eventbus.devservices.redis import RedisService
+from eventbus.devservices.redis import RedisSentinelService, RedisService
 
 __all__ = [
     "DevServiceError",
     "KafkaService",
     "MongoService",
     "NotOurs",
+    "RedisSentinelService",
     "RedisService",
     "ServerFailed",
     "Unavailable",

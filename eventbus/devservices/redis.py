@@ -49,6 +49,49 @@ class RedisService(Service):
         return cls(f"redis://127.0.0.1:{port}/0", (server,))
 
 
+class RedisSentinelService(Service):
+    """A Sentinel that watches one master and soon puts a replica in the place of one that is gone."""
+
+    def __init__(self, port: int, servers: Sequence[Server]) -> None:
+        """Take over what `start` has started."""
+        super().__init__(servers, variable=VARIABLE)
+        self.port = port
+
+    @classmethod
+    def start(cls, master: str, master_port: int, *, password: str) -> RedisSentinelService:
+        """Find or fetch redis-server and run it as a Sentinel.
+
+        Args:
+            master: what the Sentinel calls the master.
+            master_port: where it is, on this machine.
+            password: what the Sentinel's clients must say.
+
+        Raises:
+            Unavailable: it cannot be had on this machine.
+            ServerFailed: it did not start.
+        """
+        found = find_ours(redis_finders(), server="redis-server", remedy=_REMEDY)
+
+        def watch(port: int) -> RedisSentinelService:
+            directory = KeptDirectory("redis-sentinel")
+            file = directory.data / "sentinel.conf"
+            lines = (line.format(port=port, master=master, master_port=master_port) for line in _WATCHING)
+            file.write_text("\n".join([*lines, f"requirepass {password}", f"dir {directory.data}", ""]))
+            return cls(port, (launch(directory, found, [str(file), "--sentinel"], ready=_MONITORING),))
+
+        return on_a_free_port(watch)
+
+
+_MONITORING = "+monitor master"
+_WATCHING = (
+    "bind 127.0.0.1",
+    "port {port}",
+    "sentinel monitor {master} 127.0.0.1 {master_port} 1",
+    "sentinel down-after-milliseconds {master} 300",
+    "sentinel failover-timeout {master} 2000",
+)
+
+
 def redis_finders() -> Finders:
     """Return the places to look for redis-server."""
     return finders(

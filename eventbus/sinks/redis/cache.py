@@ -40,6 +40,7 @@ class Cache:
     def __init__(self, options: RedisOptions, client: Client) -> None:
         self._key = KeyTemplate(options.key or "")
         self._is_hash = options.mode == "hash"
+        self._is_cluster = options.cluster
         self._lives = [round((options.ttl or 0) * 1000), round(options.marker_ttl * 1000)]
         self._calls = Calls(client, scripts.CACHE, self._arguments)
 
@@ -51,6 +52,8 @@ class Cache:
         key = self._key.render(event)
         if key is None:
             return Rejected(f"no key: the event has no value for one of {self._key.text}")
+        if self._is_cluster and key_slot(guard_of(key).encode()) != key_slot(key.encode()):
+            return Rejected("the braces of the key do not match: on a cluster its token cannot lie beside it")
         if self._is_hash and event.operation != Operation.DELETE and _fields(body) is None:
             return Rejected("a hash needs a JSON object", Failure.ENCODING)
         return Message(event, body, target=key)

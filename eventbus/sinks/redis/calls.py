@@ -25,6 +25,10 @@ __all__ = ["Arguments", "Calls"]
 Arguments: TypeAlias = tuple[list[str], list[str | bytes | int]]
 """The keys of a call, and what else it is told."""
 
+_OF_A_CLOSED_CONNECTION: Final = (AttributeError,)
+"""When a node of a cluster fails, the client closes connections that it has just lent to other tasks; their
+next step finds no stream where there was one."""
+
 _AT_ONCE: Final = 16
 """Calls of one batch to a cluster that are under way at the same time."""
 
@@ -67,7 +71,7 @@ class Calls:
         keys, arguments = self._arguments(messages)
         try:
             failures = await self._run(keys=keys, args=arguments)
-        except ERRORS as error:
+        except (*ERRORS, *_OF_A_CLOSED_CONNECTION) as error:
             return [outcome_of(error)] * len(messages)
         return outcomes_of(messages, failures)
 

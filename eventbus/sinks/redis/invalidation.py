@@ -72,20 +72,20 @@ class Invalidation:
 
     async def _unlink_matching(self, pattern: str) -> None:
         """Walk through the keys, on every primary of a cluster."""
+        nodes: Sequence[Any] = [self._client]
         if isinstance(self._client, RedisCluster):
             await self._client.initialize()
-            for node in self._client.get_primaries():
-                await self._walk(pattern, target_nodes=node)
-        else:
-            await self._walk(pattern)
+            nodes = self._client.get_primaries()
+        for node in nodes:
+            await self._walk(node, pattern)
 
-    async def _walk(self, pattern: str, **where: Any) -> None:
-        cursor = "0"
+    async def _walk(self, node: Any, pattern: str) -> None:
+        """On one node, which may be a client or one of a cluster's: their types have nothing in common."""
+        cursor: Any = 0
         while True:
-            reply: Any = await self._client.execute_command(
-                "SCAN", cursor, "MATCH", pattern, "COUNT", self._scan_count, **where
+            cursor, found = await node.execute_command(
+                "SCAN", cursor, "MATCH", pattern, "COUNT", self._scan_count
             )
-            cursor, found = reply
             await self._unlink(found)
             if not int(cursor):
                 return

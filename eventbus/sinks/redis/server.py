@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry as ClientRetry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException
 
@@ -22,7 +23,7 @@ from eventbus.sdk import ConfigurationError
 from eventbus.sinks.redis.options import Certificates, RedisOptions
 from eventbus.sinks.redis.options import Sentinel as SentinelOptions
 
-__all__ = ["Client", "addresses_of", "client_of", "tls_of"]
+__all__ = ["Client", "addresses_of", "client_of", "closed", "tls_of"]
 
 Client: TypeAlias = Redis | RedisCluster
 
@@ -41,15 +42,14 @@ def client_of(options: RedisOptions) -> Client:
         parts = urlsplit(url)
         _check(parts, options)
         settings = _settings(options, is_encrypted=parts.scheme == "rediss")
+        Redis.from_url(url, **settings).connection_pool.make_connection()  # type: ignore[no-untyped-call] # finds unknown query parameters
         if options.cluster:
             return RedisCluster.from_url(url, **settings)
         if options.sentinel is not None:
             return _watched(parts, parse_url(url), options.sentinel, settings)
-        client = Redis.from_url(url, **settings)
-        client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # finds unknown query parameters
+        return Redis.from_url(url, **settings)
     except (TypeError, ValueError, RedisClusterException):
         raise ConfigurationError("url: not a valid Redis URL") from None
-    return client
 
 
 def addresses_of(options: RedisOptions) -> list[tuple[str, int]]:
@@ -73,6 +73,18 @@ def tls_of(options: RedisOptions) -> ssl.SSLContext | None:
     if tls.certificate_file is not None:
         context.load_cert_chain(tls.certificate_file, tls.key_file)
     return context
+
+
+async def closed(client: Client) -> None:
+    """Close every connection, those included by which the client found where to go: it forgets them."""
+    guides: list[Any] = []
+    if isinstance(client, RedisCluster):
+        guides = [node.disconnect for node in client.nodes_manager.startup_nodes.values()]
+    elif isinstance(client.connection_pool, SentinelConnectionPool):
+        guides = [sentinel.aclose for sentinel in client.connection_pool.sentinel_manager.sentinels]
+    await client.aclose()
+    for close in guides:
+        await close()
 
 
 def _check(parts: SplitResult, options: RedisOptions) -> None:

@@ -25,7 +25,7 @@ from eventbus.sinks.reaching import probed
 from eventbus.sinks.redis.modes import mode_of
 from eventbus.sinks.redis.options import RedisOptions
 from eventbus.sinks.redis.outcomes import ERRORS, reason_of
-from eventbus.sinks.redis.server import addresses_of, client_of, tls_of
+from eventbus.sinks.redis.server import addresses_of, client_of, closed, tls_of
 
 __all__ = ["RedisSink"]
 
@@ -63,7 +63,7 @@ class RedisSink:
 
     async def close(self) -> None:
         """See `eventbus.sdk.Sink`."""
-        await self._client.aclose()
+        await closed(self._client)
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`."""
