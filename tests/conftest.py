@@ -23,6 +23,7 @@ SLOW_MODULES = {
     "test_dlq",
     "test_dlq_replay",
     "test_file_crashes",
+    "test_file_parquet",
     "test_json",
     "test_letter_limit",
     "test_mongodb_change",

@@ -21,6 +21,7 @@ from queue import SimpleQueue
 
 from tests.mutants.documents import DOCUMENT_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
+from tests.mutants.sinks import SINK_MUTANTS
 from tests.mutants.table import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,8 @@ ENDLESS = -1
 def main(wanted: str) -> int:
     """Try every mutant whose name contains `wanted`."""
     begun = time.monotonic()
-    chosen = [mutant for mutant in (*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS) if wanted in mutant.name]
+    everything = (*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *SINK_MUTANTS)
+    chosen = [mutant for mutant in everything if wanted in mutant.name]
     if not chosen:
         print(f"no mutant's name contains {wanted!r}")
         return 1

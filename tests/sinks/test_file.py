@@ -294,3 +294,18 @@ def test_traits_and_options(path: Path) -> None:
     ):
         with pytest.raises(ValidationError, match=next(iter(bad))):
             FileOptions.model_validate({"path": "x"} | bad)
+
+
+async def test_a_new_file_is_begun_when_its_time_has_come(path: Path, changes: Changes) -> None:
+    """Judged by the last write, so that a restart forgets nothing; an empty file is not rotated."""
+    events = changes.distinct(3)
+    for number, event in enumerate(events):
+        sink = make_sink(path, rotate_every="1h")
+        await sink.open()
+        assert await send(sink, [event]) == DELIVERED
+        await sink.close()
+        if number == 0:
+            an_hour_ago = path.stat().st_mtime - 3600
+            os.utime(path, (an_hour_ago, an_hour_ago))
+    assert [ids(file) for file in rotated(path)] == [[events[0].id]]
+    assert ids(path) == [events[1].id, events[2].id]

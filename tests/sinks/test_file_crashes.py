@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 WRITER = """
 import sys, anyio
@@ -24,7 +25,8 @@ def event(number):
                  document_key={"_id": number}, document={"number": number, "text": text})
 
 async def main(path, first):
-    sink = FileSink("archive", FileOptions.model_validate({"path": path, "rotate_size": "3MiB"}))
+    kind = {"format": "parquet"} if path.endswith(".parquet") else {"rotate_size": "3MiB"}
+    sink = FileSink("archive", FileOptions.model_validate({"path": path} | kind))
     await sink.open()
     while True:
         messages = [sink.encode(event(number), PlainEncoder()) for number in range(first, first + 100)]
@@ -84,6 +86,20 @@ def test_no_half_line_and_nothing_acknowledged_is_lost_after_sigkill(tmp_path: P
     assert acknowledged >= 800
     _write_and_kill(path, acknowledged, luck)
     assert len(list(tmp_path.iterdir())) > 3, "no rotation was under way"
+
+
+def test_no_half_file_and_nothing_acknowledged_is_lost_after_sigkill(tmp_path: Path) -> None:
+    """Killed at random moments: every Parquet file is whole, in order, and what was left hidden is gone."""
+    path = tmp_path / "events.parquet"
+    luck = random.Random(4711)
+    acknowledged = 0
+    for _ in range(5):
+        acknowledged = max(acknowledged, _write_and_kill(path, acknowledged, luck))
+        tables = [parquet.read_table(file) for file in sorted(tmp_path.glob("*.parquet"))]
+        events = [json.loads(text) for table in tables for text in table["event"].to_pylist()]
+        numbers = _without_repeats([event["document"]["number"] for event in events])
+        assert numbers[:acknowledged] == list(range(acknowledged))
+    assert acknowledged >= 500
 
 
 def _write_and_kill(path: Path, first: int, luck: random.Random) -> int:

@@ -1,4 +1,4 @@
-"""The file sink: one JSON object a line, rotated."""
+"""The file sink: one JSON object a line, rotated, or Parquet files."""
 
 from eventbus.sinks.file.sink import FileOptions, FileSink
 

@@ -17,6 +17,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Final
 from eventbus.errors import ConfigurationError
 from eventbus.sinks.file.rotation import next_name, rotated_names
 
-__all__ = ["LineFile"]
+__all__ = ["LineFile", "lock", "sync_directory"]
 
 _BLOCK_BYTES: Final = 64 << 10
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK
@@ -38,13 +39,23 @@ class LineFile:
     Args:
         path: The file; its directory must exist.
         rotate_size: Bytes beyond which a new file is begun.
+        rotate_secs: A new file is begun with each multiple of so many seconds since 1970; None for never.
         rotate_keep: How many rotated files are left; None leaves all.
         fsync: Whether an append has reached the disk when it returns.
     """
 
-    def __init__(self, path: Path, *, rotate_size: int, rotate_keep: int | None, fsync: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rotate_size: int,
+        rotate_secs: float | None = None,
+        rotate_keep: int | None,
+        fsync: bool,
+    ) -> None:
         self._path = path
         self._rotate_size = rotate_size
+        self._rotate_secs = rotate_secs
         self._rotate_keep = rotate_keep
         self._fsync = fsync
         self._fd: int | None = None
@@ -67,7 +78,7 @@ class LineFile:
         """
         fd = self._current()
         end = os.fstat(fd).st_size
-        if end > 0 and end + len(lines) > self._rotate_size:
+        if end > 0 and (end + len(lines) > self._rotate_size or self._is_of_an_earlier_time(fd)):
             self._rotate()
             fd = self._current()
             end = os.fstat(fd).st_size
@@ -94,8 +105,13 @@ class LineFile:
         if self._fd is None:
             self._fd = _open_for_one_writer(self._path)
             if self._fsync:
-                _sync_directory(self._path.parent)
+                sync_directory(self._path.parent)
         return self._fd
+
+    def _is_of_an_earlier_time(self, fd: int) -> bool:
+        """Judged by the last write, which a restart does not forget."""
+        every = self._rotate_secs
+        return every is not None and os.fstat(fd).st_mtime // every != time.time() // every
 
     def _rotate(self) -> None:
         directory, name = self._path.parent, self._path.name
@@ -116,7 +132,7 @@ def _open_for_one_writer(path: Path) -> int:
             raise ConfigurationError(f"{path}: not a regular file") from None
         try:
             _check_regular(path, fd)
-            _lock(fd)
+            lock(fd)
             if _leads_to(path, fd):
                 _cut_off_half_line(path, fd)
                 return fd
@@ -131,7 +147,12 @@ def _check_regular(path: Path, fd: int) -> None:
         raise ConfigurationError(f"{path}: not a regular file")
 
 
-def _lock(fd: int) -> None:
+def lock(fd: int) -> None:
+    """Be the only writer.
+
+    Raises:
+        BlockingIOError: Somebody else is.
+    """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -173,7 +194,7 @@ def _write_all(fd: int, data: bytes) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make the name of a new file durable, where the file system knows how."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
