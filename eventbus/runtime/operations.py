@@ -121,7 +121,7 @@ class Operations:
 
         At most as many are under way at once as there are readers for them; the others wait.
         """
-        wanted_here = [operation for operation in wanted if not operation.runner]
+        wanted_here = [one for one in wanted if not one.runner and one.kind is not OperationKind.MOVE]
         ids = {operation.id for operation in wanted_here}
         for operation_id, under_way in self._under_way.items():
             if operation_id not in ids:
@@ -200,6 +200,8 @@ class Operations:
                 found = await self._store.held_keys(operation.subscription, operation.route)
                 free = {key.key for key in found if not key.dead}
                 return self._letters(operation, {"held_behind": {"$exists": True}}, free)
+            case OperationKind.MOVE:
+                raise AssertionError("positions are moved before routes are made")
             case _:
                 assert_never(operation.kind)
 

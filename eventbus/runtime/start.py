@@ -19,13 +19,14 @@ class RouteStart:
     """Where a route begins that has no position yet.
 
     Args:
-        at: ``now``; ``subscription``, where the most advanced of the other routes stands, or now if there is
-            none; ``time``, with everything committed at or after it; ``token``, with everything after it.
+        at: ``now``; ``oldest``, with everything that the source still has; ``subscription``, where the most
+            advanced of the other routes stands, or now if there is none; ``time``, with everything committed
+            at or after it; ``token``, with everything after it.
         time: The time.
         token: The token.
     """
 
-    at: Literal["now", "subscription", "time", "token"] = "now"
+    at: Literal["now", "oldest", "subscription", "time", "token"] = "now"
     time: ClusterTime | None = None
     token: str = ""
 
@@ -47,13 +48,15 @@ async def fresh_positions(spec: SubscriptionSpec, stored: Mapping[str, Position]
     others = [stored[name] for name in spec.routes if name in stored]
     now = await spec.source.now()
     furthest = max(others, key=lambda position: position.token, default=now)
-    return {name: _position(spec, start, now, furthest) for name, start in missing.items()}
+    return {name: await _position(spec, start, now, furthest) for name, start in missing.items()}
 
 
-def _position(spec: SubscriptionSpec, start: RouteStart, now: Position, furthest: Position) -> Position:
+async def _position(spec: SubscriptionSpec, start: RouteStart, now: Position, furthest: Position) -> Position:
     match start.at:
         case "now":
             return now
+        case "oldest":
+            return await spec.source.oldest()
         case "subscription":
             return furthest
         case "time":

@@ -25,6 +25,8 @@ class OperationKind(StrEnum):
     """Dead letters that match a query, once more."""
     RELEASE = "release"
     """Events that were held behind a dead letter which is replayed or discarded by now."""
+    MOVE = "move"
+    """Nothing: the route goes on from another position, and nothing runs beside it."""
 
 
 class OperationStatus(StrEnum):
@@ -70,7 +72,7 @@ class Operation:
         kind: What is read.
         subscription: Name of the subscription.
         route: Name of the live route whose sink it uses and whose pause it shares.
-        start: Everything up to here is left out; of a replay only.
+        start: Everything up to here is left out; of a replay, and of a move: where the route goes on.
         until: Everything beyond is left out; of a replay only.
         routes: The routes whose dead letters are sent; of dead letters only.
         match: The query over dead letters, see `eventbus.state.query`; of dead letters only.

@@ -19,6 +19,8 @@ __all__ = [
     "dead_letters_dropped",
     "dead_letters_purged",
     "events_read",
+    "gap_recorded",
+    "headroom",
     "lease_held",
     "position_lost",
     "reader_reopened",
@@ -80,6 +82,13 @@ _forwarding_failures = _counter(
 _readers = _gauge("readers_open", "Readers of the source that are open or closing", ["subscription"])
 _detached = _counter("route_detached", "Times that a route left its flow", _ROUTE)
 _lost = _counter("position_lost", "Times that the source had lost a route's position", _ROUTE)
+_gaps = _counter("gaps", "Gaps that were recorded", _ROUTE)
+_gap_seconds = _counter("gap_seconds", "Seconds of cluster time in recorded gaps", _ROUTE)
+_headroom = _gauge(
+    "headroom_seconds", "Cluster time between the watermark and the oldest change left", _ROUTE
+)
+_burn = _gauge("headroom_burn_rate", "Seconds of headroom that are lost each second", _ROUTE)
+_left = _gauge("headroom_left_seconds", "Seconds until the position is lost at that rate", _ROUTE)
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 
 
@@ -150,6 +159,19 @@ def route_detached(subscription: str, route: str) -> None:
 def position_lost(subscription: str, route: str) -> None:
     """The source no longer has what a route needs next."""
     _lost.labels(subscription, route).inc()
+
+
+def gap_recorded(subscription: str, route: str, *, is_new: bool, seconds: float) -> None:
+    """What a route will not be given was recorded, or turned out to be more."""
+    _gaps.labels(subscription, route).inc(is_new)
+    _gap_seconds.labels(subscription, route).inc(seconds)
+
+
+def headroom(subscription: str, route: str, *, seconds: float, burn_rate: float, left_seconds: float) -> None:
+    """It was looked how far a route is ahead of what the source forgets."""
+    _headroom.labels(subscription, route).set(seconds)
+    _burn.labels(subscription, route).set(burn_rate)
+    _left.labels(subscription, route).set(left_seconds)
 
 
 @dataclass(slots=True)

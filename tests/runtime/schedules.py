@@ -6,7 +6,7 @@ A schedule is a value: hypothesis shrinks it, and its text, pasted into a test, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from eventbus.errors import LeaseLost
 from eventbus.model import Event
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
-from eventbus.sdk import SinkTraits
+from eventbus.sdk import OnPositionLost, SinkTraits, SourcePolicy
 from eventbus.state.operations import OperationStatus
 from tests.runtime.history import Fate, FateStage, Pace
 from tests.runtime.target import Target, Trouble
@@ -85,6 +85,7 @@ class Verb:
             the source loses the older part of its history, and has it again.
         route: Number of the route that it concerns.
         part: Where in the history, from 0 to 1: the beginning of a replay, or the end of what is forgotten.
+            What is forgotten is given up, or waited for, as the schedule's policy says.
     """
 
     at_secs: float
@@ -108,6 +109,7 @@ class Schedule:
     stage_secs: float
     every_secs: float
     shared_sink: bool
+    policy: SourcePolicy = field(default_factory=SourcePolicy)
 
 
 def play(schedule: Schedule) -> World:
@@ -236,6 +238,7 @@ def _world_plan(schedule: Schedule) -> WorldPlan:
         every_secs=schedule.every_secs,
         drain_timeout_secs=10.0,
         catch_up=schedule.catch_up,
+        policy=schedule.policy,
     )
 
 
@@ -391,4 +394,11 @@ schedules = st.builds(
     stage_secs=st.sampled_from([0.0, 0.0, 0.05]),
     every_secs=st.sampled_from([0.2, 1.0]),
     shared_sink=st.booleans(),
+    policy=st.builds(
+        SourcePolicy,
+        on_position_lost=st.sampled_from(
+            [OnPositionLost.STOP, OnPositionLost.OLDEST, OnPositionLost.NOW, OnPositionLost.SNAPSHOT]
+        ),
+        tells_gaps=st.sampled_from([True, True, False]),
+    ),
 )

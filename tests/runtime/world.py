@@ -40,7 +40,8 @@ from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, Subscription, SubscriptionSpec
-from eventbus.sdk import Stage
+from eventbus.sdk import SourcePolicy, Stage
+from eventbus.state.gaps import Gap
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
 from eventbus.state.store import LetterStatus, Save
 from tests.runtime.clock import run_virtual
@@ -80,6 +81,7 @@ class WorldPlan:
         every_secs: How often positions are saved.
         drain_timeout_secs: How long a drain may take.
         store_secs: The longest way to the store or back.
+        policy: What becomes of positions that the source loses.
     """
 
     seed: int = 0
@@ -90,6 +92,7 @@ class WorldPlan:
     every_secs: float = 1.0
     drain_timeout_secs: float = 25.0
     store_secs: float = 0.002
+    policy: SourcePolicy = field(default_factory=SourcePolicy)
 
 
 class World:
@@ -114,7 +117,7 @@ class World:
         self.rng = Random(self.plan.seed)
         self.history = History()
         self.vault = Vault()
-        self.source = SimulatedSource(self.history, self.plan.pace, self.rng, self._polled)
+        self.source = SimulatedSource(self.history, self.plan.pace, self.rng, self._polled, self.plan.policy)
         self.ledgers = {
             route.name: RouteLedger(
                 route.name,
@@ -122,6 +125,7 @@ class World:
                 self.history,
                 self.violated,
                 has_letters=partial(self._has_letters, route.name),
+                gaps=partial(self._gaps, route.name),
             )
             for route in routes
         }
@@ -236,6 +240,9 @@ class World:
         )
         return name
 
+    def _gaps(self, route: str) -> list[Gap]:
+        return [gap for gap in self.vault.gaps.values() if gap.route == route]
+
     def _has_letters(self, route: str, key: bytes) -> bool:
         return any(
             letter.event.key == key and self.vault.fate(identity).status is LetterStatus.PARKED
@@ -261,6 +268,13 @@ class World:
         self.violations.append(f"{anyio.current_time():.3f} s, life {len(self.lives) - 1}: {text}")
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
+
+    def check_gap(self, gap: Gap) -> None:
+        """Only what is gone may be given up, and what the policy says beside it."""
+        if gap.start.token not in self.source.lost:
+            self.violated(f"{gap.route}: a gap is recorded from {gap.start.token} on, where nothing was lost")
+        if gap.policy in {"stop", "oldest"} and gap.end.token > self.source.most_forgotten:
+            self.violated(f"{gap.route}: a gap is recorded up to {gap.end.token}, beyond what is gone")
 
     def step(self) -> None:
         """Something happened; too much of it means that the engine runs in a circle."""
@@ -451,6 +465,11 @@ class Life(Witness):
     def asked_for(self, operation: Operation) -> None:
         """See `Witness`."""
         self._world.keep_account(operation)
+
+    def recorded(self, gap: Gap) -> None:
+        """See `Witness`: only what is gone may be given up, and no more of it than the policy says."""
+        self._world.step()
+        self._world.check_gap(gap)
 
     def parked(self, letters: Sequence[DeadLetter]) -> None:
         """See `Witness`."""
