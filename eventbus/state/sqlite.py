@@ -16,6 +16,7 @@ from typing import Any, Final
 from eventbus.errors import ConfigurationError
 from eventbus.model import ClusterTime, Position, PositionKind
 from eventbus.state.sqlite_file import Access, SqliteFile, transaction
+from eventbus.state.sqlite_gaps import SqliteGapStore
 from eventbus.state.sqlite_letter_store import SqliteControlStore, SqliteLetterStore
 from eventbus.state.sqlite_letters import now_ms
 from eventbus.state.sqlite_schema import check_schema, prepare_schema
@@ -49,7 +50,7 @@ _POSITIONS: Final = """
     WHERE subscription = ?"""
 
 
-class SqliteStore(SqliteLetterStore, SqliteControlStore):
+class SqliteStore(SqliteLetterStore, SqliteControlStore, SqliteGapStore):
     """State in one file.
 
     Args:

@@ -247,7 +247,7 @@ async def test_an_updated_file_is_like_a_new_one(path: Path) -> None:
         with closing(sqlite3.connect(one)) as db:
             rows = db.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
             schemas.append({name: " ".join(sql.split()) for name, sql in rows})
-            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert db.execute("PRAGMA user_version").fetchone() == (3,)
     assert schemas[0] == schemas[1]
     assert "dead_letters_by_key" not in schemas[0]
 

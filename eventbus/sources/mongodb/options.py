@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, model_validator
 
-from eventbus.sdk import Options
+from eventbus.sdk import OnPositionLost, Options
 from eventbus.sources.mongodb.extended_json import bson_values
 from eventbus.suggestions import did_you_mean, listed
 
@@ -215,6 +215,12 @@ class MongoOptions(Options):
     expanded_events: bool = False
     """Whether to read what happens to collections, too: create, createIndexes, dropIndexes, modify, and on
     sharded clusters shardCollection, refineCollectionShardKey, reshardCollection."""
+    on_position_lost: OnPositionLost = OnPositionLost.STOP
+    """What becomes of a route whose position the server no longer has: ``stop`` until an operator decides;
+    ``oldest`` or ``now`` to go on from there; ``snapshot`` to go on from now and read all documents beside.
+    A gap is recorded in any case."""
+    gap_events: bool = True
+    """Whether the sinks of a route hear of its gaps, as events of type ``eventbus.gap``."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -33,7 +33,7 @@ class MongoSource:
     Options: ClassVar[type[BaseModel]] = MongoOptions
 
     def __init__(self, options: MongoOptions, context: SourceContext) -> None:
-        self.policy = SourcePolicy()
+        self.policy = SourcePolicy(on_position_lost=options.on_position_lost, tells_gaps=options.gap_events)
         self._options = options
         self._subscription = context.subscription
         self._own_database = context.own_database
@@ -77,7 +77,13 @@ class MongoSource:
             oplog = self._client["local"]["oplog.rs"]
             first = await oplog.find_one({}, {"ts": 1}, sort=[("$natural", 1)])
         except PyMongoError as error:
-            raise Unreachable(f"MongoDB: {failure_of(error).reason}") from None
+            failure = failure_of(error)
+            if failure.reaction is Reaction.FATAL_CONFIGURATION:
+                raise ConfigurationError(
+                    f"mongodb.uri: the oldest change that is left cannot be asked for: {failure.reason} (the "
+                    "user needs the privilege find on local.oplog.rs, and the server must be no mongos)"
+                ) from None
+            raise Unreachable(f"MongoDB: {failure.reason}") from None
         assert first is not None  # an oplog is never empty
         return high_water_mark(ClusterTime(first["ts"].time, first["ts"].inc + 1))
 
