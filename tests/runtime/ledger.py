@@ -211,10 +211,10 @@ class RouteLedger:
             if not self.has_passed(event):
                 self._violated(f"{self.name}: completeness up to {token} is told, {event} is not settled")
 
-    def answered(self, stay: Stay, event: Event, outcome: Outcome, now: float) -> None:
-        """The engine learned what became of an attempt."""
-        if isinstance(outcome, Retry) and outcome.after_secs:
-            stay.not_before[event.token] = now + outcome.after_secs
+    def answered(self, stay: Stay, event: Event, outcome: Outcome, asked_at: float | None) -> None:
+        """The engine learned what became of an attempt, and when it was asked to wait if it was."""
+        if isinstance(outcome, Retry) and outcome.after_secs and asked_at is not None:
+            stay.not_before[event.token] = asked_at + outcome.after_secs
         match outcome:
             case Delivered():
                 stay.answers += 1

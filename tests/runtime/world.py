@@ -31,7 +31,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from eventbus.errors import LeaseLost, first_cause
-from eventbus.model import DeadLetter, Event, Message, Outcome, Position
+from eventbus.model import DeadLetter, Event, Message, Outcome, Position, Retry
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
 from eventbus.runtime.copies import LetterEncoder
@@ -453,9 +453,15 @@ class Life(Witness):
     def answered(self, route: str, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         """See `Answers`."""
         stay = self.stay(route)
+        failed: set[bytes] = set()
         for message, outcome in zip(messages, outcomes, strict=True):
-            stay.under_way.discard(message.event.key)
-            self._world.ledgers[route].answered(stay, message.event, outcome, anyio.current_time())
+            key = message.event.key
+            stay.under_way.discard(key)
+            # Behind one of its key that failed it was not tried: nobody asked to wait with it.
+            asked_at = None if key in failed else anyio.current_time()
+            self._world.ledgers[route].answered(stay, message.event, outcome, asked_at)
+            if isinstance(outcome, Retry):
+                failed.add(key)
 
     def misused(self, text: str) -> None:
         """See `Answers`."""
