@@ -14,7 +14,7 @@ __all__ = ["check_schema", "prepare_schema"]
 
 _APPLICATION: Final = 0x65766275
 """Marks the file as ours: "evbu"."""
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _SUBSCRIPTIONS: Final = """
     CREATE TABLE IF NOT EXISTS subscriptions (
@@ -72,6 +72,7 @@ _OF_FORMAT_2: Final = (
         ON dead_letters (subscription, route, status, key_hash) WHERE superseded_by IS NULL""",
     "CREATE INDEX dead_letters_by_expiry ON dead_letters (expires_at) WHERE expires_at IS NOT NULL",
 )
+_OF_FORMAT_3: Final = ("ALTER TABLE positions ADD COLUMN snapshot BLOB",)
 _INDEXES_OF_FORMAT_1: Final = (
     "CREATE INDEX IF NOT EXISTS dead_letters_by_token ON dead_letters (subscription, route, token, event_id)",
     "CREATE INDEX IF NOT EXISTS dead_letters_by_creation ON dead_letters (created_at, token, id)",
@@ -96,8 +97,11 @@ def prepare_schema(db: sqlite3.Connection, name: object) -> None:
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         for statement in (*_OF_FORMAT_1, *_INDEXES_OF_FORMAT_1):
             db.execute(statement)
-        if _pragma(db, "user_version") < _FORMAT:
+        if (version := _pragma(db, "user_version")) < 2:
             _move_to_format_2(db)
+        if version < 3:
+            for statement in _OF_FORMAT_3:
+                db.execute(statement)
         db.execute(f"PRAGMA user_version = {_FORMAT}")
 
 
