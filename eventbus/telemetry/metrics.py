@@ -24,6 +24,7 @@ __all__ = [
     "reader_reopened",
     "readers_open",
     "route_detached",
+    "snapshot_read",
     "state_saved",
     "subscription_restarted",
 ]
@@ -51,6 +52,10 @@ _bytes_read = _counter("bytes_read", "Bytes of the changes read from the source"
 _reopened = _counter(
     "reader_reopened", "Streams opened again, by what made it necessary", ["subscription", "reaction"]
 )
+_documents_read = _counter(
+    "snapshot_documents_read", "Documents read by snapshots, filtered ones included", ["subscription"]
+)
+_chunks_read = _counter("snapshot_chunks_read", "Ranges of keys in which snapshots read", ["subscription"])
 _events_settled = _counter("events_settled", "Events that found their end, by outcome", [*_ROUTE, "outcome"])
 _attempts_failed = _counter(
     "attempts_failed", "Messages whose attempt failed, by whose fault and by kind", [*_ROUTE, "fault", "kind"]
@@ -98,6 +103,12 @@ def events_read(subscription: str, batch: Batch) -> None:
 def reader_reopened(subscription: str, reaction: str) -> None:
     """A stream had to be opened again."""
     _reopened.labels(subscription, reaction).inc()
+
+
+def snapshot_read(subscription: str, documents: int, chunks: int) -> None:
+    """A snapshot read documents at one place of the stream."""
+    _documents_read.labels(subscription).inc(documents)
+    _chunks_read.labels(subscription).inc(chunks)
 
 
 def dead_letters_purged(count: int) -> None:

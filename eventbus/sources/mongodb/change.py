@@ -17,7 +17,7 @@ from eventbus.sources.mongodb.elements import DOCUMENT, NULL, Element, elements,
 from eventbus.sources.mongodb.namespaces import Namespaces
 from eventbus.sources.mongodb.tokens import position_of
 
-__all__ = ["INVALIDATE", "event_of"]
+__all__ = ["INVALIDATE", "event_of", "key_of", "section"]
 
 INVALIDATE: Final = "invalidate"
 _WITH_DOCUMENT: Final = frozenset(Operation)
@@ -41,9 +41,7 @@ def event_of(
     kind = PositionKind.INVALIDATE if operation == INVALIDATE else PositionKind.EVENT
     position = position_of(_needed(fields, b"_id").value, kind)
     assert position.cluster_time is not None
-    key = _section(fields, b"documentKey")
-    if key is None and operation in _WITH_DOCUMENT:
-        raise _missing(b"documentKey")
+    key = key_of(fields) if operation in _WITH_DOCUMENT else section(fields, b"documentKey")
     database, collection = _namespace(fields, operation, namespaces)
     changed, removed = _what_changed(fields)
     wall_time = fields.get(b"wallTime")
@@ -57,13 +55,39 @@ def event_of(
         cluster_time=position.cluster_time,
         time_ms=_signed(wall_time) if wall_time else position.cluster_time.seconds * 1000,
         document_key=key,
-        document=_section(fields, b"fullDocument"),
-        before=_section(fields, b"fullDocumentBeforeChange"),
+        document=section(fields, b"fullDocument"),
+        before=section(fields, b"fullDocumentBeforeChange"),
         changed=changed,
         removed=removed,
         size=size,
         fragment=fragment,
     )
+
+
+def key_of(fields: Mapping[bytes, Element]) -> bytes:
+    """The key of a change's document.
+
+    Raises:
+        ConfigurationError: The stages of ``source.pipeline`` took it away.
+    """
+    key = section(fields, b"documentKey")
+    if key is None:
+        raise _missing(b"documentKey")
+    return key
+
+
+def section(fields: Mapping[bytes, Element], name: bytes) -> bytes | None:
+    """One part of a change as raw BSON; None where it has none.
+
+    Raises:
+        ConfigurationError: The stages of ``source.pipeline`` made something else of it.
+    """
+    element = fields.get(name)
+    if element is None or element.kind == NULL:
+        return None
+    if element.kind != DOCUMENT:
+        raise ConfigurationError(f"source.pipeline: its stages turn {name.decode()} into no document")
+    return element.value
 
 
 def _namespace(fields: Mapping[bytes, Element], operation: str, namespaces: Namespaces) -> tuple[str, str]:
@@ -77,24 +101,15 @@ def _namespace(fields: Mapping[bytes, Element], operation: str, namespaces: Name
 
 def _what_changed(fields: Mapping[bytes, Element]) -> tuple[bytes | None, tuple[str, ...]]:
     """What an update set and removed; for a rename, where it went."""
-    if target := _section(fields, b"to"):
+    if target := section(fields, b"to"):
         return bson.encode({"to": RawBSONDocument(target)}), ()
-    update = _section(fields, b"updateDescription")
+    update = section(fields, b"updateDescription")
     if update is None:
         return None, ()
     parts = elements(update)
     removed = parts.get(b"removedFields")
     names = strings(removed.value) if removed else ()
-    return _section(parts, b"updatedFields"), names
-
-
-def _section(fields: Mapping[bytes, Element], name: bytes) -> bytes | None:
-    element = fields.get(name)
-    if element is None or element.kind == NULL:
-        return None
-    if element.kind != DOCUMENT:
-        raise ConfigurationError(f"source.pipeline: its stages turn {name.decode()} into no document")
-    return element.value
+    return section(parts, b"updatedFields"), names
 
 
 def _needed(fields: Mapping[bytes, Element], name: bytes) -> Element:

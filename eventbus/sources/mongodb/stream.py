@@ -51,6 +51,11 @@ class StreamSpec:
     user_stages: tuple[Stage, ...]
     comment: str
 
+    @property
+    def is_of_cluster(self) -> bool:
+        """Whether it is a stream of all databases."""
+        return "allChangesForCluster" in self.options
+
     def stages(
         self, *, splits: bool, beyond: str | None = None, identity_only: bool = False
     ) -> tuple[Stage, ...]:
