@@ -78,6 +78,7 @@ _OF_FORMAT_3: Final = (
         created_at INTEGER NOT NULL, document BLOB NOT NULL
     ) WITHOUT ROWID""",
     "CREATE INDEX gaps_by_creation ON gaps (created_at)",
+    "ALTER TABLE positions ADD COLUMN snapshot BLOB",
 )
 _INDEXES_OF_FORMAT_1: Final = (
     "CREATE INDEX IF NOT EXISTS dead_letters_by_token ON dead_letters (subscription, route, token, event_id)",

@@ -30,6 +30,7 @@ __all__ = [
     "reader_reopened",
     "readers_open",
     "route_detached",
+    "snapshot_read",
     "state_saved",
     "subscription_restarted",
 ]
@@ -63,6 +64,10 @@ _recovery_seconds = _histogram(
 _lookups_missing = _counter(
     "lookups_missing", "Updates whose document was gone when it was looked up", ["subscription", "policy"]
 )
+_documents_read = _counter(
+    "snapshot_documents_read", "Documents read by snapshots, filtered ones included", ["subscription"]
+)
+_chunks_read = _counter("snapshot_chunks_read", "Ranges of keys in which snapshots read", ["subscription"])
 _events_settled = _counter("events_settled", "Events that found their end, by outcome", [*_ROUTE, "outcome"])
 _attempts_failed = _counter(
     "attempts_failed", "Messages whose attempt failed, by whose fault and by kind", [*_ROUTE, "fault", "kind"]
@@ -153,6 +158,12 @@ def heartbeat_written(*, ok: bool) -> None:
 def lookups_missing(subscription: str, policy: str, count: int) -> None:
     """The server found no document for these updates."""
     _lookups_missing.labels(subscription, policy).inc(count)
+
+
+def snapshot_read(subscription: str, documents: int, chunks: int) -> None:
+    """A snapshot read documents at one place of the stream."""
+    _documents_read.labels(subscription).inc(documents)
+    _chunks_read.labels(subscription).inc(chunks)
 
 
 def dead_letters_purged(count: int) -> None:
