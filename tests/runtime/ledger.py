@@ -240,7 +240,7 @@ class RouteLedger:
             self._violated(f"{self.name}: {event} is parked though it was delivered")
         if problem := self._unfounded(stay, letter):
             self._violated(f"{self.name}: {event} is parked: {problem}")
-        if self.policy.holds_keys:
+        if self.policy.holds_keys and event.id not in self.letters:  # a lost answer makes it be written again
             if event.token < stay.held.get(event.key, ""):
                 self._violated(f"{self.name}: {event} is parked after a later one of its key, which is held")
             stay.held[event.key] = event.token
