@@ -91,10 +91,9 @@ def policy_of(route: ResolvedRoute) -> RoutePolicy:
 
 
 def _start(written: str) -> RouteStart:
-    if written == "now":
-        return RouteStart()
-    if written == "subscription":
-        return RouteStart("subscription")
+    match written:
+        case "now" | "oldest" | "subscription":
+            return RouteStart(written)
     seconds = start_time(written)
     if seconds is None:
         return RouteStart("token", token=written)

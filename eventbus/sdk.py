@@ -280,6 +280,7 @@ class Source(Protocol):
 
         Raises:
             Unreachable: The source does not answer now.
+            ConfigurationError: It may not be asked.
         """
 
     def at(self, time: ClusterTime) -> Position:

@@ -147,6 +147,17 @@ class Arrangement:
         self.arrange()
         return None
 
+    def leave_behind(self, flow: Flow, position: Position) -> list[Route]:
+        """A flow's position is lost. Routes that are further on leave it, for theirs may not be.
+
+        Returns:
+            The routes that are left, which all stand there.
+        """
+        for route in [route for route in flow.routes if route.admitted.token > position.token]:
+            self._detach(route, "the position of others is lost")
+        self.arrange()
+        return list(flow.routes)
+
     # What the subscription asks.
 
     def add(self, *routes: Route) -> None:
@@ -370,6 +381,7 @@ class Arrangement:
         """
         return (
             _is_mergeable(route)
+            and not main.is_leaping
             and route.admitted.token >= main.position.token
             and not self._is_beyond(route.admitted, main)
             and not route.is_halted

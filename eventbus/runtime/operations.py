@@ -199,6 +199,8 @@ class Operations:
                 return self._letters(operation, {"held_behind": {"$exists": True}}, free)
             case OperationKind.SNAPSHOT:
                 raise AssertionError("a snapshot has no route of its own")
+            case OperationKind.MOVE:
+                raise AssertionError("positions are moved before routes are made")
             case _:
                 assert_never(operation.kind)
 
@@ -332,7 +334,8 @@ def waits_for(route: Route | None) -> str:
 
 
 def _is_ours(operation: Operation) -> bool:
-    return not operation.runner and operation.kind is not OperationKind.SNAPSHOT
+    beside = operation.kind not in {OperationKind.SNAPSHOT, OperationKind.MOVE}
+    return beside and not operation.runner
 
 
 def _slowed(policy: RoutePolicy, rate: float | None) -> RoutePolicy:

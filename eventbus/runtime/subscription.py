@@ -26,8 +26,10 @@ from eventbus.runtime.feeding import Feeding, Supply
 from eventbus.runtime.forwarding import Forwarding
 from eventbus.runtime.holding import Holding
 from eventbus.runtime.letters import LiveLetters
+from eventbus.runtime.moves import carry_out_moves, moves_of
 from eventbus.runtime.operations import Operations
 from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.recovery import Recovery
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
@@ -38,6 +40,9 @@ from eventbus.state.operations import Control
 from eventbus.state.store import Lease, Store
 
 __all__ = ["RouteSpec", "Subscription", "SubscriptionSpec"]
+
+_MOVE_DRAIN_SECS = 5.0
+"""How long open tickets may take where a life ends only for another to begin: the routes wait for it."""
 
 T = TypeVar("T")
 
@@ -115,6 +120,8 @@ class Subscription:
         """What it is doing, for people: starting, standby, running, draining or stopped."""
         self.waiting_for: str | None = None
         """What it cannot go on without at the moment, for people."""
+        self.begins_anew = False
+        """Whether it ends because an operator moved a position: another life is to begin at once."""
         self.routes: dict[str, Route] = {}
         """The live routes, and those of the operations that are under way."""
         self._store = store
@@ -124,12 +131,15 @@ class Subscription:
         self._reclaim = reclaim
         self._rng = rng or Random()
         self._stopping = anyio.Event()
+        self._drain_secs = spec.drain_timeout_secs
         self._forwardings = {
             name: Forwarding(spec.name, name, route.policy, *route.copies_to, store, rng=self._rng)
             for name, route in spec.routes.items()
             if route.copies_to is not None
         }
-        self._feeding = Feeding(spec.name, spec.catch_up, Supply(spec.source.reader, spec.stages))
+        supply = Supply(spec.source.reader, spec.stages)
+        recovery = Recovery(spec.name, spec.source, store)
+        self._feeding = Feeding(spec.name, spec.catch_up, supply, recovery)
         self._log = log.bind(subscription=spec.name)
 
     @property
@@ -178,8 +188,12 @@ class Subscription:
         )
 
         snapshots = Snapshots(self.spec, self._store, lease, self.routes, self._feeding)
+        moved: set[str] = set()
 
         def obey(control: Control) -> None:
+            moved.update(operation.route for operation in moves_of(control))
+            if moved:
+                self._begin_anew()
             self._obey_pauses(control)
             operations.obey(control.operations)
             snapshots.obey(control.operations)
@@ -194,11 +208,17 @@ class Subscription:
                 await self._stopping.wait()
             self.state = "draining"
             self._feeding.stop()
-            with anyio.move_on_after(self.spec.drain_timeout_secs) as patience:
-                for route in list(self.routes.values()):
+            with anyio.move_on_after(self._drain_secs) as patience:
+                for route in [route for route in self.routes.values() if route.name not in moved]:
                     await route.drained()
         open_events = {name: route.open_events for name, route in self.routes.items() if route.open_events}
         self._log.info("subscription_drained", open_events=open_events, timed_out=patience.cancelled_caught)
+
+    def _begin_anew(self) -> None:
+        if not self._stopping.is_set():
+            self.begins_anew = True
+            self._drain_secs = min(self._drain_secs, _MOVE_DRAIN_SECS)
+            self._stopping.set()
 
     def _obey_pauses(self, control: Control) -> None:
         for name, route in self.routes.items():
@@ -228,7 +248,9 @@ class Subscription:
         return lease, asked_at
 
     async def _start_positions(self, lease: Lease) -> Mapping[str, Position]:
-        """Stored positions; those of new routes are stored before the first read."""
+        """Stored positions, as operators moved them; those of new routes are stored before the first read."""
+        control = await self._controls.of(self.spec.name)
+        await carry_out_moves(control, self.spec.routes, self._store, self._saver, lease)
         stored = await self._store.positions(self.spec.name)
         fresh = await fresh_positions(self.spec, stored)
         if fresh:

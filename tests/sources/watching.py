@@ -68,7 +68,9 @@ class Watch:
         """A reader from a position, by default from now."""
         source = self.source(**options)
         start = start or await source.now()
-        reading = Reading(source.reader(start), start)
+        reader = source.reader(start)
+        assert isinstance(reader, MongoReader)
+        reading = Reading(reader, start)
         self._closing.push_async_callback(reading.reader.close)
         return reading
 
