@@ -62,6 +62,16 @@ class DocumentQueries:
         self._spec = spec
         self._match = match
 
+    async def present(self) -> ClusterTime:
+        """The cluster's own time: no change that anybody was given so far is of a later one.
+
+        Raises:
+            PyMongoError: The server did not answer.
+        """
+        said = await self._client.admin.command("hello")
+        time = said["$clusterTime"]["clusterTime"]
+        return ClusterTime(time.time, time.inc)
+
     async def keys(self, namespace: str, after: bytes | None, count: int, as_of: ClusterTime) -> Reply:
         """The next keys of a collection.
 

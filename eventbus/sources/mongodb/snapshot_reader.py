@@ -2,6 +2,10 @@
 
 Where documents go among the changes is decided in `splice`, which are next in `reads`, how many at once in
 `pace`; here it is done. A failure to read documents never holds up the changes: there will be another place.
+
+It gives no document at a place among the changes that is past already when it is opened. Up to there an
+earlier reader may have given every change, before a crash that took the position back: a document from in
+between is an older state than the sink has, and one that knows those changes by their ids would keep it.
 """
 
 from __future__ import annotations
@@ -82,6 +86,8 @@ class SnapshotReader:
         self._listed_at = -inf
         self._pace = Pace(options)
         self._trouble = _Trouble(subscription)
+        self._present: ClusterTime | None = None
+        """What time it was before the first document was read."""
         self._position = start
         self._batch: Batch | None = None
         """What the stream returned and `next` has not, for it was cancelled in between."""
@@ -148,6 +154,8 @@ class SnapshotReader:
     async def _try_read(self, splice: Splice) -> Reads | None:
         reads = Reads(splice.place, self._snapshot)
         try:
+            if await self._is_past(splice.as_of):
+                return None
             await self._read(reads, splice.as_of)
         except InvalidOperation:  # the client was closed under us: no failure of the server
             raise
@@ -157,6 +165,12 @@ class SnapshotReader:
             return None
         self._trouble.overcome()
         return reads
+
+    async def _is_past(self, as_of: ClusterTime) -> bool:
+        """Whether changes beyond a time may have been given by an earlier reader."""
+        if self._present is None:
+            self._present = await self._queries.present()
+        return as_of < self._present
 
     async def _read(self, reads: Reads, as_of: ClusterTime) -> None:
         """Read the next documents, and go on to the next collection where one has no more."""
