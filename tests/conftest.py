@@ -38,6 +38,7 @@ SLOW_MODULES = {
     "test_redaction",
     "test_replay",
     "test_shop",
+    "test_snapshot",
     "test_snapshots",
     "test_sink_kit",
     "test_sqlite",

@@ -394,4 +394,12 @@ ROUTE_MUTANTS = (
         "            return furthest\n",
         READ + "::test_a_route_that_is_added_while_another_reads_documents_reads_its_own",
     ),
+    Mutant(
+        "documents come among changes that an earlier reader may have given",
+        ALL_READ,
+        "sources/mongodb/snapshot_reader.py",
+        "        return as_of < self._present\n",
+        "        return False\n",
+        "tests/sources/test_mongodb_snapshot_present.py",
+    ),
 )
