@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.table import MUTANTS, Mutant
 
@@ -33,7 +34,7 @@ ENDLESS = -1
 def main(wanted: str) -> int:
     """Try every mutant whose name contains `wanted`."""
     begun = time.monotonic()
-    chosen = [mutant for mutant in (*MUTANTS, *ROUTE_MUTANTS) if wanted in mutant.name]
+    chosen = [mutant for mutant in (*MUTANTS, *ROUTE_MUTANTS, *GAP_MUTANTS) if wanted in mutant.name]
     if not chosen:
         print(f"no mutant's name contains {wanted!r}")
         return 1
