@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.documents import DOCUMENT_MUTANTS
+from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.table import MUTANTS, Mutant
 
@@ -34,7 +35,8 @@ ENDLESS = -1
 def main(wanted: str) -> int:
     """Try every mutant whose name contains `wanted`."""
     begun = time.monotonic()
-    chosen = [mutant for mutant in (*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS) if wanted in mutant.name]
+    every = (*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *GAP_MUTANTS)
+    chosen = [mutant for mutant in every if wanted in mutant.name]
     if not chosen:
         print(f"no mutant's name contains {wanted!r}")
         return 1
