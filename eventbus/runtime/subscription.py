@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from eventbus.runtime.forwarding import Forwarding
 from eventbus.runtime.holding import Holding
 from eventbus.runtime.letters import LiveLetters
 from eventbus.runtime.operations import Operations
+from eventbus.runtime.pausing import Pausing
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
@@ -128,6 +130,7 @@ class Subscription:
             for name, route in spec.routes.items()
             if route.copies_to is not None
         }
+        self._pausing = Pausing(spec.name, store)
         self._feeding = Feeding(spec.name, spec.catch_up, Supply(spec.source.reader, spec.stages))
         self._log = log.bind(subscription=spec.name)
 
@@ -159,6 +162,7 @@ class Subscription:
                     tasks.start_soon(route.run)
                 for forwarding in self._forwardings.values():
                     tasks.start_soon(forwarding.run)
+                tasks.start_soon(self._pausing.run)
                 await self._carry(lease)
             tasks.cancel_scope.cancel()
         self.state = "stopped"
@@ -173,6 +177,7 @@ class Subscription:
             self.routes,
             self._feeding,
             park=self._park,
+            ask_for_pause=self._pausing.ask,
             rng=self._rng,
         )
 
@@ -197,7 +202,8 @@ class Subscription:
 
     def _obey_pauses(self, control: Control) -> None:
         for name, route in self.routes.items():
-            reason = control.pause_of(name.partition("@")[0])
+            live = name.partition("@")[0]
+            reason = self._pausing.asked(live) or control.pause_of(live)
             if reason is not None and route.paused is None:
                 route.pause(reason)
                 self._log.info("route_paused", route=name, reason=reason)
@@ -248,6 +254,7 @@ class Subscription:
                 changed=self._feeding.changed,
                 letters=await self._letters(name),
                 held=await self._held(name) if spec.policy.holds_keys else {},
+                ask_for_pause=partial(self._pausing.ask, name),
                 rng=self._rng,
             )
         self.routes.update(routes)

@@ -24,6 +24,8 @@ __all__ = [
     "reader_reopened",
     "readers_open",
     "route_detached",
+    "route_paused_by_sink",
+    "sink_concurrency",
     "state_saved",
     "subscription_restarted",
 ]
@@ -80,6 +82,10 @@ _forwarding_failures = _counter(
 _readers = _gauge("readers_open", "Readers of the source that are open or closing", ["subscription"])
 _detached = _counter("route_detached", "Times that a route left its flow", _ROUTE)
 _lost = _counter("position_lost", "Times that the source had lost a route's position", _ROUTE)
+_paused_by_sink = _counter(
+    "route_paused_by_sink", "Times that a route was paused without an operator", _ROUTE
+)
+_concurrency = _gauge("sink_concurrency", "Calls at once that an adaptive sink allows now", ["sink"])
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 
 
@@ -150,6 +156,16 @@ def route_detached(subscription: str, route: str) -> None:
 def position_lost(subscription: str, route: str) -> None:
     """The source no longer has what a route needs next."""
     _lost.labels(subscription, route).inc()
+
+
+def route_paused_by_sink(subscription: str, route: str) -> None:
+    """A route is paused since its sink wants nothing more, or has failed for too long."""
+    _paused_by_sink.labels(subscription, route).inc()
+
+
+def sink_concurrency(sink: str, limit: int) -> None:
+    """An adaptive sink allows more calls at once, or fewer."""
+    _concurrency.labels(sink).set(limit)
 
 
 @dataclass(slots=True)

@@ -12,13 +12,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
-import aiohttp
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from eventbus.sdk import DELIVERED, Failure, Fault, Outcome, Rejected, Retry, Unreachable
-from eventbus.sinks.webhook.faults import outcome_of_error
+from eventbus.sinks.webhook.faults import connecting_failed, lost
 from eventbus.testing import Changes
 from tests.sinks.receiver import Receiver, hang, make_sink, opened, receiving, send_one
 
@@ -206,10 +205,6 @@ async def test_a_name_that_does_not_resolve() -> None:
     ) as unreachable:
         await sink.open()
     assert "t0ken" not in str(unreachable.value)
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(aiohttp.ClientConnectorError) as error:
-            await session.post("http://nowhere.invalid/t0ken")
-    assert_retry(outcome_of_error(error.value), Fault.UNAVAILABLE, "the host name does not resolve")
 
 
 async def test_opening_says_what_is_wrong_with_the_connection(receiver: Receiver) -> None:
@@ -230,7 +225,7 @@ async def test_opening_is_bounded_by_the_timeout() -> None:
 
     async with talking(silent) as url:
         sink = make_sink(url.replace("http:", "https:"), timeout="100ms")
-        with pytest.raises(Unreachable, match=r"no connection within 0\.1 s$"):
+        with pytest.raises(Unreachable, match=r"no TLS session within 0\.1 s$"):
             await sink.open()
 
 
@@ -238,10 +233,6 @@ async def test_tls_to_a_server_without_it(receiver: Receiver) -> None:
     sink = make_sink(receiver.url.replace("http:", "https:"))
     with pytest.raises(Unreachable, match="TLS: "):
         await sink.open()
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(aiohttp.ClientConnectorError) as error:
-            await session.post(receiver.url.replace("http:", "https:") + "/t0ken")
-    assert_retry(outcome_of_error(error.value), Fault.UNAVAILABLE, "TLS: ")
 
 
 @pytest.fixture(scope="module")
@@ -271,10 +262,6 @@ async def secure(certificate: tuple[Path, Path]) -> AsyncIterator[Receiver]:
 async def test_a_certificate_that_nobody_vouches_for(secure: Receiver) -> None:
     with pytest.raises(Unreachable, match=r"TLS: the certificate is not valid: self.signed certificate"):
         await make_sink(secure.url).open()
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(aiohttp.ClientConnectorError) as error:
-            await session.post(f"{secure.url}/t0ken")
-    assert_retry(outcome_of_error(error.value), Fault.UNAVAILABLE, "TLS: the certificate is not valid")
     assert secure.posts == []
 
 
@@ -290,6 +277,7 @@ async def test_a_certificate_that_the_system_trusts(
 
 
 def test_errors_that_nobody_knows_are_tried_again_and_hide_their_text() -> None:
-    assert_retry(outcome_of_error(aiohttp.ClientError("http://h/t0ken")), Fault.FAILED, "ClientError")
-    lost = aiohttp.ClientConnectionError("http://h/t0ken")
-    assert_retry(outcome_of_error(lost), Fault.UNAVAILABLE, "connection lost")
+    assert_retry(
+        connecting_failed(RuntimeError("http://h/t0ken")).outcome, Fault.UNAVAILABLE, "cannot connect"
+    )
+    assert_retry(lost(ValueError("http://h/t0ken")).outcome, Fault.UNAVAILABLE, "without an answer")
