@@ -36,7 +36,7 @@ class Pausing:
         """Have a route paused."""
         self._log.warning("route_paused_by_sink", route=route, reason=reason)
         metrics.route_paused_by_sink(self._subscription, route)
-        self._asked[route] = f"{reason} (by the daemon)"
+        self._asked[route] = reason
         self._changed.notify()
 
     def asked(self, route: str) -> str | None:

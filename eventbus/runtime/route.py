@@ -174,8 +174,9 @@ class Route:
 
     def _pause_itself(self, reason: str) -> None:
         if self._ask_for_pause is not None and self.paused is None:
-            self._ask_for_pause(reason)
-            self.pause(reason)
+            stored = f"{reason} (by the daemon)"
+            self._ask_for_pause(stored)
+            self.pause(stored)
 
     def lose(self, reason: str) -> None:
         """The source no longer has what comes next: nobody can feed it."""

@@ -7,10 +7,8 @@ import socket
 import ssl
 import struct
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeAlias
 
 import anyio
 import pytest
@@ -19,11 +17,18 @@ from anyio.abc import SocketAttribute, SocketStream
 from eventbus.sdk import DELIVERED, Failure, Fault, Outcome, Rejected, Retry, Unreachable
 from eventbus.sinks.webhook.faults import connecting_failed, lost
 from eventbus.testing import Changes
-from tests.sinks.receiver import Receiver, hang, make_sink, opened, receiving, send_one
+from tests.sinks.receiver import (
+    Receiver,
+    hang,
+    make_sink,
+    opened,
+    receiving,
+    request_of,
+    send_one,
+    talking,
+)
 
 pytestmark = pytest.mark.anyio
-
-Conversation: TypeAlias = Callable[[SocketStream], Awaitable[None]]
 
 
 @pytest.fixture
@@ -35,32 +40,6 @@ def anyio_backend() -> str:
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as running:
         yield running
-
-
-@asynccontextmanager
-async def talking(converse: Conversation) -> AsyncIterator[str]:
-    """A server that speaks raw bytes to whoever sends something; gives its URL."""
-
-    async def handle(stream: SocketStream) -> None:
-        async with stream:
-            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-                await converse(stream)
-
-    async with (
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(listener.serve, handle)
-        yield f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/t0ken"
-        tasks.cancel_scope.cancel()
-
-
-async def request_of(stream: SocketStream) -> bytes:
-    """The head of a request and what came with it."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += await stream.receive()
-    return received
 
 
 def assert_retry(outcome: Outcome, fault: Fault, text: str, kind: Failure | None = None) -> None:

@@ -74,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._content = bytearray()
         self._head_bytes = 0
+        self._status = 0
         self._has_head = self._is_complete = self._keeps_alive = False
 
     @property
@@ -110,9 +111,7 @@ class Connection(asyncio.Protocol):
         self._in_exchange = False
         if not (is_sent and self._keeps_alive):
             self.abort()
-        return Reply(
-            self._parser.get_status_code(), self._headers, bytes(self._content[:_CONTENT_KEPT_BYTES])
-        )
+        return Reply(self._status, self._headers, bytes(self._content[:_CONTENT_KEPT_BYTES]))
 
     def abort(self) -> None:
         """Give it up at once."""
@@ -133,9 +132,12 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
-            self._has_head = True
+            self._has_head = True  # 101: an answer like any other, since nobody asked for it
         except HttpParserError:
-            self._fail(not_http())
+            if self._is_complete:  # what came behind the reply is nobody's
+                self.abort()
+            else:
+                self._fail(not_http())
         if not self._has_head:
             self._head_bytes += len(data)
             if self._head_bytes > _LONGEST_HEAD_BYTES:
@@ -157,13 +159,19 @@ class Connection(asyncio.Protocol):
         self._is_blocked = False
         self._wake()
 
+    def on_message_begin(self) -> None:
+        """See `httptools.HttpResponseParser`."""
+        if self._is_complete:
+            raise ValueError("a second reply")
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """See `httptools.HttpResponseParser`."""
         self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """See `httptools.HttpResponseParser`."""
-        self._has_head = not self._is_interim()
+        self._status = self._parser.get_status_code()
+        self._has_head = self._status >= 200
 
     def on_body(self, body: bytes) -> None:
         """See `httptools.HttpResponseParser`."""
@@ -172,14 +180,11 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """See `httptools.HttpResponseParser`."""
-        if self._is_interim():
+        if not self._has_head:
             self._headers = {}
             return
         self._is_complete = True
         self._keeps_alive = self._parser.should_keep_alive()
-
-    def _is_interim(self) -> bool:
-        return self._parser.get_status_code() < 200
 
     def _begin_reply(self) -> None:
         self._parser = HttpResponseParser(self)

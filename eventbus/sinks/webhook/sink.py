@@ -67,6 +67,8 @@ class WebhookSink:
         self._target = Target(options)
         signing = options.signing
         self._signer = Signer(secret.get_secret_value() for secret in signing.secrets) if signing else None
+        oauth2 = options.oauth2
+        self._token_origin = origin_of(URL(oauth2.token_url.get_secret_value())) if oauth2 else None
         self._patience = _patience(options)
         self._places = Places(name, options.concurrency, adaptive=options.adaptive)
         self._client: Client | None = None
@@ -83,11 +85,7 @@ class WebhookSink:
         """
         if self._client is not None:
             return
-        # Reading the system's certificates takes tens of milliseconds.
-        try:
-            tls = await anyio.to_thread.run_sync(context_of, self._options.tls)
-        except ValueError as error:
-            raise ConfigurationError(f"sinks.{self.name}.tls: {error}") from None
+        tls = await self._certificates()
         client = self._client_of(self._target.origin, tls)
         try:
             await self._begin(client, tls)
@@ -193,23 +191,32 @@ class WebhookSink:
         )
         return outcome_of_answer(answer, datetime.now(UTC), self._options.answers)
 
-    async def _begin(self, client: Client, tls: ssl.SSLContext) -> None:
+    async def _certificates(self) -> ssl.SSLContext | None:
+        """How to speak TLS, if anybody here speaks it. Reading the system's certificates takes a while."""
+        if not any(origin.is_secure for origin in (self._target.origin, self._token_origin) if origin):
+            return None
+        try:
+            return await anyio.to_thread.run_sync(context_of, self._options.tls)
+        except ValueError as error:
+            raise ConfigurationError(f"sinks.{self.name}.tls: {error}") from None
+
+    async def _begin(self, client: Client, tls: ssl.SSLContext | None) -> None:
         """Whatever can fail before the first event fails here.
 
         Raises:
             NoReply: Something that is needed is not there.
         """
         await client.try_connecting()
-        oauth2 = self._options.oauth2
-        if oauth2 is not None and self._tokens is None:
-            self._token_client = self._client_of(origin_of(URL(oauth2.token_url.get_secret_value())), tls)
+        oauth2, token_origin = self._options.oauth2, self._token_origin
+        if oauth2 is not None and token_origin is not None and self._tokens is None:
+            self._token_client = self._client_of(token_origin, tls)
             self._tokens = Tokens(oauth2, self._token_client)
         if self._tokens is not None:
             await self._tokens.current()
         if self._options.handshake_origin is not None:
             self._permission = await ask(client, self._target.question(), self._options.handshake_origin)
 
-    def _client_of(self, origin: Origin, tls: ssl.SSLContext) -> Client:
+    def _client_of(self, origin: Origin, tls: ssl.SSLContext | None) -> Client:
         dialler = Dialler(origin, Networks(self._options.networks), self._patience, tls)
         return Client(dialler, self._patience, self._options.keep_alive)
 
