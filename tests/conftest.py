@@ -39,6 +39,7 @@ SLOW_MODULES = {
     "test_replay",
     "test_shop",
     "test_sink_kit",
+    "test_snapshot_splice",
     "test_sqlite",
     "test_sqlite_access",
     "test_stdout",

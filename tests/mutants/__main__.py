@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.routes import ROUTE_MUTANTS
+from tests.mutants.snapshots import SNAPSHOT_MUTANTS
 from tests.mutants.table import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,7 @@ ENDLESS = -1
 def main(wanted: str) -> int:
     """Try every mutant whose name contains `wanted`."""
     begun = time.monotonic()
-    chosen = [mutant for mutant in (*MUTANTS, *ROUTE_MUTANTS) if wanted in mutant.name]
+    chosen = [mutant for mutant in (*MUTANTS, *ROUTE_MUTANTS, *SNAPSHOT_MUTANTS) if wanted in mutant.name]
     if not chosen:
         print(f"no mutant's name contains {wanted!r}")
         return 1
