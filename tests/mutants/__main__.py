@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from tests.mutants.documents import DOCUMENT_MUTANTS
 from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
+from tests.mutants.snapshots import SNAPSHOT_MUTANTS
 from tests.mutants.table import MUTANTS, Mutant
 from tests.mutants.webhooks import WEBHOOK_MUTANTS
 
@@ -36,7 +37,10 @@ ENDLESS = -1
 def main(wanted: str) -> int:
     """Try every mutant whose name contains `wanted`."""
     begun = time.monotonic()
-    every = (*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *GAP_MUTANTS, *WEBHOOK_MUTANTS)
+    every = (
+        *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS),
+        *(*GAP_MUTANTS, *SNAPSHOT_MUTANTS, *WEBHOOK_MUTANTS),
+    )
     chosen = [mutant for mutant in every if wanted in mutant.name]
     if not chosen:
         print(f"no mutant's name contains {wanted!r}")

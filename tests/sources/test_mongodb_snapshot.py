@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from eventbus.devservices import MongoService
 from eventbus.errors import ConfigurationError
-from eventbus.model import PositionKind, Snapshot
+from eventbus.model import ClusterTime, PositionKind, Snapshot
 from eventbus.sources.mongodb import snapshot_reader
 from eventbus.sources.mongodb.snapshot_reader import SnapshotReader
 from eventbus.telemetry.metrics import REGISTRY
@@ -149,6 +149,33 @@ async def until_the_end(reading: SnapshotReading) -> None:
     """Read all changes up to the one that is the end."""
     while not any(s.event.operation == "insert" and ids([s.event]) == ["end"] for s in reading.slots):
         await reading.batch()
+
+
+async def test_no_poll_is_empty_inside_of_a_transaction(either_watch: Watch) -> None:
+    """An empty poll says that all changes of the last one's time were returned, however many and filtered."""
+    watch = either_watch
+    documents = [
+        {"i": i, "text": "x" * 8000} for i in range(2200)
+    ]  # more than fits into one entry of the oplog
+
+    async def write() -> None:
+        for _ in range(2):
+            async with watch.client.start_session() as session, await session.start_transaction():
+                await watch.database.orders.insert_many([dict(one) for one in documents], session=session)
+
+    for step in (1, 499):
+        reading = await watch.reader(match={"fullDocument.i": {"$mod": [step, 0]}})
+        reading.reader.wait_at_most_ms = 1
+        empty, over = 0, set[ClusterTime | None]()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write)
+            while len(reading.slots) < 2 * len(range(0, len(documents), step)):
+                batch = await reading.batch()
+                assert not over & {slot.event.cluster_time for slot in batch.slots}
+                empty += reading.reader.is_idle
+                if reading.reader.is_idle and reading.slots:
+                    over.add(reading.slots[-1].event.cluster_time)
+        assert empty
 
 
 async def test_keys_of_all_types(either_watch: Watch) -> None:

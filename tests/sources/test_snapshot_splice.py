@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -90,7 +90,7 @@ class Stream:
             for form in ("2B0229296E04", "2B0429296E1404")
             if (mark := moment(time, form)).token >= seen and (not rest or time <= rest[0].time)
         ]
-        ends = [taken[-1].position] if taken else [position]
+        ends = [taken[-1].position] if taken else [replace(position, token=server_token(position.token))]
         end = self._data.draw(st.sampled_from(ends + moments), "end")
         return Batch([event(change) for change in taken], end), not taken and not rest
 
@@ -108,11 +108,11 @@ class Walk:
         self.position = start
         self.seen: list[Event] = []
 
-    def poll(self, keys: list[int]) -> None:
+    def poll(self, keys: list[int], *, may_read: bool) -> None:
         batch, is_idle = self.stream.after(self.position)
         was = Snapshot("s", read=len(self.seen))
         splice = splice_of(self.position, batch, is_idle=is_idle)
-        if splice is None:
+        if splice is None or not may_read:
             batch = unspliced(batch, self.position, was)
         else:
             token, reads = splice.place.token, []
@@ -147,7 +147,8 @@ def test_a_document_is_neither_older_nor_newer_than_the_changes_around_it(data: 
     starts = [change.position for change in changes] + [moment(time) for time in stream.times]
     walk = Walk(stream, data.draw(st.sampled_from(starts), "start"))
     for _ in range(data.draw(st.integers(1, 12), "polls")):
-        walk.poll(data.draw(st.lists(st.integers(1, KEYS), max_size=3), "keys"))
+        keys = data.draw(st.lists(st.integers(1, KEYS), max_size=3), "keys")
+        walk.poll(keys, may_read=data.draw(st.booleans(), "may read"))
         if data.draw(st.booleans(), "crash") and walk.seen:
             place = data.draw(st.integers(0, len(walk.seen) - 1), "place")
             walk.position = walk.seen[place].position
