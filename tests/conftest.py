@@ -41,6 +41,7 @@ SLOW_MODULES = {
     "test_snapshot",
     "test_snapshots",
     "test_sink_kit",
+    "test_snapshot_splice",
     "test_sqlite",
     "test_sqlite_access",
     "test_stdout",

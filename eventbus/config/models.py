@@ -289,6 +289,8 @@ class CircuitPolicy(Section):
     """How long nothing is sent the first time; it doubles while the sink stays down."""
     max_open: PositiveDuration = 60.0
     """How long nothing is sent at most."""
+    pause_after: PositiveDuration | None = None
+    """How long every attempt must have failed until the route is paused; null for never."""
 
 
 class DeadLetterPolicy(Section):

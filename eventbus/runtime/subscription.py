@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from eventbus.runtime.holding import Holding
 from eventbus.runtime.letters import LiveLetters
 from eventbus.runtime.moves import carry_out_moves, moves_of
 from eventbus.runtime.operations import Operations
+from eventbus.runtime.pausing import Pausing
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.recovery import Recovery
 from eventbus.runtime.route import Route
@@ -140,6 +142,7 @@ class Subscription:
         supply = Supply(spec.source.reader, spec.stages)
         recovery = Recovery(spec.name, spec.source, store)
         self._feeding = Feeding(spec.name, spec.catch_up, supply, recovery)
+        self._pausing = Pausing(spec.name, store)
         self._log = log.bind(subscription=spec.name)
 
     @property
@@ -170,6 +173,7 @@ class Subscription:
                     tasks.start_soon(route.run)
                 for forwarding in self._forwardings.values():
                     tasks.start_soon(forwarding.run)
+                tasks.start_soon(self._pausing.run)
                 await self._carry(lease)
             tasks.cancel_scope.cancel()
         self.state = "stopped"
@@ -184,6 +188,7 @@ class Subscription:
             self.routes,
             self._feeding,
             park=self._park,
+            ask_for_pause=self._pausing.ask,
             rng=self._rng,
         )
 
@@ -222,7 +227,8 @@ class Subscription:
 
     def _obey_pauses(self, control: Control) -> None:
         for name, route in self.routes.items():
-            reason = control.pause_of(name.partition("@")[0])
+            live = name.partition("@")[0]
+            reason = self._pausing.asked(live) or control.pause_of(live)
             if reason is not None and route.paused is None:
                 route.pause(reason)
                 self._log.info("route_paused", route=name, reason=reason)
@@ -275,6 +281,7 @@ class Subscription:
                 changed=self._feeding.changed,
                 letters=await self._letters(name),
                 held=await self._held(name) if spec.policy.holds_keys else {},
+                ask_for_pause=partial(self._pausing.ask, name),
                 rng=self._rng,
             )
         self.routes.update(routes)

@@ -30,6 +30,8 @@ __all__ = [
     "reader_reopened",
     "readers_open",
     "route_detached",
+    "route_paused_by_sink",
+    "sink_concurrency",
     "snapshot_read",
     "state_saved",
     "subscription_restarted",
@@ -125,6 +127,10 @@ _headroom = _gauge(
 )
 _burn = _gauge("headroom_burn_rate", "Seconds of headroom that are lost each second", _ROUTE)
 _left = _gauge("headroom_left_seconds", "Seconds until the position is lost at that rate", _ROUTE)
+_paused_by_sink = _counter(
+    "route_paused_by_sink", "Times that a route was paused without an operator", _ROUTE
+)
+_concurrency = _gauge("sink_concurrency", "Calls at once that an adaptive sink allows now", ["sink"])
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 
 
@@ -273,6 +279,16 @@ def headroom(subscription: str, route: str, *, seconds: float, burn_rate: float,
     _headroom.labels(subscription, route).set(seconds)
     _burn.labels(subscription, route).set(burn_rate)
     _left.labels(subscription, route).set(left_seconds)
+
+
+def route_paused_by_sink(subscription: str, route: str) -> None:
+    """A route is paused since its sink wants nothing more, or has failed for too long."""
+    _paused_by_sink.labels(subscription, route).inc()
+
+
+def sink_concurrency(sink: str, limit: int) -> None:
+    """An adaptive sink allows more calls at once, or fewer."""
+    _concurrency.labels(sink).set(limit)
 
 
 @dataclass(slots=True)

@@ -55,6 +55,8 @@ class MongoReader:
         """How long a poll may wait for a first change; None for as long as it likes."""
         self.server_time: ClusterTime | None = None
         """How far the server's own clock of operations was at the last poll."""
+        self.is_idle = False
+        """Whether the last poll brought nothing, not even a part of a change."""
         self._course = Course(start)
         self._decoder = ChangeDecoder(delta=spec.delta)
         self._cursor: ServerCursor | None = None
@@ -135,7 +137,7 @@ class MongoReader:
 
     def _take(self, reply: Reply) -> Batch:
         """Make a batch of a reply. Nothing awaits here, so that no cancellation can lose what was read."""
-        self.server_time = reply.operation_time
+        self.server_time, self.is_idle = reply.operation_time, reply.is_empty
         reading = self._course.reading
         position = self._course.position
         end = position_of(reply.token, PositionKind.IDLE) if reply.token else position

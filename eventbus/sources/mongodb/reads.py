@@ -7,7 +7,7 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from eventbus.canonical import canonical_json
-from eventbus.model import Event, Operation, Position, PositionKind, Snapshot
+from eventbus.model import Event, Operation, Position, Snapshot
 from eventbus.sources.mongodb.change import key_of, section
 from eventbus.sources.mongodb.documents import Chunk
 from eventbus.sources.mongodb.elements import elements, int32
@@ -88,7 +88,7 @@ class Reads:
             Event(
                 token=self._token,
                 extra=place.extra,
-                kind=PositionKind.IDLE,
+                kind=place.kind,
                 operation=Operation.READ,
                 database=database,
                 collection=collection,

@@ -129,7 +129,7 @@ class SnapshotReader:
 
     async def _with_documents(self, batch: Batch) -> Batch | None:
         """The batch with what can be read beside it; None if the reader was closed meanwhile."""
-        splice = splice_of(self._position, batch)
+        splice = splice_of(self._position, batch, is_idle=self._stream.is_idle)
         reads = None
         if splice is not None and self._may_read(splice):
             with anyio.CancelScope() as self._reading:

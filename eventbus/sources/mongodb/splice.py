@@ -8,6 +8,9 @@ Say a batch ends at cluster time c. Then every change before c was returned, by 
 at c, which are one transaction's, perhaps a part. A document as of the tick before c is not older than any
 change before c, and not newer than any from c on. So it belongs before the first change of time c, unless one
 of those was returned already.
+
+If a poll brings nothing and the stream still ends at a change of time c, then that is the last there is: all
+changes of a transaction are there at once. Then a document as of c belongs behind it.
 """
 
 from __future__ import annotations
@@ -40,16 +43,19 @@ class Splice:
     as_of: ClusterTime
 
 
-def splice_of(before: Position, batch: Batch) -> Splice | None:
+def splice_of(before: Position, batch: Batch, *, is_idle: bool) -> Splice | None:
     """The place for documents in a batch; None if it has none.
 
     Args:
         before: The end of the batch before, or where the reader started.
         batch: What the stream returned.
+        is_idle: Whether the server had nothing at all to return, not even a part of a change.
     """
     time = cluster_time_of(batch.end.token)
     if batch.end.kind is PositionKind.INVALIDATE:  # what is to be read was dropped or renamed
         return None
+    if is_idle and not is_high_water_mark(batch.end.token):
+        return Splice(0, before if before.token > batch.end.token else batch.end, time)
     if cluster_time_of(before.token) >= time and not is_high_water_mark(before.token):
         return None
     mark = high_water_mark(time)
@@ -71,7 +77,7 @@ def spliced(batch: Batch, splice: Splice, was: Snapshot, reads: Sequence[Event],
     _tell(slots[: splice.index], was)
     _tell(slots[splice.index :], now)
     token = next_read(reads[-1].token if reads else splice.place.token)
-    behind = replace(splice.place, token=token, kind=PositionKind.IDLE)
+    behind = replace(splice.place, token=token)
     end = batch.end if batch.end.token > token else behind
     return Batch([*slots[: splice.index], *reads, *slots[splice.index :]], replace(end, snapshot=now))
 
