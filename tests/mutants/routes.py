@@ -133,7 +133,7 @@ ROUTE_MUTANTS = (
         "every route has a reader of its own after a start",
         READERS,
         ARRANGEMENT,
-        "        return [route for route in live if self._are_near(route.admitted, first.admitted)]",
+        "        return [route for route in mergeable if self._are_near(route.admitted, first.admitted)]",
         "        return [first]",
         STARTS + "::test_six_routes_that_stopped_a_few_events_apart_need_one_reader",
     ),
