@@ -21,6 +21,7 @@ from anyio.abc import AnyByteStream
 from pydantic import BaseModel
 
 from eventbus.sdk import (
+    Carries,
     Encoded,
     Encoder,
     Event,
@@ -55,6 +56,7 @@ class WebhookSink:
     """
 
     Options: ClassVar[type[BaseModel]] = WebhookOptions
+    carries: ClassVar[Carries] = Carries(attributes="ce-")
 
     def __init__(self, name: str, options: WebhookOptions) -> None:
         self.name = name
@@ -90,9 +92,8 @@ class WebhookSink:
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """The event as the encoder writes it, with its content type."""
-        return Message(
-            event, encoder.encode(event), headers=(("Content-Type", encoder.content_type.encode()),)
-        )
+        content_type = ("Content-Type", encoder.content_type.encode())
+        return Message(event, encoder.encode(event), headers=(content_type, *encoder.headers(event)))
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """POST each message once."""
