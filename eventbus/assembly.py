@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from eventbus.config import Config, ResolvedRoute, ResolvedSink
+from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSink
 from eventbus.config.models import EncodingPolicy, PriorityPolicy
 from eventbus.config.starts import start_time
 from eventbus.core.circuit import CircuitPolicy
@@ -21,6 +21,8 @@ from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 from eventbus.sdk import Carries, Encoder, Source, carried_by
+from eventbus.sinks.claiming import ClaimingSink
+from eventbus.state.mongodb_claims import MongoClaims
 from eventbus.state.store import StoredDeadLetter
 
 __all__ = ["policy_of", "shared_sinks", "spec_of"]
@@ -28,12 +30,24 @@ __all__ = ["policy_of", "shared_sinks", "spec_of"]
 
 def shared_sinks(config: Config) -> dict[str, SharedSink]:
     """Every declared sink, not yet open."""
-    return {name: _shared_sink(name, declared) for name, declared in config.sinks.items()}
+    return {name: _shared_sink(config, name, declared) for name, declared in config.sinks.items()}
 
 
-def _shared_sink(name: str, sink: ResolvedSink) -> SharedSink:
+def _shared_sink(config: Config, name: str, sink: ResolvedSink) -> SharedSink:
     made = sink.cls(name, sink.options)
+    if isinstance(config.state, MongoDBState) and _has_claims(config, name):
+        made = ClaimingSink(made, _claims(config.state))
     return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
+
+
+def _has_claims(config: Config, sink: str) -> bool:
+    routes = [route for declared in config.subscriptions.values() for route in declared.routes]
+    return any(route.sink == sink and route.encoding.claim_check is not None for route in routes)
+
+
+def _claims(state: MongoDBState) -> MongoClaims:
+    uri = state.access.uri.get_secret_value()
+    return MongoClaims(uri, database=state.database, instance="", settings=state.access.settings)
 
 
 def spec_of(

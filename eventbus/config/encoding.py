@@ -50,7 +50,7 @@ class ClaimCheckPolicy(Section):
 
 
 class EncodingPolicy(Section):
-    """What messages look like."""
+    """The form of messages; a route has its own keys over the defaults."""
 
     envelope: Literal["cloudevents", "debezium", "change", "document"] = "cloudevents"
     """What a message tells of a change, and under which names."""

@@ -60,6 +60,8 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
     if daemon is not None:
         options = {name: sink.options for name, sink in sinks.items()}
         checks.lease_outlasts_attempts(daemon, options, root, problems)
+    if isinstance(state, SQLiteStateSection):
+        checks.claims_have_a_place(subscriptions.values(), root, problems)
     if mongodb is None or state is None or server is None or log is None or daemon is None:
         return None
     if dead_letters is None:
