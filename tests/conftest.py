@@ -24,6 +24,7 @@ SLOW_MODULES = {
     "test_dlq_replay",
     "test_file_crashes",
     "test_json",
+    "test_json_modes",
     "test_letter_limit",
     "test_mongodb_change",
     "test_mongodb_course",

@@ -13,9 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     WithJsonSchema,
@@ -23,7 +21,9 @@ from pydantic import (
 )
 
 from eventbus.config.compressors import installed_compressor
+from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy
 from eventbus.config.mongodb_uri import checked_mongodb_uri
+from eventbus.config.section import Section
 from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
 from eventbus.units import Duration, Rate, Size, parse_duration
 
@@ -31,11 +31,13 @@ __all__ = [
     "BatchPolicy",
     "CatchUpPolicy",
     "CircuitPolicy",
+    "ClaimCheckPolicy",
     "DaemonSection",
     "DeadLetterPolicy",
     "DeadLettersSection",
     "DefaultsSection",
     "Document",
+    "EncodingPolicy",
     "HeartbeatSection",
     "LogSection",
     "MongoDBSection",
@@ -116,14 +118,6 @@ Count: TypeAlias = Annotated[int, Field(ge=1)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
-class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, and nothing is converted behind the user's back."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
-
-
 class TLSSection(Section):
     """How connections to MongoDB are encrypted; giving it, even empty, encrypts them."""
 
@@ -170,7 +164,7 @@ class MongoDBSection(Section):
     """Password of the user, as it is."""
     tls: TLSSection | None = None
     """How connections are encrypted; by default as uri says."""
-    compressors: list[Compressor] = []
+    compressors: Annotated[tuple[Compressor, ...], Field(strict=False)] = ()
     """How messages are compressed, by preference; the server chooses one that it knows."""
     read_preference: (
         Literal["primary", "primary_preferred", "secondary", "secondary_preferred", "nearest"] | None
@@ -339,6 +333,8 @@ class DefaultsSection(Section):
     """When a sink counts as down."""
     dead_letters: DeadLetterPolicy = DeadLetterPolicy()
     """What becomes of dead letters."""
+    encoding: EncodingPolicy = EncodingPolicy()
+    """What messages look like."""
 
 
 class CatchUpPolicy(Section):
@@ -374,6 +370,8 @@ class RouteSection(Section):
     """When the sink counts as down; keys that are not given come from defaults."""
     dead_letters: DeadLetterPolicy | None = None
     """What becomes of dead letters; keys that are not given come from defaults."""
+    encoding: EncodingPolicy | None = None
+    """What messages look like; keys that are not given come from defaults."""
     batch: BatchPolicy = BatchPolicy()
     """What one call carries, within what the sink takes."""
     priority: PriorityPolicy | None = None

@@ -22,13 +22,14 @@ from eventbus.core.limit import Limit
 from eventbus.core.priority import PriorityLane
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
-from eventbus.errors import EncodingError
+from eventbus.errors import EncodingError, NoForm
 from eventbus.model import (
     DELIVERED,
     Delivered,
     Event,
     Failure,
     Fault,
+    Filtered,
     Message,
     Outcome,
     Parked,
@@ -165,6 +166,8 @@ class Delivery:
     async def announce(self, event: Event) -> str | None:
         """Try once to send something that is no change and has no ticket; why the sink does not have it."""
         message = self._encode_slot(event)
+        if isinstance(message, Filtered):
+            return None
         if isinstance(message, Rejected):
             return message.reason
         outcome = (await self._attempts.attempt([message], self._attempts.answers))[0]
@@ -214,6 +217,8 @@ class Delivery:
             if isinstance(message, Message):
                 encoded.append(entry)
                 messages.append(message)
+            elif isinstance(message, Filtered):
+                self._settling.filtered(entry)
             elif _has_key(encoded, entry):
                 later.append(entry)
             else:
@@ -221,14 +226,16 @@ class Delivery:
                 some_parked = True
         return encoded, messages, later
 
-    def _encode_one(self, entry: Entry) -> Message | Rejected:
+    def _encode_one(self, entry: Entry) -> Message | Rejected | Filtered:
         return self._encode_slot(entry.slot)
 
-    def _encode_slot(self, slot: Event | Parked) -> Message | Rejected:
+    def _encode_slot(self, slot: Event | Parked) -> Message | Rejected | Filtered:
         if isinstance(slot, Parked):
             return Rejected(slot.reason, Failure.STAGE)
         try:
             return self._sink.sink.encode(slot, self._encoder)
+        except NoForm:
+            return Filtered(slot)
         except EncodingError as error:
             return Rejected(f"not encodable: {error}", Failure.ENCODING)
         except Exception as error:  # noqa: BLE001 - a bug of an encoding costs one event, not the route

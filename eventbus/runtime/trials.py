@@ -19,7 +19,7 @@ from eventbus.core.backoff import Backoff
 from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
-from eventbus.model import Delivered, FailedAttempt, Fault, Message, Rejected, Retry
+from eventbus.model import Delivered, FailedAttempt, Fault, Filtered, Message, Rejected, Retry
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.policy import Ordering, RetryPolicy
 from eventbus.runtime.settling import Settling
@@ -91,7 +91,7 @@ class Trials:
         ordering: Ordering,
         attempts: Attempts,
         settling: Settling,
-        encode: Callable[[Entry], Message | Rejected],
+        encode: Callable[[Entry], Message | Rejected | Filtered],
         backoff: Callable[[], Backoff],
     ) -> None:
         self._policy = policy
@@ -190,6 +190,8 @@ class Trials:
         message = self._encode(entry)
         if isinstance(message, Message):
             await self._try_until_settled(Trial(entry, message, self._attempts.answers), None)
+        elif isinstance(message, Filtered):
+            self._settling.filtered(entry)
         else:
             await self._settling.park(entry, message)
 

@@ -114,6 +114,10 @@ class RouteTag:
             raise EncodingError("destined to be unencodable")
         return self.route.encode()
 
+    def headers(self, event: Event) -> Sequence[tuple[str, bytes]]:
+        """See `eventbus.sdk.Encoder`."""
+        return ()
+
 
 class Answers(Protocol):
     """Whoever keeps account of what a target gets and answers."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from eventbus.sdk import (
     DELIVERED,
+    Carries,
     ConfigurationError,
     Encoded,
     Encoder,
@@ -62,6 +63,7 @@ class FileSink:
     """
 
     Options: ClassVar[type[BaseModel]] = FileOptions
+    carries: ClassVar[Carries] = Carries(any_bytes=False)
 
     def __init__(self, name: str, options: FileOptions) -> None:
         self.name = name

@@ -43,7 +43,12 @@ def encode(event: Event, encoder: Encoder, form: Form) -> Encoded:
         return Rejected(
             "the encoded event contains a line break, and there is one event a line", Failure.ENCODING
         )
-    return Message(event, body, headers=(("Content-Type", content_type.encode()),))
+    further = encoder.headers(event)
+    if further and form != "single":
+        return Rejected(
+            f"messages have headers of their own, which {form} has no place for", Failure.ENCODING
+        )
+    return Message(event, body, headers=(("Content-Type", content_type.encode()), *further))
 
 
 def content_of(messages: Sequence[Message], form: Form) -> Content:

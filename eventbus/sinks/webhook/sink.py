@@ -19,6 +19,7 @@ from yarl import URL
 
 from eventbus.sdk import (
     DELIVERED,
+    Carries,
     ConfigurationError,
     Encoded,
     Encoder,
@@ -59,6 +60,7 @@ class WebhookSink:
     """
 
     Options: ClassVar[type[BaseModel]] = WebhookOptions
+    carries: ClassVar[Carries] = Carries(attributes="ce-")
 
     def __init__(self, name: str, options: WebhookOptions) -> None:
         self.name = name
