@@ -18,6 +18,7 @@ from eventbus.errors import ConfigurationError
 from eventbus.model import ClusterTime, PositionKind, Snapshot
 from eventbus.sources.mongodb import snapshot_reader
 from eventbus.sources.mongodb.snapshot_reader import SnapshotReader
+from eventbus.sources.mongodb.tokens import is_high_water_mark
 from eventbus.telemetry.metrics import REGISTRY
 from tests.sources.faults import failing, no_cursors
 from tests.sources.snapshots import Receiver, SnapshotReading, reads, snapshot
@@ -321,12 +322,30 @@ async def test_a_finished_snapshot_is_a_position(either_watch: Watch) -> None:
         assert ids(await again.events(1)) == ["later"]
 
 
+async def test_documents_behind_the_last_change(either_watch: Watch) -> None:
+    """They need not wait for another change; from their places a reader goes on as from any other."""
+    watch = either_watch
+    await filled(watch, "orders", list(range(9)))
+    behind: list[int] = []
+    while not behind:  # the server's own heartbeat may have moved the stream
+        await watch.database.orders.delete_one({"_id": 1.5})
+        reading = await snapshot(watch, snapshot={"chunk": 2, "parallel": 1})
+        await watch.database.orders.insert_one({"_id": 1.5})  # whose token does not say all about its key
+        events = await reading.finish()
+        assert ids(events) == [0, 1, 1.5, *range(2, 9)]
+        behind = [i for i, event in enumerate(events) if not is_high_water_mark(event.token)]
+    for i in behind:
+        again = await snapshot(watch, start=events[i].position)
+        assert ids(await again.finish()) == ids(events[i + 1 :])
+
+
 async def test_large_documents(watch: Watch) -> None:
     """A reply has room for one of them: the rest of the range is asked for again, and no cursor is left."""
-    for i in range(3):
-        await watch.database.orders.insert_one({"_id": i, "text": "a" * 15_000_000})
+    room = 16 * 1024 * 1024 - len(bson.encode({"_id": 0, "text": ""}))
+    for i, size in enumerate((15_000_000, 1, room, 15_000_000)):
+        await watch.database.orders.insert_one({"_id": i, "text": "a" * size})
     reading = await snapshot(watch)
-    assert ids(await reading.finish()) == [0, 1, 2]
+    assert ids(await reading.finish()) == [0, 1, 2, 3]
     await reading.reader.close()
     await no_cursors(watch.client)
 
