@@ -18,6 +18,7 @@ from tests.runtime.history import Fate, History, fate_of
 __all__ = ["Arrival", "RouteLedger", "Stay"]
 
 _ROUNDING_SECS = 1e-6
+_LEFT_OUT = {Fate.FILTER, Fate.FORMLESS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class RouteLedger:
         is_owed = self.owed_after is not None and event.token > self.owed_after
         if (self.until is not None and event.token > self.until) or not self._owes(event):
             is_owed = False
-        return not is_owed or event.token in self._passed or fate_of(event) is Fate.FILTER
+        return not is_owed or event.token in self._passed or fate_of(event) in _LEFT_OUT
 
     def times(self, event: Event) -> list[float]:
         """When an event arrived."""
@@ -279,7 +280,7 @@ class RouteLedger:
     def _takes_room(self, stay: Stay, event: Event) -> bool:
         if not self._counts_room:
             return False
-        return fate_of(event) is not Fate.FILTER and event.id not in stay.set_aside
+        return fate_of(event) not in _LEFT_OUT and event.id not in stay.set_aside
 
     def _check_due(self, stay: Stay, event: Event) -> None:
         if fate_of(event) is not Fate.DELIVER:
