@@ -57,6 +57,7 @@ def resolved_subscription(
     routes = _Routes(path, node, defaults, declared, carries, problems).resolved(node.values.get("routes"))
     if section is None or source is None or routes is None:
         return None
+    checks.encoding_fits_source(source.options, routes, node, path, problems)
     return ResolvedSubscription(name, section.service or name, source, routes, section.catch_up)
 
 
