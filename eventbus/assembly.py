@@ -105,7 +105,7 @@ def policy_of(route: ResolvedRoute) -> RoutePolicy:
     retry, circuit, window, batch = route.retry, route.circuit, route.window, route.batch
     return RoutePolicy(
         retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay, retry.max_age),
-        circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open),
+        circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open, circuit.pause_after),
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
@@ -124,10 +124,9 @@ def policy_of(route: ResolvedRoute) -> RoutePolicy:
 
 
 def _start(written: str) -> RouteStart:
-    if written == "now":
-        return RouteStart()
-    if written == "subscription":
-        return RouteStart("subscription")
+    match written:
+        case "now" | "oldest" | "subscription":
+            return RouteStart(written)
     seconds = start_time(written)
     if seconds is None:
         return RouteStart("token", token=written)

@@ -420,12 +420,16 @@ class Retry:
         reason: One line for people, without secrets and without document content.
         after_secs: What the sink asked us to wait, if it did.
         kind: What kind of failure it was.
+        detail: What the target said besides, without secrets; for dead letters, never for logs.
+        pauses: Whether the target wants nothing more: the route is paused until an operator resumes it.
     """
 
     fault: Fault
     reason: str
     after_secs: float | None = None
     kind: Failure = Failure.SERVER
+    detail: str = ""
+    pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

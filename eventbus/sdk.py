@@ -318,6 +318,7 @@ class Source(Protocol):
 
         Raises:
             Unreachable: The source does not answer now.
+            ConfigurationError: It may not be asked.
         """
 
     def at(self, time: ClusterTime) -> Position:
@@ -342,6 +343,9 @@ class SnapshotSource(Source, Protocol):
     events of the operation ``read``. Each is given once, at a place among the changes where it is neither
     older than a change of its key before it nor newer than one after it. Every event and every batch's end
     carries how far the snapshot has come there; a finished one is carried on.
+
+    No document comes before the place that was the present when the reader was opened: up to there an earlier
+    reader may have given everything, and a sink that knows the changes again would be left with an old state.
     """
 
     async def begin_snapshot(

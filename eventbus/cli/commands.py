@@ -16,11 +16,14 @@ from eventbus.cli.dlq import app as dlq
 from eventbus.cli.options import (
     ConfigOption,
     DetachOption,
+    FilterOption,
     JsonOption,
     RateOption,
+    RouteOption,
     SubscriptionOption,
     YesOption,
     loaded,
+    match_of,
     rate_of,
 )
 from eventbus.registry import Registry
@@ -34,7 +37,7 @@ app = typer.Typer(
     help="Carries every MongoDB change to Kafka, webhooks, Redis and files, and loses none.",
 )
 position = typer.Typer(no_args_is_help=True, help="Positions: how far each route has come.")
-operation = typer.Typer(no_args_is_help=True, help="Operations: past events that are sent once more.")
+operation = typer.Typer(no_args_is_help=True, help="Operations: what is sent beside the changes that come.")
 app.add_typer(dlq, name="dlq")
 app.add_typer(position, name="position")
 app.add_typer(operation, name="operation")
@@ -177,6 +180,52 @@ def replay(
     raise typer.Exit(0 if well else 1)
 
 
+@app.command()
+def snapshot(
+    config: ConfigOption,
+    subscription: SubscriptionArgument,
+    route: Annotated[
+        list[str] | None, typer.Option(help="Only to this route, by default to all; may be repeated.")
+    ] = None,
+    written: FilterOption = None,
+    collection: Annotated[
+        list[str] | None, typer.Option(help="Only documents of this collection; may be repeated.")
+    ] = None,
+    yes: YesOption = False,
+    detach: DetachOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Send the documents that are there already, in order with the changes that go on meanwhile.
+
+    Example: eventbus snapshot -c eventbus.yaml orders
+
+    Example: eventbus snapshot -c eventbus.yaml orders --route feed --filter '{"region": "eu"}' --detach
+    """
+    from eventbus.cli import snapshotting  # noqa: PLC0415
+
+    match = match_of(written, "--filter", '{"region": "eu"}')
+    do = partial(snapshotting.snapshot, yes=yes, detach=detach, as_json=as_json)
+    well = anyio.run(do, loaded(config), subscription, route or [], collection or [], match)
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def gaps(
+    config: ConfigOption,
+    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
+    route: RouteOption = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """List gaps, the newest first: what a route was never given, from when to when, and why.
+
+    Example: eventbus gaps -c eventbus.yaml orders --route fulfilment
+    """
+    from eventbus.cli.gaps import print_gaps  # noqa: PLC0415
+
+    anyio.run(print_gaps, loaded(config), subscription, route, limit, as_json)
+
+
 @operation.command("list")
 def operation_list(
     config: ConfigOption,
@@ -238,6 +287,33 @@ def position_show(
     from eventbus.cli.positions import print_positions  # noqa: PLC0415
 
     anyio.run(print_positions, loaded(config), subscription, as_json)
+
+
+@position.command("set")
+def position_set(
+    config: ConfigOption,
+    subscription: SubscriptionArgument,
+    route: Annotated[str, typer.Option(help="Name of the route.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Go on from here: now, oldest, -2h, a time, seconds.increment or a token.", metavar="MOMENT"
+        ),
+    ],
+    yes: YesOption = False,
+    detach: DetachOption = False,
+) -> None:
+    """Have a route go on from another position: what is skipped is recorded as a gap, or comes again.
+
+    The daemon that runs the subscription ends all of its routes in good order and begins them anew; if none
+    runs it, the next one to start does it.
+
+    Example: eventbus position set -c eventbus.yaml orders --route fulfilment --to oldest
+    """
+    from eventbus.cli.moving import set_position  # noqa: PLC0415
+
+    do = partial(set_position, yes=yes, detach=detach)
+    raise typer.Exit(0 if anyio.run(do, loaded(config), subscription, route, to) else 1)
 
 
 def _counted(things: Sized, noun: str) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from eventbus.cli.operation_rows import operation_row
 from eventbus.cli.printing import note, print_json, print_record, print_table
-from eventbus.cli.progress import all_well, follow, operation_named
+from eventbus.cli.progress import Display, all_well, follow, operation_named
 from eventbus.config import Config
 from eventbus.daemon import open_store
 from eventbus.state.sqlite_file import Access
@@ -19,8 +19,8 @@ from eventbus.state.store import ControlStore
 __all__ = ["cancel", "follow_operations", "print_operation", "print_operations"]
 
 _LIST = (
-    *("id", "kind", "subscription", "route", "status", "delivered", "parked", "total", "reached"),
-    *("requested_by", "age_secs", "problem"),
+    *("id", "kind", "subscription", "route", "status", "delivered", "parked", "read", "total", "reached"),
+    *("left_secs", "requested_by", "age_secs", "problem"),
 )
 
 
@@ -56,10 +56,10 @@ async def cancel(config: Config, operation_id: str) -> bool:
     return cancelled
 
 
-async def follow_operations(store: ControlStore, ids: Sequence[str]) -> bool:
+async def follow_operations(store: ControlStore, ids: Sequence[str], display: Display | None = None) -> bool:
     """Follow operations to their end; whoever stops following is told how to go on. True if all went well."""
     try:
-        return all_well(await follow(store, ids))
+        return all_well(await follow(store, ids, display))
     except anyio.get_cancelled_exc_class():
         for operation_id in ids:
             note(

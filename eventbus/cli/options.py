@@ -18,6 +18,7 @@ from eventbus.units import parse_rate
 __all__ = [
     "ConfigOption",
     "DetachOption",
+    "FilterOption",
     "JsonOption",
     "LimitOption",
     "MatchOption",
@@ -56,6 +57,10 @@ RouteOption: TypeAlias = Annotated[str | None, typer.Option(help="Only of this r
 MatchOption: TypeAlias = Annotated[
     str | None, typer.Option(help="Only what this MQL matches, in relaxed Extended JSON.", metavar="MQL")
 ]
+FilterOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--filter", help="Only documents that this MQL matches, in Extended JSON.", metavar="MQL"),
+]
 StatusOption: TypeAlias = Annotated[
     Status, typer.Option(help="Only what has this status.", case_sensitive=False)
 ]
@@ -72,15 +77,17 @@ def loaded(files: list[Path]) -> Config:
     return load(files, Registry.from_entry_points())
 
 
-def match_of(text: str | None) -> Mapping[str, Any]:
+def match_of(
+    text: str | None, option: str = "--match", example: str = '{"attempts": {"$gte": 3}}'
+) -> Mapping[str, Any]:
     """The query that was written; none matches all.
 
     Raises:
-        ConfigurationError: It is no JSON object. Whether it is a query, the store says.
+        ConfigurationError: It is no JSON object. Whether it is a query, the store says, or the source.
     """
-    found = _parsed("--match", orjson.loads, text) if text is not None else {}
+    found = _parsed(option, orjson.loads, text) if text is not None else {}
     if not isinstance(found, dict):
-        raise ConfigurationError('--match: expected a JSON object, such as \'{"attempts": {"$gte": 3}}\'')
+        raise ConfigurationError(f"{option}: expected a JSON object, such as '{example}'")
     return found
 
 

@@ -22,7 +22,7 @@ from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.state.operations import Operation, OperationStatus
 from eventbus.state.store import ControlStore
 
-__all__ = ["Display", "Lines", "all_well", "follow", "operation_named"]
+__all__ = ["Display", "Lines", "Silence", "all_well", "follow", "operation_named"]
 
 _LOOK_EVERY_SECS = 1.0
 _LINE_EVERY_LOOKS = 5
@@ -127,6 +127,21 @@ class Lines:
             if operation.status is not status or (is_due and line != text):
                 typer.echo(printable(line))
                 self._shown[operation.id] = (operation.status, line)
+
+
+class Silence:
+    """Nothing, where only the end is of interest."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def show(self, operations: Sequence[Operation]) -> None:
+        """See `Display`."""
 
 
 class _Bars:

@@ -54,7 +54,10 @@ def resolved_subscription(
     if not isinstance(node, MappingNode):
         return None
     source = _source(node, path, registry, problems)
-    routes = _Routes(path, node, defaults, declared, carries, problems).resolved(node.values.get("routes"))
+    start = section.start if section is not None else "now"
+    routes = _Routes(path, node, defaults, declared, carries, start, problems).resolved(
+        node.values.get("routes")
+    )
     if section is None or source is None or routes is None:
         return None
     checks.encoding_fits_source(source.options, routes, node, path, problems)
@@ -88,8 +91,10 @@ class _Routes:
         defaults: DefaultsSection | None,
         declared: Mapping[str, Node],
         carries: Mapping[str, Carries],
+        start: str,
         problems: Problems,
     ) -> None:
+        self._start = start
         self._path = (*path, "routes")
         self._subscription = subscription
         self._defaults = defaults
@@ -160,7 +165,7 @@ class _Routes:
             concurrency=section.concurrency,
             holds_keys=section.on_dead_letter == "hold_key",
             lanes=section.lanes,
-            start=section.start,
+            start=section.start if section.start is not None else self._start,
             watermark_every=section.watermark_every,
             version=version_of(self._subscription, self._declared[section.sink]),
         )

@@ -4,6 +4,10 @@
 route owns what it has admitted and a flow its batch in hand; a flow may feed a route only from a position at
 or before the last that the route admitted; every `take` skips what was admitted. So detaching forgets nothing
 and merging repeats nothing. What is decided here is who waits for whom, and for how long.
+
+A route with a snapshot is fed by a flow of that snapshot alone. Another reading finds documents at other
+places, and no place tells which of them a route has: so only routes that stand at one and the same position
+share such a flow, nobody joins it later, and it is never main.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from math import inf
 import anyio
 import structlog
 
-from eventbus.model import Position
+from eventbus.model import Position, Snapshot
 from eventbus.runtime.flow import Flow
 from eventbus.runtime.route import Route
 from eventbus.telemetry import metrics
@@ -118,7 +122,7 @@ class Arrangement:
         """
         main = self.main
         near_miss = main is not None and flow is not main and flow.position.token >= goal
-        if near_miss and not flow.is_ending and not any(route.is_replay for route in flow.routes):
+        if near_miss and not flow.is_ending and _may_merge(flow):
             assert main is not None
             self._hold(main, flow)
         self.arrange()
@@ -143,6 +147,17 @@ class Arrangement:
         self.arrange()
         return None
 
+    def leave_behind(self, flow: Flow, position: Position) -> list[Route]:
+        """A flow's position is lost. Routes that are further on leave it, for theirs may not be.
+
+        Returns:
+            The routes that are left, which all stand there.
+        """
+        for route in [route for route in flow.routes if route.admitted.token > position.token]:
+            self._detach(route, "the position of others is lost")
+        self.arrange()
+        return list(flow.routes)
+
     # What the subscription asks.
 
     def add(self, *routes: Route) -> None:
@@ -156,6 +171,19 @@ class Arrangement:
         self._served.pop(route.name, None)
         if route.flow is not None:
             self._leave(route)
+        self.arrange()
+
+    def begin_snapshot(self, routes: Sequence[Route], snapshot: Snapshot) -> None:
+        """Have documents read beside the changes for these routes, from the end of the batch in hand on."""
+        for route in routes:
+            route.wanted_snapshot = snapshot
+        self.arrange()
+
+    def forget_snapshot(self, route: Route) -> None:
+        """Feed a route nothing but changes from now on."""
+        if route.flow is not None and route.admitted.snapshot is not None:
+            self._detach(route, "its snapshot has ended")
+        route.forget_snapshot()
         self.arrange()
 
     def flow_ended(self, flow: Flow) -> None:
@@ -181,9 +209,12 @@ class Arrangement:
         """Put every route where it belongs now."""
         if self._is_closed:
             return
+        self._begin_snapshots()
         for route in self.routes:
             if route.flow is not None and route.is_halted:
                 self._detach(route, route.halted_by)
+            elif route.flow is not None and not _suits(route.flow, route):
+                self._detach(route, "a snapshot begins")
         for flow in self.flows:
             if not flow.routes:
                 flow.end()
@@ -195,6 +226,15 @@ class Arrangement:
 
     # How it decides.
 
+    def _begin_snapshots(self) -> None:
+        """Between two batches of a flow, so that its routes go on from one and the same position."""
+        wanting = [route for route in self.routes if route.wanted_snapshot is not None]
+        for flow in dict.fromkeys(route.flow for route in wanting):
+            together = [route for route in wanting if route.flow is flow]
+            if flow is None or all(route.admitted.token == flow.position.token for route in together):
+                for route in together:
+                    route.begin_snapshot()
+
     def _somebody_waits(self, flow: Flow, behind: Sequence[Route]) -> bool:
         """Whether anybody is made to wait by the routes that are behind: only then do they owe for it."""
         if len(behind) < len(flow.routes):
@@ -203,11 +243,7 @@ class Arrangement:
 
     def _elect(self) -> None:
         """The most advanced flow is main. At the head they overtake each other by phase, for no reason."""
-        live = [
-            flow
-            for flow in self.flows
-            if not flow.is_ending and any(not route.is_replay for route in flow.routes)
-        ]
+        live = [flow for flow in self.flows if not flow.is_ending and flow.routes and _may_merge(flow)]
         first = max(live, key=lambda flow: flow.position.token, default=None)
         if first is None or self.main not in live or self._is_beyond(first.position, self.main):
             self.main = first
@@ -236,16 +272,28 @@ class Arrangement:
     def _next_group(self) -> list[Route]:
         """Routes that should share the next reader; none if none is to be opened."""
         waiting = self._waiting()
-        live = [route for route in waiting if not route.is_replay]
-        if self.main is None and live:
-            first = max(live, key=lambda route: route.admitted.token)
+        mergeable = [route for route in waiting if _is_mergeable(route)]
+        if self.main is None and mergeable:
+            first = max(mergeable, key=lambda route: route.admitted.token)
         elif waiting and self._free_readers():
             first = waiting[0]
         else:
             return []
         if first.is_replay:
             return [first]
-        return [route for route in live if self._are_near(route.admitted, first.admitted)]
+        if first.admitted.snapshot is not None:
+            return self._beside(first)
+        return [route for route in mergeable if self._are_near(route.admitted, first.admitted)]
+
+    def _beside(self, first: Route) -> list[Route]:
+        """A route with a snapshot, and those that can share its reading: never again are they so close."""
+        return [
+            route
+            for route in self.routes
+            if route.flow is None
+            and route.admitted == first.admitted
+            and (route is first or (route.circuit_is_closed and not route.is_halted))
+        ]
 
     def _are_near(self, one: Position, other: Position) -> bool:
         if one.cluster_time is None or other.cluster_time is None:
@@ -269,9 +317,22 @@ class Arrangement:
             self._attach(route, flow)
         self._elect()
         self._stints[flow] = _Stint(now, self._lag_secs(flow))
-        if beside:
-            self._log.info("catch_up_started", routes=[route.name for route in group])
+        self._log_opened(flow, beside=beside)
         metrics.readers_open(self._subscription, len(self.flows))
+
+    def _log_opened(self, flow: Flow, *, beside: bool) -> None:
+        routes = [route.name for route in flow.routes]
+        snapshot = flow.position.snapshot
+        if snapshot is not None:
+            self._log.info(
+                "snapshot_opened",
+                routes=routes,
+                snapshot=snapshot.id,
+                read=snapshot.read,
+                total=snapshot.total,
+            )
+        elif beside:
+            self._log.info("catch_up_started", routes=routes)
 
     def _make_room(self) -> None:
         """For those who wait for a reader: wake flows that nobody but they could hurry, and evict one."""
@@ -279,7 +340,7 @@ class Arrangement:
         if not waiting or self._free_readers() or any(flow.is_ending for flow in self.flows):
             return
         now = anyio.current_time()
-        nearest = max((route.admitted.token for route in waiting if not route.is_replay), default="")
+        nearest = max((route.admitted.token for route in waiting if _is_mergeable(route)), default="")
         for flow in self.flows:
             if flow is self.main or flow.is_ending:
                 continue
@@ -293,12 +354,15 @@ class Arrangement:
     def _must_yield(self, flow: Flow, nearest: str, now: float) -> bool:
         """Whether a reader's time is up, and somebody who waits has more use for it.
 
-        Taking turns would not do: with k routes in turn each needs k times the source's rate to arrive.
+        Taking turns would not do: with k routes in turn each needs k times the source's rate to arrive. Only
+        snapshots take turns: what they have read they need not read again.
         """
         stint = self._stints[flow]
         if now - stint.since < self._policy.quantum_secs:
             return False
         lag_secs = self._lag_secs(flow)
+        if flow.snapshot_id is not None:
+            return True
         if nearest > flow.position.token or lag_secs > _SHRUNK * stint.lag_secs:
             return True
         self._stints[flow] = _Stint(now, lag_secs)
@@ -316,7 +380,8 @@ class Arrangement:
         Room in its window is not asked for: right after a `take` there hardly ever is any.
         """
         return (
-            not route.is_replay
+            _is_mergeable(route)
+            and not main.is_leaping
             and route.admitted.token >= main.position.token
             and not self._is_beyond(route.admitted, main)
             and not route.is_halted
@@ -346,6 +411,8 @@ class Arrangement:
     def _attach(self, route: Route, flow: Flow) -> None:
         if flow.position.token > route.admitted.token:
             raise AssertionError(f"the flow stands beyond what route {route.name} admitted")
+        if not _suits(flow, route):
+            raise AssertionError(f"the flow reads no snapshot, or another than route {route.name}'s")
         route.flow = flow
         flow.routes.append(route)
         flow.held_until = 0.0
@@ -362,3 +429,19 @@ class Arrangement:
         route.flow = None
         flow.routes.remove(route)
         flow.woken.notify()
+
+
+def _suits(flow: Flow, route: Route) -> bool:
+    """Whether a flow reads the snapshot that is under way on a route, and none if there is none."""
+    snapshot = route.admitted.snapshot
+    return flow.snapshot_id == (snapshot.id if snapshot is not None else None)
+
+
+def _is_mergeable(route: Route) -> bool:
+    """Whether a route needs nothing but changes, all that are to come: then the main flow can feed it."""
+    return not route.is_replay and route.admitted.snapshot is None
+
+
+def _may_merge(flow: Flow) -> bool:
+    """Whether the routes of a flow could be the main flow's."""
+    return flow.snapshot_id is None and not any(route.is_replay for route in flow.routes)

@@ -6,7 +6,7 @@ queue behind it, and the lane goes on. A sink that is down stops the lanes thems
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import assert_never
 
@@ -67,6 +67,7 @@ class Delivery:
         changed: Notified when room came back or the circuit moved.
         metrics: The route's metrics.
         rng: Where jitter comes from.
+        pause: Has the route paused, with the reason.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Delivery:
         changed: Signal,
         metrics: RouteMetrics,
         rng: Random,
+        pause: Callable[[str], None],
     ) -> None:
         self._sink = sink
         self._encoder = encoder
@@ -97,7 +99,7 @@ class Delivery:
         self._workers = 1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes
         self._lanes = [_lane(policy) for _ in range(1 if policy.ordering is Ordering.NONE else self._workers)]
         limit = _limit(policy, sink)
-        self._attempts = Attempts(sink, circuit, gate, limit, changed, metrics, self._log)
+        self._attempts = Attempts(sink, circuit, gate, limit, changed, metrics, self._log, pause)
         self._max_batch = _max_batch(policy, sink, limit)
         self._max_size = min(sink.traits.max_batch_bytes, policy.batch_size or sink.traits.max_batch_bytes)
         self._settling = Settling(

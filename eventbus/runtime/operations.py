@@ -1,10 +1,11 @@
-"""Carries out what operators asked of one subscription, beside its live routes, and records how it goes."""
+"""Sends once more what operators asked for, beside the live routes of a subscription, and records it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
@@ -27,7 +28,7 @@ from eventbus.state.store import Lease, LetterQuery, LetterStatus, Store
 if TYPE_CHECKING:
     from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 
-__all__ = ["Operations", "run_alone"]
+__all__ = ["Operations", "run_alone", "waits_for"]
 
 T = TypeVar("T")
 
@@ -44,15 +45,6 @@ class _UnderWay:
     operation: Operation
     scope: anyio.CancelScope
     route: Route | None = None
-
-    def waits_for(self) -> str:
-        """Why it does not go on at the moment, for people; empty while it does."""
-        if self.route is None:
-            return ""
-        if self.route.paused is not None:
-            return f"waits, for the route is paused: {self.route.paused}"
-        reason = self.route.circuit_reason or self.route.sink.waiting_for
-        return f"waits for the sink: {reason}" if reason else ""
 
     def record(self, status: OperationStatus, problem: str = "") -> Operation:
         """The operation as it stands now: what earlier lives have done of it, and this one."""
@@ -82,6 +74,7 @@ class Operations:
         feeding: What feeds them.
         park: Stores the dead letters of replays.
         rng: Where jitter comes from.
+        ask_for_pause: Told which live route is to be paused, and why; None if nobody could lift a pause.
     """
 
     def __init__(
@@ -95,7 +88,9 @@ class Operations:
         *,
         park: Park,
         rng: Random,
+        ask_for_pause: Callable[[str, str], None] | None = None,
     ) -> None:
+        self._ask_for_pause = ask_for_pause
         self._park = park
         self._spec = spec
         self._store = store
@@ -123,7 +118,7 @@ class Operations:
 
         At most as many are under way at once as there are readers for them; the others wait.
         """
-        wanted_here = [operation for operation in wanted if not operation.runner]
+        wanted_here = [operation for operation in wanted if _is_ours(operation)]
         ids = {operation.id for operation in wanted_here}
         self._over &= ids
         for operation_id, under_way in self._under_way.items():
@@ -206,6 +201,10 @@ class Operations:
                 found = await self._store.held_keys(operation.subscription, operation.route)
                 free = {key.key for key in found if not key.dead}
                 return self._letters(operation, {"held_behind": {"$exists": True}}, free)
+            case OperationKind.SNAPSHOT:
+                raise AssertionError("a snapshot has no route of its own")
+            case OperationKind.MOVE:
+                raise AssertionError("positions are moved before routes are made")
             case _:
                 assert_never(operation.kind)
 
@@ -250,6 +249,7 @@ class Operations:
             letters=letters,
             changed=self._feeding.changed,
             is_replay=True,
+            ask_for_pause=partial(self._ask_for_pause, operation.route) if self._ask_for_pause else None,
             rng=self._rng,
         )
         live = self._routes.get(operation.route)
@@ -282,7 +282,7 @@ class Operations:
         while True:
             await anyio.sleep(_REPORT_SECS)
             for under_way in list(self._under_way.values()):
-                record = under_way.record(OperationStatus.RUNNING, under_way.waits_for())
+                record = under_way.record(OperationStatus.RUNNING, waits_for(under_way.route))
                 try:
                     await self._store.move_operation(record, self._lease)
                 except Unreachable as error:
@@ -326,6 +326,21 @@ async def run_alone(
         async with keeping, feeding.running(), operations.running():
             await operations.carry_out(operation)
         tasks.cancel_scope.cancel()
+
+
+def waits_for(route: Route | None) -> str:
+    """Why a route does not go on with what it was given at the moment, for people; empty while it does."""
+    if route is None:
+        return ""
+    if route.paused is not None:
+        return f"waits, for the route is paused: {route.paused}"
+    reason = route.circuit_reason or route.sink.waiting_for
+    return f"waits for the sink: {reason}" if reason else ""
+
+
+def _is_ours(operation: Operation) -> bool:
+    beside = operation.kind not in {OperationKind.SNAPSHOT, OperationKind.MOVE}
+    return beside and not operation.runner
 
 
 def _slowed(policy: RoutePolicy, rate: float | None) -> RoutePolicy:

@@ -7,6 +7,7 @@ is admitted belongs to the route, what is not stays with the flow.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
-from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot
+from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot, Snapshot
 from eventbus.runtime.completeness import Completeness
 from eventbus.runtime.delivery import Delivery
 from eventbus.runtime.letters import Letters
@@ -54,6 +55,8 @@ class Route:
         is_replay: Whether it sends past events once more, beside a live route: it has a reader of its own,
             and an end.
         rng: Where jitter comes from.
+        ask_for_pause: Told why, when the sink wants nothing more or has failed for too long; None if nobody
+            could lift a pause.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Route:
         held: Mapping[bytes, Hold] | None = None,
         is_replay: bool = False,
         rng: Random | None = None,
+        ask_for_pause: Callable[[str], None] | None = None,
     ) -> None:
         self.name = name
         self.sink = sink
@@ -81,6 +85,8 @@ class Route:
         """Whether a replay has been offered all that it is to send."""
         self.flow: Flow | None = None
         """The flow that feeds it at the moment; only the arrangement sets this."""
+        self.wanted_snapshot: Snapshot | None = None
+        """A snapshot that is to begin between two batches; only the arrangement begins it."""
         self.debt = Debt()
         self.lost: str | None = None
         """Why it cannot be fed any more, for people: the source has lost its position."""
@@ -108,7 +114,9 @@ class Route:
             held=held or {},
             metrics=self._metrics,
             rng=rng or Random(),
+            pause=self._pause_itself,
         )
+        self._ask_for_pause = ask_for_pause
 
     def take(self, batch: Batch) -> bool:
         """Admit what fits of everything beyond what was admitted before.
@@ -133,8 +141,31 @@ class Route:
         return True
 
     def watermark(self) -> Position:
-        """Everything up to here is delivered, parked or filtered."""
-        return self._window.watermark()
+        """Everything up to here is delivered, parked or filtered.
+
+        What is still open may know of a snapshot that is forgotten by now: that is no part of the position.
+        """
+        mark = self._window.watermark()
+        if mark.snapshot is None or mark.snapshot.id == _id_of(self.admitted.snapshot):
+            return mark
+        return replace(mark, snapshot=None)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot that is under way or about to begin, as far as it was admitted."""
+        return self.wanted_snapshot or self.admitted.snapshot
+
+    def begin_snapshot(self) -> None:
+        """From here on documents are read beside the changes, as it is wanted."""
+        assert self.flow is None or self.flow.position.token == self.admitted.token
+        self.admitted = replace(self.admitted, snapshot=self.wanted_snapshot)
+        self._window.advance(self.admitted)
+        self.wanted_snapshot = None
+
+    def forget_snapshot(self) -> None:
+        """From here on nothing but changes is read: the snapshot is done or not wanted any more."""
+        self.admitted = replace(self.admitted, snapshot=None)
+        self.wanted_snapshot = None
 
     @property
     def settled_events(self) -> int:
@@ -163,8 +194,15 @@ class Route:
 
     def resume(self) -> None:
         """Go on with what is open, and be fed again."""
+        self._circuit.hope()
         self._gate.open()
         self._changed.notify()
+
+    def _pause_itself(self, reason: str) -> None:
+        if self._ask_for_pause is not None and self.paused is None:
+            stored = f"{reason} (by the daemon)"
+            self._ask_for_pause(stored)
+            self.pause(stored)
 
     def lose(self, reason: str) -> None:
         """The source no longer has what comes next: nobody can feed it."""
@@ -237,6 +275,7 @@ class Route:
             events=lambda: float(self._window.events),
             size=lambda: float(self._window.size),
             circuit=lambda: float(self._circuit.state(anyio.current_time())),
+            snapshot=lambda: self.watermark().snapshot,
         )
         async with anyio.create_task_group() as tasks:
             if self._watermark_every_secs is not None and not self.is_replay:
@@ -307,6 +346,10 @@ class Route:
             return False
         self._parked.discard(slot.event.id)
         return True
+
+
+def _id_of(snapshot: Snapshot | None) -> str | None:
+    return snapshot.id if snapshot is not None else None
 
 
 def _is_barrier(slot: Slot) -> bool:

@@ -40,7 +40,7 @@ class _Kept:
     scope: anyio.CancelScope
     renewed_at: float
     saved_at: float
-    tokens: dict[str, str] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
     settled: int = 0
     lost: str | None = None
     ending: bool = False
@@ -171,7 +171,7 @@ class Saver:
                 kept.settled = total
                 if save.positions:
                     kept.saved_at = begun
-                    kept.tokens.update({name: position.token for name, position in save.positions.items()})
+                    kept.positions.update(save.positions)
             return True
 
     def _patience(self, due: list[_Kept], now: float) -> float:
@@ -185,7 +185,7 @@ class Saver:
         if idle and not kept.ending and now - kept.saved_at < _IDLE_SAVE_SECS:
             return {}
         marks = {name: route.watermark() for name, route in kept.routes.items()}
-        return {name: mark for name, mark in marks.items() if mark.token != kept.tokens.get(name)}
+        return {name: mark for name, mark in marks.items() if mark != kept.positions.get(name)}
 
     async def _write(self, saves: list[Save], patience_secs: float) -> list[bool] | None:
         """Whether each lease still held; None if the store could not be asked."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -26,17 +27,24 @@ from eventbus.runtime.feeding import Feeding, Supply
 from eventbus.runtime.forwarding import Forwarding
 from eventbus.runtime.holding import Holding
 from eventbus.runtime.letters import LiveLetters
+from eventbus.runtime.moves import carry_out_moves, moves_of
 from eventbus.runtime.operations import Operations
+from eventbus.runtime.pausing import Pausing
 from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.recovery import Recovery
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.snapshots import Snapshots, without_ended
 from eventbus.runtime.start import RouteStart, fresh_positions
 from eventbus.sdk import Encoder, Source, Stage
 from eventbus.state.operations import Control
 from eventbus.state.store import Lease, Store
 
 __all__ = ["RouteSpec", "Subscription", "SubscriptionSpec"]
+
+_MOVE_DRAIN_SECS = 5.0
+"""How long open tickets may take where a life ends only for another to begin: the routes wait for it."""
 
 T = TypeVar("T")
 
@@ -114,6 +122,8 @@ class Subscription:
         """What it is doing, for people: starting, standby, running, draining or stopped."""
         self.waiting_for: str | None = None
         """What it cannot go on without at the moment, for people."""
+        self.begins_anew = False
+        """Whether it ends because an operator moved a position: another life is to begin at once."""
         self.routes: dict[str, Route] = {}
         """The live routes, and those of the operations that are under way."""
         self._store = store
@@ -123,12 +133,16 @@ class Subscription:
         self._reclaim = reclaim
         self._rng = rng or Random()
         self._stopping = anyio.Event()
+        self._drain_secs = spec.drain_timeout_secs
         self._forwardings = {
             name: Forwarding(spec.name, name, route.policy, *route.copies_to, store, rng=self._rng)
             for name, route in spec.routes.items()
             if route.copies_to is not None
         }
-        self._feeding = Feeding(spec.name, spec.catch_up, Supply(spec.source.reader, spec.stages))
+        supply = Supply(spec.source.reader, spec.stages)
+        recovery = Recovery(spec.name, spec.source, store)
+        self._feeding = Feeding(spec.name, spec.catch_up, supply, recovery)
+        self._pausing = Pausing(spec.name, store)
         self._log = log.bind(subscription=spec.name)
 
     @property
@@ -159,6 +173,7 @@ class Subscription:
                     tasks.start_soon(route.run)
                 for forwarding in self._forwardings.values():
                     tasks.start_soon(forwarding.run)
+                tasks.start_soon(self._pausing.run)
                 await self._carry(lease)
             tasks.cancel_scope.cancel()
         self.state = "stopped"
@@ -173,15 +188,24 @@ class Subscription:
             self.routes,
             self._feeding,
             park=self._park,
+            ask_for_pause=self._pausing.ask,
             rng=self._rng,
         )
 
+        snapshots = Snapshots(self.spec, self._store, lease, self.routes, self._feeding)
+        moved: set[str] = set()
+
         def obey(control: Control) -> None:
+            moved.update(operation.route for operation in moves_of(control))
+            if moved:
+                self._begin_anew()
             self._obey_pauses(control)
             operations.obey(control.operations)
+            snapshots.obey(control.operations)
 
         holding = Holding(self.spec.name, self._store, self.routes)
-        async with self._feeding.running(), operations.running(), _beside(holding.run):
+        beside = _beside(holding.run, snapshots.run)
+        async with self._feeding.running(), operations.running(), beside:
             self._feeding.add(*self.routes.values())
             self.state = "running"
             self._log.info("subscription_started", routes=sorted(self.routes))
@@ -189,15 +213,22 @@ class Subscription:
                 await self._stopping.wait()
             self.state = "draining"
             self._feeding.stop()
-            with anyio.move_on_after(self.spec.drain_timeout_secs) as patience:
-                for route in list(self.routes.values()):
+            with anyio.move_on_after(self._drain_secs) as patience:
+                for route in [route for route in self.routes.values() if route.name not in moved]:
                     await route.drained()
         open_events = {name: route.open_events for name, route in self.routes.items() if route.open_events}
         self._log.info("subscription_drained", open_events=open_events, timed_out=patience.cancelled_caught)
 
+    def _begin_anew(self) -> None:
+        if not self._stopping.is_set():
+            self.begins_anew = True
+            self._drain_secs = min(self._drain_secs, _MOVE_DRAIN_SECS)
+            self._stopping.set()
+
     def _obey_pauses(self, control: Control) -> None:
         for name, route in self.routes.items():
-            reason = control.pause_of(name.partition("@")[0])
+            live = name.partition("@")[0]
+            reason = self._pausing.asked(live) or control.pause_of(live)
             if reason is not None and route.paused is None:
                 route.pause(reason)
                 self._log.info("route_paused", route=name, reason=reason)
@@ -223,12 +254,14 @@ class Subscription:
         return lease, asked_at
 
     async def _start_positions(self, lease: Lease) -> Mapping[str, Position]:
-        """Stored positions; those of new routes are stored before the first read."""
+        """Stored positions, as operators moved them; those of new routes are stored before the first read."""
+        control = await self._controls.of(self.spec.name)
+        await carry_out_moves(control, self.spec.routes, self._store, self._saver, lease)
         stored = await self._store.positions(self.spec.name)
         fresh = await fresh_positions(self.spec, stored)
         if fresh:
             await self._saver.begin(lease, fresh)
-        return {**stored, **fresh}
+        return await without_ended(self._store, {**stored, **fresh})
 
     async def _make_routes(self, lease: Lease) -> bool:
         """Make each route at its position, aware of what it parked beyond; True, once it is done."""
@@ -248,6 +281,7 @@ class Subscription:
                 changed=self._feeding.changed,
                 letters=await self._letters(name),
                 held=await self._held(name) if spec.policy.holds_keys else {},
+                ask_for_pause=partial(self._pausing.ask, name),
                 rng=self._rng,
             )
         self.routes.update(routes)
@@ -297,9 +331,10 @@ class Subscription:
 
 
 @asynccontextmanager
-async def _beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+async def _beside(*works: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Have something done while the body runs."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(work)
+        for work in works:
+            tasks.start_soon(work)
         yield
         tasks.cancel_scope.cancel()

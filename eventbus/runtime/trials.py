@@ -69,7 +69,7 @@ class Trial:
             self.age_secs += now - self.failed_at
         self.failed_at, self.outages = now, outages
         self.attempts += 1
-        self.errors.append(FailedAttempt(round(time.time() * 1000), failure.kind, failure.reason))
+        self.errors.append(FailedAttempt(round(time.time() * 1000), failure.kind, _in_full(failure)))
         del self.errors[:-_MAX_ERRORS_KEPT]
 
 
@@ -257,6 +257,12 @@ class Trials:
             body=trial.message.body,
             errors=tuple(trial.errors),
         )
+
+
+def _in_full(failure: Retry | Rejected) -> str:
+    """The reason, with what the target said besides."""
+    detail = failure.detail if isinstance(failure, Retry) else ""
+    return f"{failure.reason}: {detail}" if detail else failure.reason
 
 
 def _plain(queue: _Queue) -> Iterator[Entry]:

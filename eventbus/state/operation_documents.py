@@ -30,6 +30,7 @@ def operation_document(operation: Operation) -> dict[str, Any]:
         "until": entry_of(operation.until) if operation.until else None,
         "routes": list(operation.routes),
         "match": json_util.dumps(operation.match, json_options=RELAXED_JSON_OPTIONS),
+        "collections": list(operation.collections),
         "rate": operation.rate,
         "runner": operation.runner,
         "requested_by": operation.requested_by,
@@ -48,6 +49,9 @@ def moved_fields(operation: Operation) -> dict[str, Any]:
             "filtered": progress.filtered,
             "total": progress.total,
             "reached": Timestamp(*progress.reached) if progress.reached else None,
+            "read": progress.read,
+            "per_sec": progress.per_sec,
+            "through": list(progress.through),
         },
         "problem": operation.problem,
     }
@@ -66,6 +70,7 @@ def operation_of(
         until=position_of(document["until"] or {}),
         routes=tuple(document["routes"]),
         match=json.loads(document["match"]),
+        collections=tuple(document.get("collections", ())),
         rate=document["rate"],
         runner=document["runner"],
         requested_by=document["requested_by"],
@@ -80,4 +85,10 @@ def operation_of(
 def _progress(document: Mapping[str, Any]) -> Progress:
     reached: Timestamp | None = document["reached"]
     fields = {name: document[name] for name in ("delivered", "parked", "filtered", "total")}
-    return Progress(**fields, reached=ClusterTime(reached.time, reached.inc) if reached else None)
+    return Progress(
+        **fields,
+        reached=ClusterTime(reached.time, reached.inc) if reached else None,
+        read=document.get("read", 0),
+        per_sec=document.get("per_sec"),
+        through=tuple(document.get("through", ())),
+    )

@@ -25,6 +25,10 @@ class OperationKind(StrEnum):
     """Dead letters that match a query, once more."""
     RELEASE = "release"
     """Events that were held behind a dead letter which is replayed or discarded by now."""
+    SNAPSHOT = "snapshot"
+    """Documents that are there already, beside the changes of the live routes."""
+    MOVE = "move"
+    """Nothing: the route goes on from another position, and nothing runs beside it."""
 
 
 class OperationStatus(StrEnum):
@@ -52,6 +56,9 @@ class Progress:
         filtered: Events that were deliberately left out.
         total: How many there will be in all, where that is known before.
         reached: Cluster time up to which everything is settled.
+        read: Documents that were read and have found their end; of a snapshot only, as are the rest.
+        per_sec: How many of them come each second at present; None while that cannot be told.
+        through: The routes that have all of them.
     """
 
     delivered: int = 0
@@ -59,21 +66,27 @@ class Progress:
     filtered: int = 0
     total: int | None = None
     reached: ClusterTime | None = None
+    read: int = 0
+    per_sec: float | None = None
+    through: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Sending past events once more, beside the live route and without touching its position.
+    """Sending more than the changes that come: past events once more, or documents that are there already.
+
+    Past events are sent beside the live route and without touching its position; documents by the live route.
 
     Args:
         id: Short, unique, chosen by whoever asks.
         kind: What is read.
         subscription: Name of the subscription.
-        route: Name of the live route whose sink it uses and whose pause it shares.
-        start: Everything up to here is left out; of a replay only.
+        route: Name of the live route whose sink it uses and whose pause it shares; ``*`` for several.
+        start: Everything up to here is left out; of a replay, and of a move: where the route goes on.
         until: Everything beyond is left out; of a replay only.
-        routes: The routes whose dead letters are sent; of dead letters only.
-        match: The query over dead letters, see `eventbus.state.query`; of dead letters only.
+        routes: The routes whose dead letters are sent, or that get the documents of a snapshot.
+        match: The query over dead letters, see `eventbus.state.query`; of a snapshot, the source's filter.
+        collections: The collections of a snapshot; empty for all that the source reads.
         rate: The most events a second; None for no bound.
         runner: Who runs it: empty for the holder of the subscription's lease, else a process of its own.
         requested_by: Who asked for it, for people.
@@ -92,6 +105,7 @@ class Operation:
     until: Position | None = None
     routes: Sequence[str] = ()
     match: Mapping[str, Any] = field(default_factory=dict)
+    collections: Sequence[str] = ()
     rate: float | None = None
     runner: str = ""
     requested_by: str = ""

@@ -19,6 +19,7 @@ __all__ = [
     "deliver",
     "encoded",
     "first_deliveries",
+    "history",
     "ids_by_key",
     "open_patiently",
     "opened",
@@ -156,6 +157,12 @@ def ids_by_key(
     for event_id in ids:
         by_key[keys[event_id]].append(event_id)
     return dict(by_key)
+
+
+def history(messages: Sequence[Message], *, is_kept: bool) -> dict[bytes, list[str]]:
+    """What a target has of each key in the end: all its ids in order, or the newest alone."""
+    by_key = ids_by_key(messages)
+    return by_key if is_kept else {key: ids[-1:] for key, ids in by_key.items()}
 
 
 def first_deliveries(messages: Sequence[Message], received: Sequence[Received]) -> dict[bytes, list[str]]:

@@ -40,6 +40,7 @@ class SinkHarness(Protocol):
         """Everything that the target has, read by other means than the sink.
 
         Messages of one key are in the order in which the target took them; across keys any order will do.
+        A target that holds one state of each key, as a cache does, gives the newest of each.
         """
 
 

@@ -73,8 +73,9 @@ def test_an_operation_is_followed_step_by_step(command: CommandLine) -> None:
                 looked = anyio.Event()
 
         async def daemon() -> None:
-            for step in steps:
-                await looked.wait()
+            for number, step in enumerate(steps):
+                while len(shown) <= number:  # it may be seen before the store's answer is here
+                    await looked.wait()
                 await move(store, waiting, step)
 
         async with anyio.create_task_group() as tasks:
@@ -134,6 +135,9 @@ REPLAY = _operation(
 )
 
 
+SNAPSHOT = _operation(kind=OperationKind.SNAPSHOT, routes=("hook",))
+
+
 @pytest.mark.parametrize(
     ("operation", "words", "share"),
     [
@@ -155,6 +159,17 @@ REPLAY = _operation(
             REPLAY.moved(OperationStatus.FAILED, Progress(), "the oplog"),
             "failed, 0 delivered: the oplog",
             0.0,
+        ),
+        (
+            SNAPSHOT.moved(RUNNING, Progress(read=2500, total=10_000, per_sec=300.4)),
+            "running, 2500 of 10000 read, 300/s, 25 s left",
+            0.25,
+        ),
+        (SNAPSHOT.moved(RUNNING, Progress(total=10_000)), "running, 0 of 10000 read", 0.0),
+        (
+            SNAPSHOT.moved(DONE, Progress(read=9990, total=10_000, per_sec=300.0)),
+            "done, 9990 of 10000 read",
+            1.0,
         ),
     ],
 )

@@ -28,7 +28,6 @@ READ_OTHERWISE = {
     ("SQLiteStateSection", "type"): "config/typed.py chooses the model by it",
     ("SubscriptionSection", "source"): "config/subscriptions.py takes it from the tree, with its places",
     ("SubscriptionSection", "routes"): "config/subscriptions.py takes it from the tree, with its places",
-    ("RedisOptions", "mode"): ONE_VALUE,
     ("Signing", "scheme"): ONE_VALUE,
 }
 """Options that nothing reads as an attribute, and why that is no defect."""

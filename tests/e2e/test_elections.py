@@ -51,7 +51,7 @@ def test_a_primary_is_killed_under_load(elected: Scene, replica_set: MongoServic
     ):
         for number in range(KILLS):
             moment = CHANGES_PER_KILL * number + CHANGES_PER_KILL // 3
-            daemon.wait_for(lambda moment=moment: len(scene.webhook.arrivals) >= moment, f"arrival {moment}")
+            daemon.wait_for(lambda moment=moment: changes.done >= moment, f"change {moment}")
             killed = replica_set.kill_primary()
             kills.append(time.time())
             replica_set.wait_for_primary()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -14,8 +14,19 @@ from anyio import NoEventLoopError
 from pydantic import BaseModel
 
 from eventbus.errors import ConfigurationError, PositionLost, Unreachable
-from eventbus.model import Batch, ClusterTime, Event, Filtered, Parked, Position, PositionKind, Slot
+from eventbus.model import (
+    Batch,
+    ClusterTime,
+    Event,
+    Filtered,
+    Parked,
+    Position,
+    PositionKind,
+    Slot,
+    Snapshot,
+)
 from eventbus.sdk import SourcePolicy
+from tests.runtime.splicing import Splicing
 
 __all__ = [
     "FIRST_SECOND",
@@ -57,17 +68,27 @@ class History:
         self.tokens: list[str] = []
         self.by_key: dict[bytes, list[Event]] = {}
         self.barriers: list[Event] = []
+        self.documents: dict[str, Fate] = {}
+        """What is there without a change of its own, by key, and what reading it is destined for."""
         self.happened: dict[str, float] = {}
         """When each change happened, in virtual time, by its token."""
+        self._known: tuple[int, dict[str, Event | None]] = (0, {})
         self._ticks = 0
         self._grown = anyio.Event()
 
-    def change(self, key: str | None, *, size: int = 1, fate: Fate = Fate.DELIVER) -> Event:
+    def change(
+        self,
+        key: str | None,
+        *,
+        size: int = 1,
+        fate: Fate = Fate.DELIVER,
+        operation: str = "update",
+    ) -> Event:
         """Something happened: to a document, or to no single document if there is no key."""
         position = self._tick(PositionKind.EVENT)
         event = Event(
             token=position.token,
-            operation="drop" if key is None else "update",
+            operation="drop" if key is None else operation,
             database="shop",
             collection="orders",
             cluster_time=position.cluster_time,
@@ -89,6 +110,21 @@ class History:
     def idle(self) -> Position:
         """The present moment as a position: beyond every change so far, before every later one."""
         return self._tick(PositionKind.IDLE)
+
+    def versions(self, place: int) -> dict[str, Event | None]:
+        """The documents that are there before the change of this index: by key, the last change of each."""
+        known, found = self._known
+        if place < known:
+            known, found = 0, {}
+        found = found if known else dict[str, Event | None](dict.fromkeys(self.documents))
+        for event in self.events[known:place]:
+            if isinstance(event.document_key, Mapping):
+                key = event.document_key["_id"]
+                found.pop(key, None)
+                if event.operation != "delete":
+                    found[key] = event
+        self._known = place, found
+        return found
 
     def after(self, token: str) -> int:
         """Index of the first change beyond a token."""
@@ -144,6 +180,7 @@ class SimulatedReader:
         self._polled = polled
         self._closed = anyio.Event()
         self.is_closed = False
+        self._splicing = Splicing(history, start, rng) if start.snapshot is not None else None
 
     @property
     def trouble(self) -> str | None:
@@ -155,16 +192,20 @@ class SimulatedReader:
         self._polled(self)
         await self._unless_closed(self._pace.poll_secs * self._rng.random())
         if self._token < self._source.forgotten:
+            self._source.lost.add(self._token)
+            self._source.most_forgotten = max(self._source.most_forgotten, self._source.forgotten)
             raise PositionLost("the history does not reach back so far")
         first = self._history.after(self._token)
         if first == len(self._history.events):
-            await self._unless_closed(self._pace.idle_secs, self._history)
+            await self._unless_closed(self._idle_secs(), self._history)
         if self._closed.is_set():
             return None
         slots = self._history.events[first : first + self._pace.batch]
         if self is not self._source.readers[0]:
             await self._unless_closed(self._pace.catch_up_secs)
         batch = Batch(slots, self._end(slots, at_head=first + len(slots) == len(self._history.events)))
+        if self._splicing is not None:
+            batch = self._splicing.splice(batch, first)
         self._token = batch.end.token
         return batch
 
@@ -175,6 +216,10 @@ class SimulatedReader:
             with anyio.CancelScope(shield=True):
                 await anyio.sleep(self._pace.close_secs * self._rng.random())
             self.is_closed = True
+
+    def _idle_secs(self) -> float:
+        reads_documents = self._splicing is not None and not self._splicing.is_finished
+        return 0.05 if reads_documents else self._pace.idle_secs
 
     def _end(self, slots: Sequence[Slot], *, at_head: bool) -> Position:
         if at_head and (not slots or self._rng.random() < 0.5):
@@ -207,15 +252,29 @@ class SimulatedSource:
         pace: How its readers read.
         rng: Where variation comes from.
         polled: Told of each poll.
+        policy: What becomes of positions that are lost.
     """
 
     Options: ClassVar[type[BaseModel]] = BaseModel
 
-    def __init__(self, history: History, pace: Pace, rng: Random, polled: Polled) -> None:
-        self.policy = SourcePolicy()
+    def __init__(
+        self,
+        history: History,
+        pace: Pace,
+        rng: Random,
+        polled: Polled,
+        policy: SourcePolicy | None = None,
+    ) -> None:
+        self.policy = policy or SourcePolicy()
+        self.refusal: str | None = None
+        """Why it begins no snapshot; None if it does."""
         self.away = False
         self.forgotten = ""
         """Token up to which the history is forgotten: a reader that needs what lies before is lost."""
+        self.lost: set[str] = set()
+        """Every token from which a reader could not go on."""
+        self.most_forgotten = ""
+        """The furthest that was ever forgotten when a reader needed it."""
         self.most_readers = 0
         """The most that were ever open at once."""
         self.readers: list[SimulatedReader] = []
@@ -251,6 +310,20 @@ class SimulatedSource:
             raise ConfigurationError(f"{token!r} is not a token")
         time = ClusterTime(int(token[2:10], 16), int(token[10:18], 16))
         return Position(token, PositionKind.EVENT, time)
+
+    async def begin_snapshot(
+        self, snapshot_id: str, *, collections: Sequence[str] = (), match: Mapping[str, Any] | None = None
+    ) -> Snapshot:
+        """See `eventbus.sdk.SnapshotSource`; of a filter it knows ``{"below": key}``."""
+        await anyio.sleep(self._pace.poll_secs)
+        if self.away:
+            raise Unreachable("the source is away")
+        if self.refusal is not None:
+            raise ConfigurationError(self.refusal)
+        scope = str(match["below"]).encode() if match else b""
+        documents = self._history.versions(len(self._history.events))
+        total = sum(1 for key in documents if not scope or key.encode() < scope)
+        return Snapshot(snapshot_id, scope, total=total)
 
     def reader(self, start: Position) -> SimulatedReader:
         """See `eventbus.sdk.Source`."""

@@ -19,6 +19,7 @@ __all__ = [
     "changes_of",
     "changes_until_over",
     "delivered",
+    "documents",
     "lateness",
     "load",
     "open_events",
@@ -43,12 +44,13 @@ def route(
     max_open_secs: float = 5.0,
     max_age_secs: float | None = None,
     ordering: Ordering = Ordering.KEY,
+    pause_after_secs: float | None = None,
 ) -> RoutePlan:
     """A route with a target of its own."""
     traits = SinkTraits(lanes=lanes, max_batch=max_batch, keeps_order=keeps_order)
     policy = RoutePolicy(
         RetryPolicy(attempts, 0.1, 1.0, max_age_secs),
-        CircuitPolicy(failures, 0.5, max_open_secs),
+        CircuitPolicy(failures, 0.5, max_open_secs, pause_after_secs),
         window,
         size,
         ordering=ordering,
@@ -92,6 +94,11 @@ def delivered(world: World, name: str) -> Sequence[Event]:
     return [arrival.event for arrival in world.ledgers[name].arrivals]
 
 
+def documents(world: World, name: str) -> Sequence[str]:
+    """Sorted keys of the documents that arrived on a route as they were read, every time they did."""
+    return sorted(event.key.decode() for event in world.ledgers[name].readings.arrivals)
+
+
 def lateness(world: World, name: str, *, since: float = 0.0) -> float:
     """How late the latest event of a route came that happened since a moment, in seconds."""
     happened = world.history.happened
@@ -99,7 +106,7 @@ def lateness(world: World, name: str, *, since: float = 0.0) -> float:
         (
             arrival.secs - happened[arrival.event.token]
             for arrival in world.ledgers[name].arrivals
-            if happened[arrival.event.token] >= since
+            if happened.get(arrival.event.token, -1.0) >= since
         ),
         default=0.0,
     )

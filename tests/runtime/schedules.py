@@ -6,7 +6,7 @@ A schedule is a value: hypothesis shrinks it, and its text, pasted into a test, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -18,8 +18,8 @@ from eventbus.errors import LeaseLost
 from eventbus.model import Event
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
-from eventbus.sdk import SinkTraits
-from eventbus.state.operations import OperationStatus
+from eventbus.sdk import OnPositionLost, SinkTraits, SnapshotMode, SourcePolicy
+from eventbus.state.operations import OperationKind, OperationStatus
 from tests.runtime.history import Fate, FateStage, Pace
 from tests.runtime.target import Target, Trouble
 from tests.runtime.vault import StoreTrouble
@@ -42,12 +42,14 @@ class Change:
         key: A document; None for a barrier.
         size: Its bytes.
         fate: What it is destined for.
+        deletes: Whether the document is gone afterwards.
     """
 
     gap_secs: float
     key: str | None
     size: int
     fate: Fate
+    deletes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,12 @@ class Verb:
 
     Args:
         at_secs: When.
-        kind: ``pause``, ``resume``, ``replay``, ``cancel`` (the last replay), or ``forget`` and ``recall``:
-            the source loses the older part of its history, and has it again.
+        kind: ``pause``, ``resume``, ``replay``, ``snapshot`` (on one route or on all), ``cancel`` (what was
+            asked for last), or ``forget`` and ``recall``: the source loses the older part of its history, and
+            has it again.
         route: Number of the route that it concerns.
         part: Where in the history, from 0 to 1: the beginning of a replay, or the end of what is forgotten.
+            What is forgotten is given up, or waited for, as the schedule's policy says.
     """
 
     at_secs: float
@@ -108,6 +112,9 @@ class Schedule:
     stage_secs: float
     every_secs: float
     shared_sink: bool
+    documents: tuple[tuple[str, Fate], ...] = ()
+    snapshot: SnapshotMode = SnapshotMode.NEVER
+    policy: SourcePolicy = field(default_factory=SourcePolicy)
 
 
 def play(schedule: Schedule) -> World:
@@ -118,13 +125,15 @@ def play(schedule: Schedule) -> World:
     """
     world = World(_route_plans(schedule), _world_plan(schedule))
     world.vault.troubles.extend(schedule.store_troubles)
+    world.history.documents = dict(schedule.documents)
     happened = False
 
     async def happen() -> None:
         nonlocal happened
         for change in schedule.changes:
             await anyio.sleep(change.gap_secs)
-            world.change(change.key, size=change.size, fate=change.fate)
+            operation = "delete" if change.deletes else "update"
+            world.change(change.key, size=change.size, fate=change.fate, operation=operation)
         happened = True
 
     async def act() -> None:
@@ -160,6 +169,8 @@ def _act(world: World, verb: Verb) -> None:
             world.resume(name)
         case "replay" if place is not None:
             world.replay(name, place, events[-1].position)
+        case "snapshot":
+            world.snapshot(*([name] if verb.part else world.routes), below="d5" if verb.part > 0.5 else None)
         case "cancel" if world.vault.operations:
             last = list(world.vault.operations.values())[-1]
             if not last.status.is_over:
@@ -195,9 +206,11 @@ async def _live_to_the_end(world: World, healed: Callable[[], bool]) -> None:
     for name in world.routes:
         assert world.stored(name).token == life.subscription.routes[name].admitted.token
         assert world.ledgers[name].missing() == []
+        assert world.stored(name).snapshot is None
+        world.ledgers[name].readings.check_last(world.ledgers[name].is_in_a_gap)
     for operation in world.vault.operations.values():
         assert operation.status.is_over
-        if operation.status is OperationStatus.DONE:
+        if operation.status is OperationStatus.DONE and operation.kind is not OperationKind.SNAPSHOT:
             assert world.ledgers[operation.stored_route].missing() == []
 
 
@@ -214,7 +227,7 @@ def _is_over(world: World, life: Life, healed: Callable[[], bool]) -> bool:
         and bool(routes)
         and not any(world.ledgers[name].is_missing_something() for name in world.routes)
         and all(operation.status.is_over for operation in world.vault.operations.values())
-        and not any(route.open_events for route in routes.values())
+        and not any(route.open_events or route.snapshot for route in routes.values())
     )
 
 
@@ -236,6 +249,8 @@ def _world_plan(schedule: Schedule) -> WorldPlan:
         every_secs=schedule.every_secs,
         drain_timeout_secs=10.0,
         catch_up=schedule.catch_up,
+        snapshot=schedule.snapshot,
+        policy=schedule.policy,
     )
 
 
@@ -259,6 +274,7 @@ _changes = st.builds(
     key=st.sampled_from([*_KEYS * 5, None]),
     size=st.sampled_from([1, 1, 5, 20, 60]),
     fate=st.sampled_from(_FATES),
+    deletes=st.sampled_from([False, False, False, True]),
 )
 
 
@@ -359,11 +375,20 @@ _endings = st.builds(
     reclaim=st.booleans(),
 )
 
+_documents = _many(
+    st.tuples(st.sampled_from([*_KEYS, *(f"d{number}" for number in range(10))]), st.sampled_from(_FATES)),
+    0,
+    30,
+)
+
 _verbs = st.builds(
     Verb,
     at_secs=st.one_of(_secs(4), _secs(20)),
     kind=st.sampled_from(
-        ["pause", "pause", "resume", "resume", "replay", "replay", "cancel", "forget", "recall", "recall"]
+        [
+            *("pause", "pause", "resume", "resume", "replay", "replay", "snapshot", "snapshot"),
+            *("cancel", "forget", "recall", "recall"),
+        ]
     ),
     route=st.integers(0, 2),
     part=st.sampled_from([0.0, 0.0, 0.5, 0.9]),
@@ -391,4 +416,13 @@ schedules = st.builds(
     stage_secs=st.sampled_from([0.0, 0.0, 0.05]),
     every_secs=st.sampled_from([0.2, 1.0]),
     shared_sink=st.booleans(),
+    documents=_documents,
+    snapshot=st.sampled_from([SnapshotMode.NEVER, SnapshotMode.INITIAL]),
+    policy=st.builds(
+        SourcePolicy,
+        on_position_lost=st.sampled_from(
+            [OnPositionLost.STOP, OnPositionLost.OLDEST, OnPositionLost.NOW, OnPositionLost.SNAPSHOT]
+        ),
+        tells_gaps=st.sampled_from([True, True, False]),
+    ),
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
@@ -17,10 +16,8 @@ from eventbus.devservices import RedisService
 from eventbus.sdk import (
     DELIVERED,
     ConfigurationError,
-    Event,
     Failure,
     Fault,
-    Message,
     Outcome,
     Rejected,
     Retry,
@@ -28,6 +25,7 @@ from eventbus.sdk import (
 )
 from eventbus.sinks.redis import RedisOptions, RedisSink
 from eventbus.testing import Changes, PlainEncoder
+from tests.sinks.redis_scene import in_collection, redis_sink, send, set_user
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 
@@ -60,37 +58,9 @@ def changes() -> Changes:
     return Changes()
 
 
-@asynccontextmanager
-async def _sink(url: str, **options: Any) -> AsyncIterator[RedisSink]:
-    sink = RedisSink("feed", RedisOptions.model_validate({"url": url} | options))
-    try:
-        yield sink
-    finally:
-        await sink.close()
-
-
-def _message(sink: RedisSink, event: Event) -> Message:
-    made = sink.encode(event, PlainEncoder())
-    assert isinstance(made, Message)
-    return made
-
-
-async def _send(sink: RedisSink, events: Sequence[Event]) -> Sequence[Outcome]:
-    return await sink.send([_message(sink, event) for event in events])
-
-
 async def _ids(client: Redis, stream: str) -> list[str]:
     entries: Any = await client.xrange(stream)
     return [fields[b"id"].decode() for _, fields in entries]
-
-
-async def _set_user(admin: Redis, name: str, rights: Sequence[str]) -> None:
-    await admin.execute_command("ACL", "SETUSER", name, "reset", *rights)  # type: ignore[no-untyped-call] # as it is
-
-
-def _in(collection: str, event: Event) -> Event:
-    event.collection = collection
-    return event
 
 
 async def test_an_entry_has_the_id_and_the_event(
@@ -98,8 +68,8 @@ async def test_an_entry_has_the_id_and_the_event(
 ) -> None:
     """And nothing else."""
     event = changes.change("a", text="é\0\n")
-    async with _sink(own.url, stream=stream) as sink:
-        assert await _send(sink, [event]) == [DELIVERED]
+    async with redis_sink(own.url, stream=stream) as sink:
+        assert await send(sink, [event]) == [DELIVERED]
     entries: Any = await admin.xrange(stream)
     assert [fields for _, fields in entries] == [
         {b"id": event.id.encode(), b"event": PlainEncoder().encode(event)}
@@ -110,9 +80,9 @@ async def test_the_stream_is_named_by_the_event(
     own: RedisService, admin: Redis, stream: str, changes: Changes
 ) -> None:
     """One call may write to several streams, each in order."""
-    events = [_in(f"c{number % 3}", changes.change("a")) for number in range(30)]
-    async with _sink(own.url, stream=stream + ".{database}.{collection}") as sink:
-        assert set(await _send(sink, events)) == {DELIVERED}
+    events = [in_collection(f"c{number % 3}", changes.change("a")) for number in range(30)]
+    async with redis_sink(own.url, stream=stream + ".{database}.{collection}") as sink:
+        assert set(await send(sink, events)) == {DELIVERED}
     for number in range(3):
         assert await _ids(admin, f"{stream}.shop.c{number}") == [event.id for event in events[number::3]]
 
@@ -122,10 +92,10 @@ async def test_a_hot_key_costs_one_round_trip(
 ) -> None:
     """A batch of one key is one command."""
     events = [changes.change("hot") for _ in range(200)]
-    async with _sink(own.url, stream=stream) as sink:
-        await _send(sink, [changes.change("first")])
+    async with redis_sink(own.url, stream=stream) as sink:
+        await send(sink, [changes.change("first")])
         await admin.config_resetstat()
-        assert set(await _send(sink, events)) == {DELIVERED}
+        assert set(await send(sink, events)) == {DELIVERED}
     calls = {name: stat["calls"] for name, stat in (await admin.info("commandstats")).items()}
     assert calls["cmdstat_evalsha"] == 1
     assert (await _ids(admin, stream))[1:] == [event.id for event in events]
@@ -136,9 +106,9 @@ async def test_a_stream_is_trimmed(
     own: RedisService, admin: Redis, stream: str, changes: Changes, approximate: bool, most: int
 ) -> None:
     """To the entry, or to a node of a hundred."""
-    async with _sink(own.url, stream=stream, maxlen=10, approximate=approximate) as sink:
+    async with redis_sink(own.url, stream=stream, maxlen=10, approximate=approximate) as sink:
         events = changes.distinct(450)
-        assert set(await _send(sink, events)) == {DELIVERED}
+        assert set(await send(sink, events)) == {DELIVERED}
     length = await admin.xlen(stream)
     assert 10 <= length <= most
     assert approximate == (length > 10)
@@ -148,8 +118,8 @@ async def test_a_stream_is_trimmed(
 async def test_a_stream_is_not_trimmed_by_default(
     own: RedisService, admin: Redis, stream: str, changes: Changes
 ) -> None:
-    async with _sink(own.url, stream=stream) as sink:
-        assert set(await _send(sink, changes.distinct(450))) == {DELIVERED}
+    async with redis_sink(own.url, stream=stream) as sink:
+        assert set(await send(sink, changes.distinct(450))) == {DELIVERED}
     assert await admin.xlen(stream) == 450
 
 
@@ -158,9 +128,9 @@ async def test_a_key_of_another_type_refuses_for_good(
 ) -> None:
     """The other streams of the call are written."""
     await admin.set(f"{stream}.bad", "a string")
-    events = [_in(name, changes.change("a")) for name in ("good", "bad", "good", "bad")]
-    async with _sink(own.url, stream=stream + ".{collection}") as sink:
-        outcomes = await _send(sink, events)
+    events = [in_collection(name, changes.change("a")) for name in ("good", "bad", "good", "bad")]
+    async with redis_sink(own.url, stream=stream + ".{collection}") as sink:
+        outcomes = await send(sink, events)
     assert [type(outcome) for outcome in outcomes] == [type(DELIVERED), Rejected, type(DELIVERED), Rejected]
     assert await _ids(admin, f"{stream}.good") == [events[0].id, events[2].id]
 
@@ -171,10 +141,10 @@ async def test_nothing_passes_a_failure_of_its_stream(
     """A stream that takes no more stops at the first entry; the others go on."""
     last = 2**64 - 1
     await admin.xadd(f"{stream}.full", {"id": "x", "event": "y"}, id=f"{last}-{last - 1}")
-    events = [_in(name, changes.change("a")) for name in ("full", "full", "free", "full", "free")]
-    async with _sink(own.url, stream=stream + ".{collection}") as sink:
+    events = [in_collection(name, changes.change("a")) for name in ("full", "full", "free", "full", "free")]
+    async with redis_sink(own.url, stream=stream + ".{collection}") as sink:
         await admin.config_resetstat()
-        outcomes = await _send(sink, events)
+        outcomes = await send(sink, events)
     tried = (await admin.info("commandstats"))["cmdstat_xadd"]
     assert (tried["calls"], tried["failed_calls"]) == (4, 1)
     assert [outcome for outcome in outcomes if outcome is not DELIVERED] == [outcomes[1]] * 2
@@ -203,13 +173,13 @@ async def test_a_server_that_cannot_write_now_costs_no_event_anything(
     word: str,
 ) -> None:
     """And the same sink goes on when it can."""
-    async with _sink(own.url, stream=stream) as sink:
+    async with redis_sink(own.url, stream=stream) as sink:
         await admin.config_set(setting, refusing)
         try:
-            refused = await _send(sink, changes.distinct(3))
+            refused = await send(sink, changes.distinct(3))
         finally:
             await admin.config_set(setting, normal)
-        assert set(await _send(sink, changes.distinct(3))) == {DELIVERED}
+        assert set(await send(sink, changes.distinct(3))) == {DELIVERED}
     assert len(set(refused)) == 1
     assert isinstance(refused[0], Retry)
     assert (refused[0].fault, refused[0].reason.split()[0]) == (Fault.UNAVAILABLE, word)
@@ -221,10 +191,10 @@ async def test_a_replica_is_unavailable(
     own: RedisService, admin: Redis, stream: str, changes: Changes
 ) -> None:
     """As after a failover, until the address points to the new master."""
-    async with _sink(own.url, stream=stream) as sink:
+    async with redis_sink(own.url, stream=stream) as sink:
         await admin.replicaof("127.0.0.1", "1")
         try:
-            [outcome] = await _send(sink, [changes.change("a")])
+            [outcome] = await send(sink, [changes.change("a")])
         finally:
             await admin.replicaof("NO", "ONE")
     assert isinstance(outcome, Retry)
@@ -242,13 +212,13 @@ async def test_a_server_that_is_blocked_is_unavailable(
             with pytest.raises(Exception, match=r"(?i)killed"):
                 await client.eval("while true do end", 0)
 
-    async with _sink(own.url, stream=stream) as sink, anyio.create_task_group() as tasks:
+    async with redis_sink(own.url, stream=stream) as sink, anyio.create_task_group() as tasks:
         await sink.open()
         tasks.start_soon(block)
         outcome: Outcome = DELIVERED
         with anyio.fail_after(30):
             while outcome is DELIVERED:
-                [outcome] = await _send(sink, [changes.change("a")])
+                [outcome] = await send(sink, [changes.change("a")])
         await admin.script_kill()
     assert isinstance(outcome, Retry)
     assert (outcome.fault, outcome.reason.split()[0]) == (Fault.UNAVAILABLE, "BUSY")
@@ -258,12 +228,12 @@ async def test_a_server_that_does_not_answer_is_unavailable(
     own: RedisService, admin: Redis, stream: str, changes: Changes
 ) -> None:
     """After the timeout, which is ours; then the same sink goes on."""
-    async with _sink(own.url, stream=stream, timeout="200ms") as sink:
+    async with redis_sink(own.url, stream=stream, timeout="200ms") as sink:
         await sink.open()
         own.pause()
         try:
             with anyio.fail_after(30):
-                [outcome] = await _send(sink, [changes.change("a")])
+                [outcome] = await send(sink, [changes.change("a")])
                 with pytest.raises(Unreachable):
                     await sink.open()
         finally:
@@ -271,7 +241,7 @@ async def test_a_server_that_does_not_answer_is_unavailable(
         assert isinstance(outcome, Retry)
         assert (outcome.fault, outcome.kind) == (Fault.UNAVAILABLE, Failure.TIMEOUT)
         with anyio.fail_after(30):
-            while await _send(sink, [changes.change("b")]) != [DELIVERED]:
+            while await send(sink, [changes.change("b")]) != [DELIVERED]:
                 pass
 
 
@@ -280,17 +250,17 @@ async def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(
 ) -> None:
     """A send that was cancelled while the server stood still, then one that the server refuses."""
     await admin.set(f"{stream}.bad", "a string")
-    async with _sink(own.url, stream=stream + ".{collection}") as sink:
+    async with redis_sink(own.url, stream=stream + ".{collection}") as sink:
         await sink.open()
         own.pause()
         try:
             with anyio.move_on_after(0.1) as scope:
-                await _send(sink, [_in("good", changes.change("a"))])
+                await send(sink, [in_collection("good", changes.change("a"))])
             assert scope.cancelled_caught
         finally:
             own.resume()
         for _ in range(3):
-            [outcome] = await _send(sink, [_in("bad", changes.change("a"))])
+            [outcome] = await send(sink, [in_collection("bad", changes.change("a"))])
             assert isinstance(outcome, Rejected)
 
 
@@ -298,10 +268,10 @@ async def test_the_script_is_loaded_again_when_the_server_forgot_it(
     own: RedisService, admin: Redis, stream: str, changes: Changes
 ) -> None:
     """As after a failover to a server that has never seen it."""
-    async with _sink(own.url, stream=stream) as sink:
-        await _send(sink, [changes.change("a")])
+    async with redis_sink(own.url, stream=stream) as sink:
+        await send(sink, [changes.change("a")])
         await admin.script_flush()
-        assert await _send(sink, [changes.change("a")]) == [DELIVERED]
+        assert await send(sink, [changes.change("a")]) == [DELIVERED]
     assert await admin.xlen(stream) == 2
 
 
@@ -319,10 +289,10 @@ async def test_a_refused_user_opens_the_circuit(
     own: RedisService, admin: Redis, stream: str, changes: Changes, rights: list[str], password: str
 ) -> None:
     """Without the password in what is said."""
-    await _set_user(admin, "writer", rights)
+    await set_user(admin, "writer", rights)
     url = own.url.replace("redis://", f"redis://writer:{password}@")
-    async with _sink(url, stream=stream) as sink:
-        [outcome] = await _send(sink, [changes.change("a")])
+    async with redis_sink(url, stream=stream) as sink:
+        [outcome] = await send(sink, [changes.change("a")])
     assert isinstance(outcome, Retry)
     assert (outcome.fault, outcome.kind) == (Fault.UNAUTHORISED, Failure.UNAUTHORISED)
     assert password not in outcome.reason.replace("username-password", "")
@@ -333,10 +303,10 @@ async def test_the_rights_that_are_needed_are_few(
 ) -> None:
     """A user who may run this script on its streams can be written with; the server's limit stays unknown."""
     rights = ["on", ">p", f"~{stream}", "+evalsha", "+script|load", "+xadd", "+ping"]
-    await _set_user(admin, "least", rights)
-    async with _sink(own.url.replace("redis://", "redis://least:p@"), stream=stream) as sink:
+    await set_user(admin, "least", rights)
+    async with redis_sink(own.url.replace("redis://", "redis://least:p@"), stream=stream) as sink:
         await sink.open()
-        assert await _send(sink, [changes.change("a")]) == [DELIVERED]
+        assert await send(sink, [changes.change("a")]) == [DELIVERED]
 
 
 async def test_a_value_above_the_servers_limit_is_rejected_unsent(
@@ -345,13 +315,13 @@ async def test_a_value_above_the_servers_limit_is_rejected_unsent(
     """The server would only drop the connection, again and again."""
     await admin.config_set("proto-max-bulk-len", 1 << 20)
     try:
-        async with _sink(own.url, stream=stream) as sink:
+        async with redis_sink(own.url, stream=stream) as sink:
             await sink.open()
             made = sink.encode(changes.change("a", text="x" * (1 << 20)), PlainEncoder())
             assert isinstance(made, Rejected)
             assert "proto-max-bulk-len 1048576" in made.reason
             assert made.kind is Failure.TOO_LARGE
-            assert await _send(sink, [changes.change("b", text="x" * 1_000_000)]) == [DELIVERED]
+            assert await send(sink, [changes.change("b", text="x" * 1_000_000)]) == [DELIVERED]
     finally:
         await admin.config_set("proto-max-bulk-len", 512 << 20)
 
@@ -370,8 +340,8 @@ async def test_one_send_is_one_attempt(stream: str, changes: Changes) -> None:
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, hang_up)
-        async with _sink(f"redis://127.0.0.1:{port}/0", stream=stream) as sink:
-            [outcome] = await _send(sink, [changes.change("a")])
+        async with redis_sink(f"redis://127.0.0.1:{port}/0", stream=stream) as sink:
+            [outcome] = await send(sink, [changes.change("a")])
         tasks.cancel_scope.cancel()
     assert isinstance(outcome, Retry)
     assert outcome.fault is Fault.UNAVAILABLE
@@ -403,7 +373,21 @@ async def test_a_bad_url_is_an_error_of_the_configuration(url: str, message: str
         {"stream": ""},
         {"stream": "{nonsense}"},
         {"stream": "s", "maxlen": 0},
+        {"stream": "s", "maxlen": 1, "max_age": "1h"},
         {"stream": "s", "mode": "list"},
+        {"stream": "s", "key": "k"},
+        {"stream": "s", "ttl": "1h"},
+        {"mode": "list", "list": "l", "max_age": "1h"},
+        {"mode": "pubsub", "channel": "c", "maxlen": 3},
+        {"mode": "set"},
+        {"mode": "set", "key": "no {name}"},
+        {"mode": "set", "key": "{document_key}"},
+        {"mode": "hash", "key": "{document..a}"},
+        {"mode": "invalidate"},
+        {"mode": "invalidate", "keys": ["k"], "key": "k"},
+        {"stream": "s", "cluster": True, "sentinel": {"servers": ["h:1"]}},
+        {"stream": "s", "sentinel": {"servers": []}},
+        {"stream": "s", "sentinel": {"servers": ["h"]}},
         {"stream": "s", "timeout": "0s"},
         {"stream": "s", "unknown": 1},
         {},

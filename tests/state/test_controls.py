@@ -17,7 +17,7 @@ from tests.state.leases import LONG, acquired, at
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 
-DONE = Progress(3, 2, 1, 6, ClusterTime(7, 8))
+DONE = Progress(3, 2, 1, 6, ClusterTime(7, 8), read=5, per_sec=1.5, through=("hook",))
 
 
 def operation(operation_id: str = "op", subscription: str = "s") -> Operation:
@@ -94,6 +94,7 @@ async def test_an_operation_comes_back_as_it_was_with_the_stores_times(home: Hom
         until=Position("83"),
         routes=("hook", "topic"),
         match={"$or": [{"created_at": {"$lt": {"$date": "2026-01-01T00:00:00Z"}}}, {"document_key.a.b": 1}]},
+        collections=("orders", "$odd.name"),
         rate=2.5,
         runner="process",
         requested_by="me",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from inspect import signature
@@ -156,6 +157,36 @@ class TestListSink(_Contracts):
     @pytest.fixture
     def harness(self) -> _Harness:
         return _Harness()
+
+
+class _StateHarness(_Harness):
+    """Of each key there is only what was written last."""
+
+    async def received(self) -> Sequence[Received]:
+        documents = {message.id: json.loads(message.body)["document"] for message in self._target.taken}
+        newest = {documents[message.id]["_id"]: message for message in self._target.taken}
+        return list(newest.values())
+
+
+class _StateContracts(_Contracts):
+    keeps_history: ClassVar[bool] = False
+
+
+class TestStateSink(_StateContracts):
+    """A good one that keeps but the newest of each key."""
+
+    @pytest.fixture
+    def harness(self) -> _Harness:
+        return _StateHarness()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("finder", ["keeps_the_order_of_a_key", "sends_of_several_tasks_do_not_mix_up"])
+async def test_an_old_state_fails_the_tests_of_order(finder: str) -> None:
+    """As if it had been written last."""
+    test = getattr(_StateContracts(), f"test_{finder}")
+    with pytest.raises(AssertionError):
+        await test(_StateHarness("reverses a batch"), Changes())
 
 
 @pytest.mark.anyio
