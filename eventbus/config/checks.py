@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from eventbus.config.models import CircuitPolicy, DaemonSection, EncodingPolicy, RetryPolicy, RouteSection
 from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, descend, written
 from eventbus.config.problems import Problems
-from eventbus.config.resolved import ResolvedSubscription
+from eventbus.config.resolved import ResolvedRoute, ResolvedSubscription
 from eventbus.encoding.choice import contradictions
 from eventbus.sdk import Carries
 from eventbus.suggestions import did_you_mean, listed
@@ -18,6 +18,7 @@ __all__ = [
     "claims_have_a_place",
     "dead_letter_sink_is_another",
     "dead_letter_sink_is_declared",
+    "encoding_fits_source",
     "encoding_is_possible",
     "lease_outlasts_attempts",
     "ordering_is_possible",
@@ -107,6 +108,30 @@ def encoding_is_possible(
     for key, why in contradictions(encoding, carries):
         node = (descend(own, key) if own is not None else None) or own or given
         problems.add(node.place, (*path, "encoding", key), why)
+
+
+def encoding_fits_source(
+    source: BaseModel, routes: Sequence[ResolvedRoute], given: MappingNode, path: Path, problems: Problems
+) -> None:
+    """What routes make of changes is there in what the source gives.
+
+    By convention a source's option ``full_document`` says ``default`` where updates come without their
+    documents, and ``delta`` makes of what changed something else than MongoDB's own.
+    """
+    has_no_documents = getattr(source, "full_document", None) == "default"
+    has_deltas = getattr(source, "delta", False) is True
+    for index, route in enumerate(routes):
+        encoding = route.encoding
+        envelope = encoding.envelope if encoding.body is None else "body"
+        place, where = _place(given, ("routes", index)), (*path, "routes", index, "encoding")
+        if envelope == "document" and has_no_documents:
+            why = "document needs the documents of updates: choose another full_document of the source"
+            problems.add(place, (*where, "envelope"), why)
+        if has_deltas and envelope in {"debezium", "change"}:
+            problems.add(place, (*where, "envelope"), f"{envelope} has no place for the source's delta")
+        if has_deltas and (encoding.fields or encoding.without):
+            key = "fields" if encoding.fields else "without"
+            problems.add(place, (*where, key), "cannot look into what the source's delta makes of a change")
 
 
 def claims_have_a_place(

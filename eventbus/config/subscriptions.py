@@ -60,6 +60,7 @@ def resolved_subscription(
     )
     if section is None or source is None or routes is None:
         return None
+    checks.encoding_fits_source(source.options, routes, node, path, problems)
     return ResolvedSubscription(name, section.service or name, source, routes, section.catch_up)
 
 

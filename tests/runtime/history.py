@@ -51,6 +51,8 @@ class Fate(StrEnum):
     FILTER = "filter"
     PARK = "park"
     UNENCODABLE = "unencodable"
+    FORMLESS = "formless"
+    """The encoder leaves it out."""
 
 
 def fate_of(event: Event) -> Fate:

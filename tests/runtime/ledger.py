@@ -21,6 +21,7 @@ from tests.runtime.readings import Readings
 __all__ = ["Arrival", "RouteLedger", "Stay"]
 
 _ROUNDING_SECS = 1e-6
+_LEFT_OUT = {Fate.FILTER, Fate.FORMLESS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class RouteLedger:
         is_owed = self.owed_after is not None and event.token > self.owed_after
         if (self.until is not None and event.token > self.until) or not self._owes(event):
             is_owed = False
-        is_settled = event.token in self._passed or fate_of(event) is Fate.FILTER
+        is_settled = event.token in self._passed or fate_of(event) in _LEFT_OUT
         return not is_owed or is_settled or self.is_in_a_gap(event)
 
     def is_in_a_gap(self, event: Event) -> bool:
@@ -323,7 +324,7 @@ class RouteLedger:
     def _takes_room(self, stay: Stay, event: Event) -> bool:
         if not self._counts_room or self.is_in_a_gap(event):
             return False
-        return fate_of(event) is not Fate.FILTER and event.id not in stay.set_aside
+        return fate_of(event) not in _LEFT_OUT and event.id not in stay.set_aside
 
     def _check_due(self, stay: Stay, event: Event) -> None:
         if fate_of(event) is not Fate.DELIVER:

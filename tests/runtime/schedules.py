@@ -266,7 +266,7 @@ def _secs(most: float) -> st.SearchStrategy[float]:
 
 _KEYS = ("k0", "k1", "k2", "k3", "k4")
 
-_FATES: Sequence[Fate] = [Fate.DELIVER] * 12 + [Fate.FILTER, Fate.FILTER, Fate.PARK, Fate.UNENCODABLE]
+_FATES: Sequence[Fate] = [Fate.DELIVER] * 12 + [Fate.FILTER, Fate.FORMLESS, Fate.PARK, Fate.UNENCODABLE]
 
 _changes = st.builds(
     Change,

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import anyio
 from pydantic import BaseModel
 
-from eventbus.errors import ConfigurationError, EncodingError, Unreachable
+from eventbus.errors import ConfigurationError, EncodingError, NoForm, Unreachable
 from eventbus.model import DELIVERED, Delivered, Event, Fault, Message, Outcome, Rejected, Retry
 from eventbus.sdk import Encoded, Encoder, SinkTraits
 from tests.runtime.history import Fate, fate_of
@@ -112,6 +112,8 @@ class RouteTag:
         """See `eventbus.sdk.Encoder`."""
         if fate_of(event) is Fate.UNENCODABLE:
             raise EncodingError("destined to be unencodable")
+        if fate_of(event) is Fate.FORMLESS:
+            raise NoForm("destined to be left out")
         return self.route.encode()
 
     def headers(self, event: Event) -> Sequence[tuple[str, bytes]]:
