@@ -55,6 +55,9 @@ class NullEncoder:
     def encode(self, _event: Event) -> bytes:
         return b""
 
+    def headers(self, _event: Event) -> Sequence[tuple[str, bytes]]:
+        return ()
+
 
 async def nowhere(letters: Sequence[DeadLetter]) -> None:
     raise AssertionError(letters)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
-from eventbus.config import Config, ResolvedRoute, ResolvedSink
-from eventbus.config.models import PriorityPolicy
+from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSink
+from eventbus.config.models import EncodingPolicy, PriorityPolicy
 from eventbus.config.starts import start_time
 from eventbus.core.circuit import CircuitPolicy
+from eventbus.encoding.choice import Origin, depends_on_sink, encoder_of
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.encoding.dead_letters import copy_attributes, copy_headers
 from eventbus.model import ClusterTime, Event
@@ -17,7 +20,9 @@ from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
-from eventbus.sdk import Encoder, Source
+from eventbus.sdk import Carries, Encoder, Source, carried_by
+from eventbus.sinks.claiming import ClaimingSink
+from eventbus.state.mongodb_claims import MongoClaims
 from eventbus.state.store import StoredDeadLetter
 
 __all__ = ["policy_of", "shared_sinks", "spec_of"]
@@ -25,12 +30,24 @@ __all__ = ["policy_of", "shared_sinks", "spec_of"]
 
 def shared_sinks(config: Config) -> dict[str, SharedSink]:
     """Every declared sink, not yet open."""
-    return {name: _shared_sink(name, declared) for name, declared in config.sinks.items()}
+    return {name: _shared_sink(config, name, declared) for name, declared in config.sinks.items()}
 
 
-def _shared_sink(name: str, sink: ResolvedSink) -> SharedSink:
+def _shared_sink(config: Config, name: str, sink: ResolvedSink) -> SharedSink:
     made = sink.cls(name, sink.options)
+    if isinstance(config.state, MongoDBState) and _has_claims(config, name):
+        made = ClaimingSink(made, _claims(config.state))
     return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
+
+
+def _has_claims(config: Config, sink: str) -> bool:
+    routes = [route for declared in config.subscriptions.values() for route in declared.routes]
+    return any(route.sink == sink and route.encoding.claim_check is not None for route in routes)
+
+
+def _claims(state: MongoDBState) -> MongoClaims:
+    uri = state.access.uri.get_secret_value()
+    return MongoClaims(uri, database=state.database, instance="", settings=state.access.settings)
 
 
 def spec_of(
@@ -43,15 +60,13 @@ def spec_of(
 ) -> SubscriptionSpec:
     """What a subscription is made from."""
     declared = config.subscriptions[name]
-    encoder = CloudEventsEncoder(subscription=name, service=declared.service)
+    encoders = _Encoders(name, declared.service)
     routes = {
         route.name: RouteSpec(
             sinks[route.sink],
-            encoder,
+            encoders.encoder(route.encoding, sinks[route.sink]),
             policy_of(route),
-            lambda operation: CloudEventsEncoder(
-                subscription=name, service=declared.service, replay=operation
-            ),
+            partial(encoders.replay_encoder, route.encoding, sinks[route.sink]),
             _start(route.start),
             _copies_to(name, declared.service, route, sinks),
         )
@@ -67,12 +82,30 @@ def spec_of(
     )
 
 
+class _Encoders:
+    """The encoders of one subscription: routes of equal encoding share one, and so its work."""
+
+    def __init__(self, subscription: str, service: str) -> None:
+        self._origin = Origin(subscription, service)
+        self._made: dict[tuple[str, Carries | None], Encoder] = {}
+
+    def encoder(self, encoding: EncodingPolicy, sink: SharedSink) -> Encoder:
+        carries = carried_by(sink.sink)
+        key = (encoding.model_dump_json(), carries if depends_on_sink(encoding) else None)
+        if key not in self._made:
+            self._made[key] = encoder_of(encoding, self._origin, carries)
+        return self._made[key]
+
+    def replay_encoder(self, encoding: EncodingPolicy, sink: SharedSink, operation: str) -> Encoder:
+        return encoder_of(encoding, replace(self._origin, replay=operation), carried_by(sink.sink))
+
+
 def policy_of(route: ResolvedRoute) -> RoutePolicy:
     """What a route is told of its configuration."""
     retry, circuit, window, batch = route.retry, route.circuit, route.window, route.batch
     return RoutePolicy(
         retry=RetryPolicy(retry.attempts, retry.initial_delay, retry.max_delay, retry.max_age),
-        circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open),
+        circuit=CircuitPolicy(circuit.failures, circuit.initial_open, circuit.max_open, circuit.pause_after),
         window_events=window.events,
         window_size=window.size,
         lanes=route.lanes,
@@ -91,10 +124,9 @@ def policy_of(route: ResolvedRoute) -> RoutePolicy:
 
 
 def _start(written: str) -> RouteStart:
-    if written == "now":
-        return RouteStart()
-    if written == "subscription":
-        return RouteStart("subscription")
+    match written:
+        case "now" | "oldest" | "subscription":
+            return RouteStart(written)
     seconds = start_time(written)
     if seconds is None:
         return RouteStart("token", token=written)

@@ -191,6 +191,7 @@ class Daemon:
                 "circuits": status.circuits,
                 "paused": status.paused,
                 "snapshots": status.snapshots,
+                "headroom": status.headroom,
             }
             for status in statuses
         }
@@ -219,6 +220,7 @@ class Daemon:
                 self._store,
                 self._saver,
                 lease_secs=self._config.daemon.lease,
+                headroom_warning_secs=self._config.daemon.headroom_warning,
             )
             self._saver.ticked_at = anyio.current_time()
             log.info("daemon_started", version=__version__, subscriptions=sorted(sources))

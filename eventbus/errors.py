@@ -8,6 +8,7 @@
     ├── PositionLost         the source cannot continue from a position: by policy, never silently
     ├── LeaseLost            somebody else runs the subscription: cancel its flows, write nothing more
     └── EncodingError        one event cannot be written in a form: park that event
+        └── NoForm           the form is not meant for such events: leave that event out
 
 Failures of single deliveries are no exceptions but values: see `eventbus.model.Outcome`.
 """
@@ -19,6 +20,7 @@ __all__ = [
     "EncodingError",
     "EventbusError",
     "LeaseLost",
+    "NoForm",
     "PositionLost",
     "Unreachable",
     "first_cause",
@@ -55,6 +57,10 @@ class LeaseLost(EventbusError):
 
 class EncodingError(EventbusError):
     """One event cannot be written in the form that was asked for."""
+
+
+class NoForm(EncodingError):
+    """The form that was asked for has no place for events of this kind, so that one is filtered."""
 
 
 def first_cause(error: BaseException) -> BaseException:

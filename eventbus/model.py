@@ -19,6 +19,7 @@ from eventbus.canonical import canonical_json
 __all__ = [
     "DELIVERED",
     "Batch",
+    "Claim",
     "ClusterTime",
     "DeadLetter",
     "Delivered",
@@ -109,6 +110,10 @@ class Operation(StrEnum):
     REPLACE = "replace"
     DELETE = "delete"
     READ = "read"
+
+
+_Encoded: TypeAlias = "tuple[object, bytes, _Encoded | None]"
+"""An encoder, what it made of an event, and what others made of it before: they are few."""
 
 
 class Event:
@@ -211,7 +216,7 @@ class Event:
         self._id = id
         self._key = key
         self._key_hash: int | None = None
-        self._encoded: tuple[object, bytes] | None = None
+        self._encoded: _Encoded | None = None
 
     @property
     def id(self) -> str:
@@ -256,13 +261,16 @@ class Event:
 
     def encoded(self, encoder: object) -> bytes | None:
         """What `encoder` made of this event earlier, so that routes of equal encoding share the work."""
-        if self._encoded is not None and self._encoded[0] is encoder:
-            return self._encoded[1]
+        kept = self._encoded
+        while kept is not None:
+            if kept[0] is encoder:
+                return kept[1]
+            kept = kept[2]
         return None
 
     def keep_encoded(self, encoder: object, body: bytes) -> None:
         """Remember what `encoder` made of this event."""
-        self._encoded = (encoder, body)
+        self._encoded = (encoder, body, self._encoded)
 
     def __repr__(self) -> str:
         return f"<Event {self.operation} {self.database}.{self.collection} {self.token[-12:]}>"
@@ -310,18 +318,37 @@ class Batch:
         return len(self.slots)
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Content that is too large for a message: it is stored, and the message tells where.
+
+    Args:
+        bucket: Where it is stored.
+        id: What it is stored as; it derives from the event and the content.
+        content: What the message would have been.
+        content_type: Its media type.
+        keep_secs: How long it is kept at least.
+    """
+
+    bucket: str
+    id: str
+    content: bytes
+    content_type: str
+    keep_secs: float
+
+
 class Message:
     """An event encoded for one sink.
 
     Args:
         event: What it was made from.
-        body: The bytes that go over the wire as the message's content.
+        body: The bytes that go over the wire as the message's content; none at all for a tombstone.
         key: Bytes of the message's key, where the sink has one.
         target: Where in the sink it goes: a topic, a stream, a path.
         headers: Further pairs for the wire.
     """
 
-    __slots__ = ("body", "event", "headers", "key", "target")
+    __slots__ = ("body", "claim", "event", "headers", "key", "target")
 
     def __init__(
         self,
@@ -337,6 +364,8 @@ class Message:
         self.key = key
         self.target = target
         self.headers = headers
+        self.claim: Claim | None = None
+        """What must be stored before the message may go out; None if nothing must, or it is."""
 
 
 class Fault(StrEnum):
@@ -391,12 +420,16 @@ class Retry:
         reason: One line for people, without secrets and without document content.
         after_secs: What the sink asked us to wait, if it did.
         kind: What kind of failure it was.
+        detail: What the target said besides, without secrets; for dead letters, never for logs.
+        pauses: Whether the target wants nothing more: the route is paused until an operator resumes it.
     """
 
     fault: Fault
     reason: str
     after_secs: float | None = None
     kind: Failure = Failure.SERVER
+    detail: str = ""
+    pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from eventbus.errors import ConfigurationError, EncodingError, EventbusError, PositionLost, Unreachable
+from eventbus.errors import (
+    ConfigurationError,
+    EncodingError,
+    EventbusError,
+    NoForm,
+    PositionLost,
+    Unreachable,
+)
 from eventbus.model import (
     DELIVERED,
     Batch,
@@ -40,6 +47,7 @@ from eventbus.units import Duration, Size
 __all__ = [
     "DELIVERED",
     "Batch",
+    "Carries",
     "ClusterTime",
     "ConfigurationError",
     "Delivered",
@@ -53,6 +61,7 @@ __all__ = [
     "Fault",
     "Filtered",
     "Message",
+    "NoForm",
     "OnPositionLost",
     "Operation",
     "Options",
@@ -78,6 +87,7 @@ __all__ = [
     "SourcePolicy",
     "Stage",
     "Unreachable",
+    "carried_by",
 ]
 
 
@@ -96,11 +106,39 @@ class Encoder(Protocol):
     content_type: str
 
     def encode(self, event: Event) -> bytes:
-        """The message's content.
+        """The message's content. Empty for a tombstone: the document is gone.
 
         Raises:
+            NoForm: This form is not meant for such events; it is filtered.
             EncodingError: This event cannot be written in this form; it is parked.
         """
+
+    def headers(self, event: Event) -> Sequence[tuple[str, bytes]]:
+        """What belongs into the message's headers, as this sink writes it; nothing for a sink without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carries:
+    """What messages of a sink can be like: its class says so in ``carries``, so that validation knows.
+
+    A class that says nothing takes any bytes, and has neither headers nor tombstones.
+
+    Args:
+        attributes: What the names of headers begin with that hold attributes of CloudEvents in binary mode;
+            None for a sink without headers. With ``ce-`` the values are percent-encoded, as HTTP asks for.
+        tombstones: Whether a message without content tells that a document is gone, and of which key.
+        any_bytes: Whether the content may be any bytes; otherwise it must be a line of text.
+    """
+
+    attributes: Literal["ce_", "ce-"] | None = None
+    tombstones: bool = False
+    any_bytes: bool = True
+
+
+def carried_by(sink: object) -> Carries:
+    """What a sink, or a class of sinks, says of its messages."""
+    carries = getattr(sink, "carries", None)
+    return carries if isinstance(carries, Carries) else Carries()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +350,7 @@ class Source(Protocol):
 
         Raises:
             Unreachable: The source does not answer now.
+            ConfigurationError: It may not be asked.
         """
 
     def at(self, time: ClusterTime) -> Position:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import hypothesis
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -15,6 +16,9 @@ from pymongo.errors import PyMongoError
 from eventbus.devservices import KafkaService, MongoService, RedisService, Unavailable
 
 T = TypeVar("T")
+
+hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine makes any time too short
+hypothesis.settings.load_profile("suite")
 
 SLOW_MODULES = {
     "test_any_yaml",
@@ -25,6 +29,7 @@ SLOW_MODULES = {
     "test_file_crashes",
     "test_file_parquet",
     "test_json",
+    "test_json_modes",
     "test_letter_limit",
     "test_mongodb_change",
     "test_mongodb_course",
@@ -39,9 +44,11 @@ SLOW_MODULES = {
     "test_redaction",
     "test_replay",
     "test_shop",
+    "test_snapshot",
     "test_snapshots",
     "test_sink_kit",
     "test_sink_test",
+    "test_snapshot_splice",
     "test_sqlite",
     "test_sqlite_access",
     "test_stdout",

@@ -19,6 +19,7 @@ from eventbus.cli.options import (
     FilterOption,
     JsonOption,
     RateOption,
+    RouteOption,
     SubscriptionOption,
     YesOption,
     loaded,
@@ -210,6 +211,23 @@ def snapshot(
     raise typer.Exit(0 if well else 1)
 
 
+@app.command()
+def gaps(
+    config: ConfigOption,
+    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
+    route: RouteOption = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """List gaps, the newest first: what a route was never given, from when to when, and why.
+
+    Example: eventbus gaps -c eventbus.yaml orders --route fulfilment
+    """
+    from eventbus.cli.gaps import print_gaps  # noqa: PLC0415
+
+    anyio.run(print_gaps, loaded(config), subscription, route, limit, as_json)
+
+
 @operation.command("list")
 def operation_list(
     config: ConfigOption,
@@ -300,6 +318,33 @@ def position_show(
     from eventbus.cli.positions import print_positions  # noqa: PLC0415
 
     anyio.run(print_positions, loaded(config), subscription, as_json)
+
+
+@position.command("set")
+def position_set(
+    config: ConfigOption,
+    subscription: SubscriptionArgument,
+    route: Annotated[str, typer.Option(help="Name of the route.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Go on from here: now, oldest, -2h, a time, seconds.increment or a token.", metavar="MOMENT"
+        ),
+    ],
+    yes: YesOption = False,
+    detach: DetachOption = False,
+) -> None:
+    """Have a route go on from another position: what is skipped is recorded as a gap, or comes again.
+
+    The daemon that runs the subscription ends all of its routes in good order and begins them anew; if none
+    runs it, the next one to start does it.
+
+    Example: eventbus position set -c eventbus.yaml orders --route fulfilment --to oldest
+    """
+    from eventbus.cli.moving import set_position  # noqa: PLC0415
+
+    do = partial(set_position, yes=yes, detach=detach)
+    raise typer.Exit(0 if anyio.run(do, loaded(config), subscription, route, to) else 1)
 
 
 def _counted(things: Sized, noun: str) -> str:

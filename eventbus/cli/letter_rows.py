@@ -85,13 +85,16 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 def message_json(body: bytes | None) -> Any:
-    """The encoded message: as text if it is UTF-8, else in base64."""
+    """The encoded message: as it is if it is text, else in base64; empty for a tombstone."""
     if body is None:
         return None
     try:
-        return body.decode()
+        text = body.decode()
     except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # short BSON may well be UTF-8
         return {"$binary": {"base64": b64encode(body).decode(), "subType": "00"}}
+    return text
 
 
 def cluster_time_text(time: ClusterTime | None) -> str | None:

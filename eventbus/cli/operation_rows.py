@@ -18,6 +18,8 @@ def title(operation: Operation) -> str:
 
 def summary(operation: Operation) -> str:
     """How far it has come, on one line."""
+    if operation.kind is OperationKind.MOVE:
+        return _move(operation)
     progress = operation.progress
     of_total = "" if progress.total is None else f" of {progress.total}"
     is_snapshot = operation.kind is OperationKind.SNAPSHOT
@@ -33,6 +35,15 @@ def summary(operation: Operation) -> str:
         parts.append(f"up to {moment(progress.reached)}")
     if operation.status is OperationStatus.WAITING and not operation.runner:
         parts.append(f"waiting for whoever runs {operation.subscription}")
+    return ", ".join(parts) + (f": {operation.problem}" if operation.problem else "")
+
+
+def _move(operation: Operation) -> str:
+    waits = operation.status is OperationStatus.WAITING
+    parts = [
+        operation.status.value,
+        *([f"waiting for whoever runs {operation.subscription}"] if waits else []),
+    ]
     return ", ".join(parts) + (f": {operation.problem}" if operation.problem else "")
 
 

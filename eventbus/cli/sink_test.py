@@ -13,10 +13,11 @@ import typer
 from eventbus.cli.asking import requester
 from eventbus.cli.printing import print_json, printable
 from eventbus.config import Config, ResolvedSubscription
-from eventbus.encoding.cloudevents import CloudEventsEncoder
+from eventbus.config.encoding import EncodingPolicy
+from eventbus.encoding.choice import Origin, encoder_of
 from eventbus.errors import ConfigurationError, EncodingError
 from eventbus.model import Event, Message, Operation, Rejected
-from eventbus.sdk import Delivered, Fault, Outcome, ProbedSink, ProbeStep, Retry, Sink
+from eventbus.sdk import Delivered, Encoder, Fault, Outcome, ProbedSink, ProbeStep, Retry, Sink, carried_by
 from eventbus.sinks.reaching import opening
 from eventbus.suggestions import did_you_mean, listed
 
@@ -62,7 +63,7 @@ async def test_sink(
     try:
         if not await _opened(sink, steps):
             return _AWAY
-        return await _sent(sink, _event(config, name, place, document), _encoder(config, name), steps)
+        return await _sent(sink, _event(config, name, place, document), _encoder(config, name, sink), steps)
     finally:
         await sink.close()
 
@@ -106,7 +107,7 @@ async def _opening(sink: Sink) -> AsyncGenerator[ProbeStep, None]:
             yield step
 
 
-async def _sent(sink: Sink, event: Event, encoder: CloudEventsEncoder, steps: _Steps) -> int:
+async def _sent(sink: Sink, event: Event, encoder: Encoder, steps: _Steps) -> int:
     message = _encoded(sink, event, encoder)
     if isinstance(message, Rejected):
         steps.taken(ProbeStep("send", False, message.reason))
@@ -120,7 +121,7 @@ async def _sent(sink: Sink, event: Event, encoder: CloudEventsEncoder, steps: _S
     return _answered(outcome, steps)
 
 
-def _encoded(sink: Sink, event: Event, encoder: CloudEventsEncoder) -> Message | Rejected:
+def _encoded(sink: Sink, event: Event, encoder: Encoder) -> Message | Rejected:
     try:
         return sink.encode(event, encoder)
     except EncodingError as error:
@@ -152,11 +153,13 @@ def _event(config: Config, name: str, place: Place, document: Mapping[str, Any] 
     )
 
 
-def _encoder(config: Config, name: str) -> CloudEventsEncoder:
+def _encoder(config: Config, name: str, sink: Sink) -> Encoder:
+    """As the first route to the sink encodes."""
     subscription = _first_user(config, name)
     if subscription is None:
-        return CloudEventsEncoder(subscription="eventbus-test", service="eventbus")
-    return CloudEventsEncoder(subscription=subscription.name, service=subscription.service)
+        return encoder_of(EncodingPolicy(), Origin("eventbus-test", "eventbus"), carried_by(sink))
+    encoding = next(route.encoding for route in subscription.routes if route.sink == name)
+    return encoder_of(encoding, Origin(subscription.name, subscription.service), carried_by(sink))
 
 
 def _first_user(config: Config, name: str) -> ResolvedSubscription | None:

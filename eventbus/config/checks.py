@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from eventbus.config.models import CircuitPolicy, DaemonSection, RetryPolicy, RouteSection
+from eventbus.config.models import CircuitPolicy, DaemonSection, EncodingPolicy, RetryPolicy, RouteSection
 from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, descend, written
 from eventbus.config.problems import Problems
+from eventbus.config.resolved import ResolvedRoute, ResolvedSubscription
+from eventbus.encoding.choice import contradictions
+from eventbus.sdk import Carries
 from eventbus.suggestions import did_you_mean, listed
 
 __all__ = [
+    "claims_have_a_place",
     "dead_letter_sink_is_another",
     "dead_letter_sink_is_declared",
+    "encoding_fits_source",
+    "encoding_is_possible",
     "lease_outlasts_attempts",
     "ordering_is_possible",
     "policies_are_sound",
@@ -92,6 +98,60 @@ def ordering_is_possible(route: RouteSection, given: MappingNode, path: Path, pr
         if route.ordering == ordering and is_asked_for:
             message = f"does not go together with ordering: {ordering}, which {why}"
             problems.add(given.keys[key], (*path, key), message)
+
+
+def encoding_is_possible(
+    encoding: EncodingPolicy, carries: Carries, given: MappingNode, path: Path, problems: Problems
+) -> None:
+    """The form of a route's messages goes together, and into its sink; `given` is what was written of it."""
+    own = descend(given, "encoding")
+    for key, why in contradictions(encoding, carries):
+        node = (descend(own, key) if own is not None else None) or own or given
+        problems.add(node.place, (*path, "encoding", key), why)
+
+
+def encoding_fits_source(
+    source: BaseModel, routes: Sequence[ResolvedRoute], given: MappingNode, path: Path, problems: Problems
+) -> None:
+    """What routes make of changes is there in what the source gives.
+
+    By convention a source's option ``full_document`` says ``default`` where updates come without their
+    documents, and ``delta`` makes of what changed something else than MongoDB's own.
+    """
+    has_no_documents = getattr(source, "full_document", None) == "default"
+    has_deltas = getattr(source, "delta", False) is True
+    for index, route in enumerate(routes):
+        encoding = route.encoding
+        envelope = encoding.envelope if encoding.body is None else "body"
+        place, where = _place(given, ("routes", index)), (*path, "routes", index, "encoding")
+        if envelope == "document" and has_no_documents:
+            why = "document needs the documents of updates: choose another full_document of the source"
+            problems.add(place, (*where, "envelope"), why)
+        if has_deltas and envelope in {"debezium", "change"}:
+            problems.add(place, (*where, "envelope"), f"{envelope} has no place for the source's delta")
+        if has_deltas and (encoding.fields or encoding.without):
+            key = "fields" if encoding.fields else "without"
+            problems.add(place, (*where, key), "cannot look into what the source's delta makes of a change")
+
+
+def claims_have_a_place(
+    subscriptions: Iterable[ResolvedSubscription], root: MappingNode, problems: Problems
+) -> None:
+    """No route has a claim check; asked where the state is a file, which no consumer could read."""
+    for subscription in subscriptions:
+        for index, route in enumerate(subscription.routes):
+            if route.encoding.claim_check is not None:
+                path: Path = ("subscriptions", subscription.name, "routes", index)
+                why = "needs state of type mongodb, in whose database the content is stored"
+                problems.add(_place(root, path), (*path, "encoding", "claim_check"), why)
+
+
+def _place(root: MappingNode, path: Path) -> Place:
+    """Where what is at a path begins, or what is closest above it."""
+    node: Node = root
+    for step in path:
+        node = descend(node, step) or node
+    return node.place
 
 
 def lease_outlasts_attempts(

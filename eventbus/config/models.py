@@ -13,9 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     WithJsonSchema,
@@ -23,19 +21,23 @@ from pydantic import (
 )
 
 from eventbus.config.compressors import installed_compressor
+from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy
 from eventbus.config.mongodb_uri import checked_mongodb_uri
-from eventbus.config.starts import checked_start
+from eventbus.config.section import Section
+from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
 from eventbus.units import Duration, Rate, Size, parse_duration
 
 __all__ = [
     "BatchPolicy",
     "CatchUpPolicy",
     "CircuitPolicy",
+    "ClaimCheckPolicy",
     "DaemonSection",
     "DeadLetterPolicy",
     "DeadLettersSection",
     "DefaultsSection",
     "Document",
+    "EncodingPolicy",
     "HeartbeatSection",
     "LogSection",
     "MongoDBSection",
@@ -89,7 +91,11 @@ def _present_file(path: Path) -> Path:
 
 Name: TypeAlias = Annotated[str, AfterValidator(_checked_name), Field(json_schema_extra={"pattern": _NAME})]
 """Of a sink, a subscription or a route; usable as a field of MongoDB and as a label of a metric."""
-StartText: TypeAlias = Annotated[str, AfterValidator(checked_start)]
+_StartText: TypeAlias = Annotated[
+    str, BeforeValidator(unwrapped_start, json_schema_input_type=Any), WithJsonSchema(START_SCHEMA)
+]
+StartText: TypeAlias = Annotated[_StartText, AfterValidator(checked_start)]
+DefaultStartText: TypeAlias = Annotated[_StartText, AfterValidator(checked_default_start)]
 MongoDBURI: TypeAlias = Annotated[SecretStr, AfterValidator(checked_mongodb_uri)]
 DatabaseName: TypeAlias = Annotated[
     str, AfterValidator(_checked_database_name), Field(json_schema_extra={"pattern": _DATABASE_NAME})
@@ -110,14 +116,6 @@ Retention: TypeAlias = Annotated[
 """Seconds, written with a unit; None, written `never`, for no end."""
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, and nothing is converted behind the user's back."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
 
 
 class TLSSection(Section):
@@ -166,7 +164,7 @@ class MongoDBSection(Section):
     """Password of the user, as it is."""
     tls: TLSSection | None = None
     """How connections are encrypted; by default as uri says."""
-    compressors: list[Compressor] = []
+    compressors: Annotated[tuple[Compressor, ...], Field(strict=False)] = ()
     """How messages are compressed, by preference; the server chooses one that it knows."""
     read_preference: (
         Literal["primary", "primary_preferred", "secondary", "secondary_preferred", "nearest"] | None
@@ -241,6 +239,8 @@ class DaemonSection(Section):
     """How often positions that moved are saved."""
     drain_timeout: PositiveDuration = 25.0
     """How long open deliveries may take to finish after SIGTERM."""
+    headroom_warning: PositiveDuration = 3600.0
+    """Below which headroom, or time until a position is lost, a warning is written."""
 
 
 class DeadLettersSection(Section):
@@ -283,6 +283,8 @@ class CircuitPolicy(Section):
     """How long nothing is sent the first time; it doubles while the sink stays down."""
     max_open: PositiveDuration = 60.0
     """How long nothing is sent at most."""
+    pause_after: PositiveDuration | None = None
+    """How long every attempt must have failed until the route is paused; null for never."""
 
 
 class DeadLetterPolicy(Section):
@@ -331,6 +333,8 @@ class DefaultsSection(Section):
     """When a sink counts as down."""
     dead_letters: DeadLetterPolicy = DeadLetterPolicy()
     """What becomes of dead letters."""
+    encoding: EncodingPolicy = EncodingPolicy()
+    """What messages look like."""
 
 
 class CatchUpPolicy(Section):
@@ -366,6 +370,8 @@ class RouteSection(Section):
     """When the sink counts as down; keys that are not given come from defaults."""
     dead_letters: DeadLetterPolicy | None = None
     """What becomes of dead letters; keys that are not given come from defaults."""
+    encoding: EncodingPolicy | None = None
+    """What messages look like; keys that are not given come from defaults."""
     batch: BatchPolicy = BatchPolicy()
     """What one call carries, within what the sink takes."""
     priority: PriorityPolicy | None = None
@@ -380,8 +386,8 @@ class RouteSection(Section):
     """Whether the later events of a key go on, or wait behind its dead letter as dead letters themselves."""
     lanes: Annotated[int, Field(ge=1, le=1024)] | None = None
     """How many ordered workers deliver at the same time; by default what suits the sink."""
-    start: StartText = "now"
-    """Where a route begins that has no position yet: now, subscription, a time, or a resume token."""
+    start: StartText | None = None
+    """Where it begins if it has no position yet: now, oldest, subscription, a time, or a resume token."""
     watermark_every: PositiveDuration | None = None
     """How often the sink is told up to when everything was delivered or parked; by default never."""
 
@@ -395,6 +401,8 @@ class SubscriptionSection(Section):
     """Where the changes come from; `type` is mongodb unless given, the other keys depend on it."""
     routes: Annotated[list[Any], Field(min_length=1)]
     """Where the changes go: names of sinks, or mappings that also say how."""
+    start: DefaultStartText = "now"
+    """Where routes begin that have no position yet, and say nothing else: now, oldest, a time, or a token."""
     catch_up: CatchUpPolicy = CatchUpPolicy()
     """Patience with routes that fall behind, and readers for them."""
 

@@ -33,6 +33,7 @@ from eventbus.config.subscriptions import resolved_subscription
 from eventbus.config.typed import typed
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
+from eventbus.sdk import Carries, carried_by
 
 __all__ = ["STATE_SECTIONS", "resolve"]
 
@@ -54,10 +55,13 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
     daemon = _section("daemon", DaemonSection, root, problems)
     dead_letters = _section("dead_letters", DeadLettersSection, root, problems)
     sinks = _sinks(root, registry, problems)
-    subscriptions = _subscriptions(root, registry, problems)
+    carries = {name: carried_by(sink.cls) for name, sink in sinks.items()}
+    subscriptions = _subscriptions(root, registry, carries, problems)
     if daemon is not None:
         options = {name: sink.options for name, sink in sinks.items()}
         checks.lease_outlasts_attempts(daemon, options, root, problems)
+    if isinstance(state, SQLiteStateSection):
+        checks.claims_have_a_place(subscriptions.values(), root, problems)
     if mongodb is None or state is None or server is None or log is None or daemon is None:
         return None
     if dead_letters is None:
@@ -134,7 +138,7 @@ def _sink(name: str, node: Node, place: Place, registry: Registry, problems: Pro
 
 
 def _subscriptions(
-    root: MappingNode, registry: Registry, problems: Problems
+    root: MappingNode, registry: Registry, carries: Mapping[str, Carries], problems: Problems
 ) -> dict[str, ResolvedSubscription]:
     defaults = _section("defaults", DefaultsSection, root, problems)
     given = root.values.get("defaults")
@@ -146,7 +150,14 @@ def _subscriptions(
     found = {}
     for name, node, place in _entries(root.values.get("subscriptions")):
         subscription = resolved_subscription(
-            name, node, place, registry=registry, defaults=defaults, declared=declared, problems=problems
+            name,
+            node,
+            place,
+            registry=registry,
+            defaults=defaults,
+            declared=declared,
+            carries=carries,
+            problems=problems,
         )
         if subscription is not None:
             found[name] = subscription

@@ -20,6 +20,7 @@ from eventbus.config.models import (
     DaemonSection,
     DeadLetterPolicy,
     DeadLettersSection,
+    EncodingPolicy,
     HeartbeatSection,
     LogSection,
     PriorityPolicy,
@@ -113,6 +114,7 @@ class ResolvedRoute:
         window: The route's own, over the defaults.
         circuit: The route's own, over the defaults.
         dead_letters: The route's own, over the defaults.
+        encoding: The route's own, over the defaults.
         batch: What one call carries.
         priority: Which events go before others; None for none.
         ordering: What an event waits for.
@@ -131,6 +133,7 @@ class ResolvedRoute:
     window: WindowPolicy
     circuit: CircuitPolicy
     dead_letters: DeadLetterPolicy
+    encoding: EncodingPolicy
     batch: BatchPolicy
     priority: PriorityPolicy | None
     ordering: Literal["key", "none", "strict"]

@@ -17,6 +17,7 @@ from eventbus.config.typed import typed
 from eventbus.config.versions import version_of
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
+from eventbus.sdk import Carries
 
 __all__ = ["DEFAULT_SOURCE_TYPE", "resolved_subscription"]
 
@@ -33,6 +34,7 @@ def resolved_subscription(
     registry: Registry,
     defaults: DefaultsSection | None,
     declared: Mapping[str, Node],
+    carries: Mapping[str, Carries],
     problems: Problems,
 ) -> ResolvedSubscription | None:
     """The subscription; None if any part of it is wrong, which is noted.
@@ -44,6 +46,7 @@ def resolved_subscription(
         registry: Gives the types of sources.
         defaults: The policies of routes that say nothing else; None if they are wrong themselves.
         declared: What was written of all sinks, by name.
+        carries: What messages of the sinks can be like that are not wrong themselves, by name.
         problems: Takes what is wrong.
     """
     path = ("subscriptions", name)
@@ -51,9 +54,13 @@ def resolved_subscription(
     if not isinstance(node, MappingNode):
         return None
     source = _source(node, path, registry, problems)
-    routes = _Routes(path, node, defaults, declared, problems).resolved(node.values.get("routes"))
+    start = section.start if section is not None else "now"
+    routes = _Routes(path, node, defaults, declared, carries, start, problems).resolved(
+        node.values.get("routes")
+    )
     if section is None or source is None or routes is None:
         return None
+    checks.encoding_fits_source(source.options, routes, node, path, problems)
     return ResolvedSubscription(name, section.service or name, source, routes, section.catch_up)
 
 
@@ -83,12 +90,16 @@ class _Routes:
         subscription: Node,
         defaults: DefaultsSection | None,
         declared: Mapping[str, Node],
+        carries: Mapping[str, Carries],
+        start: str,
         problems: Problems,
     ) -> None:
+        self._start = start
         self._path = (*path, "routes")
         self._subscription = subscription
         self._defaults = defaults
         self._declared = declared
+        self._carries = carries
         self._problems = problems
         self._named: list[tuple[str, Place, Path]] = []
 
@@ -135,6 +146,10 @@ class _Routes:
         window = _overlaid(self._defaults.window, section.window)
         dead_letters = _overlaid(self._defaults.dead_letters, section.dead_letters)
         checks.dead_letter_sink_is_another(dead_letters.sink, section.sink, node, path, self._problems)
+        encoding = _overlaid(self._defaults.encoding, section.encoding)
+        if section.sink in self._carries:
+            carries = self._carries[section.sink]
+            checks.encoding_is_possible(encoding, carries, node, path, self._problems)
         return ResolvedRoute(
             name,
             section.sink,
@@ -142,6 +157,7 @@ class _Routes:
             window=window,
             circuit=circuit,
             dead_letters=dead_letters,
+            encoding=encoding,
             batch=section.batch,
             priority=section.priority,
             ordering=section.ordering,
@@ -149,7 +165,7 @@ class _Routes:
             concurrency=section.concurrency,
             holds_keys=section.on_dead_letter == "hold_key",
             lanes=section.lanes,
-            start=section.start,
+            start=section.start if section.start is not None else self._start,
             watermark_every=section.watermark_every,
             version=version_of(self._subscription, self._declared[section.sink]),
         )

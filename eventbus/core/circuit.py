@@ -25,11 +25,13 @@ class CircuitPolicy:
         failures: Attempts in a row that must fail before it opens.
         initial_open_secs: How long it stays open the first time; it doubles with each failed probe.
         max_open_secs: The longest it stays open.
+        pause_after_secs: How long every attempt must have failed until trying is of no use; None for ever.
     """
 
     failures: int = 5
     initial_open_secs: float = 1.0
     max_open_secs: float = 60.0
+    pause_after_secs: float | None = None
 
 
 class Circuit:
@@ -40,6 +42,7 @@ class Circuit:
         self._failures = 0
         self._openings = 0
         self._open_until: float | None = None
+        self._failing_since: float | None = None
         self.reason = ""
         """Why it is not closed, for people."""
         self.outages = 0
@@ -68,9 +71,19 @@ class Circuit:
         """
         was_open = self._open_until is not None
         self._failures = self._openings = 0
-        self._open_until = None
+        self._open_until = self._failing_since = None
         self.reason = ""
         return was_open
+
+    def is_hopeless(self, now: float) -> bool:
+        """Whether every attempt has failed for as long as the policy bears."""
+        bearable_secs = self._policy.pause_after_secs
+        since = self._failing_since
+        return bearable_secs is not None and since is not None and now - since >= bearable_secs
+
+    def hope(self) -> None:
+        """Somebody says that trying is of use again: count the time of failure anew."""
+        self._failing_since = None
 
     def failed(
         self, now: float, reason: str, *, after_secs: float | None = None, at_once: bool = False
@@ -88,6 +101,8 @@ class Circuit:
         """
         was_closed = self._open_until is None
         self._failures += 1
+        if self._failing_since is None:
+            self._failing_since = now
         if was_closed and not at_once and after_secs is None and self._failures < self._policy.failures:
             return False
         if not was_closed and self.state(now) is CircuitState.OPEN:

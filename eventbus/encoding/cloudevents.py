@@ -24,23 +24,22 @@ nothing here may depend on when or by whom it is sent.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import quote
 
-import bson
 import orjson
-from bson.errors import BSONError
 
-from eventbus.canonical import canonical_value
 from eventbus.encoding.json import relaxed_json
+from eventbus.encoding.subject import subject_attribute
 from eventbus.errors import EncodingError
 from eventbus.model import Event, Section
 
-__all__ = ["CloudEventsEncoder"]
+__all__ = ["CloudEventsEncoder", "SectionWriter", "section_written"]
+
+SectionWriter: TypeAlias = Callable[[Section], bytes]
+"""Writes a document in one of the JSON modes."""
 
 
 class CloudEventsEncoder:
@@ -51,6 +50,7 @@ class CloudEventsEncoder:
         service: Name of the service that the subscription belongs to, if it is configured.
         replay: Id of the operation that sends these events once more, if one does.
         extensions: Further attributes of every envelope, by their names in CloudEvents.
+        write: The JSON mode of the documents.
     """
 
     content_type = "application/cloudevents+json"
@@ -62,7 +62,9 @@ class CloudEventsEncoder:
         replay: str | None = None,
         *,
         extensions: Mapping[str, str | int] | None = None,
+        write: SectionWriter = relaxed_json,
     ) -> None:
+        self._write = write
         self._constant = b',"datacontenttype":"application/json","subscription":' + orjson.dumps(subscription)
         if service is not None:
             self._constant += b',"service":' + orjson.dumps(service)
@@ -85,29 +87,57 @@ class CloudEventsEncoder:
             event.keep_encoded(self, body)
         return body
 
+    def headers(self, event: Event) -> Sequence[tuple[str, bytes]]:  # noqa: ARG002 - all is in the body
+        """See `eventbus.sdk.Encoder`."""
+        return ()
+
+    def attributes(self, event: Event) -> bytes:
+        """The envelope without its data: a JSON object of all attributes."""
+        kind = self._kind(event.operation, event.database, event.collection)
+        return b"".join((*self._attributes(event, kind), b"}"))
+
+    def data(self, event: Event) -> bytes:
+        """What the envelope is about: a JSON object.
+
+        Raises:
+            EncodingError: A document in it has no JSON form; the text names it.
+        """
+        return b"".join(self._data(event, self._kind(event.operation, event.database, event.collection)))
+
     def _encode(self, event: Event) -> bytes:
         kind = self._kind(event.operation, event.database, event.collection)
-        return b"".join(
-            (
-                b'{"specversion":"1.0","id":"',
-                event.id.encode(),
-                kind.attributes,
-                self._time(event.time_ms),
-                _subject(event.document_key),
-                b',"clustertime":"%d.%d"' % event.cluster_time if event.cluster_time else b"",
-                kind.data,
-                _section("document_key", event.document_key),
-                b',"document":',
-                _section("document", event.document),
-                b',"before":',
-                _section("before", event.before),
-                b',"changed":',
-                _section("changed", event.changed),
-                b',"removed":',
-                b"null" if event.changed is None and not event.removed else orjson.dumps(list(event.removed)),
-                b"}}" if event.details is None else _details(event.details),
-            )
+        return b"".join((*self._attributes(event, kind), b',"data":', *self._data(event, kind), b"}"))
+
+    def _attributes(self, event: Event, kind: _Kind) -> tuple[bytes, ...]:
+        return (
+            b'{"specversion":"1.0","id":"',
+            event.id.encode(),
+            kind.attributes,
+            self._time(event.time_ms),
+            subject_attribute(event.document_key),
+            b',"clustertime":"%d.%d"' % event.cluster_time if event.cluster_time else b"",
         )
+
+    def _data(self, event: Event, kind: _Kind) -> tuple[bytes, ...]:
+        write = self._write
+        return (
+            kind.data,
+            section_written(write, "document_key", event.document_key),
+            b',"document":',
+            section_written(write, "document", event.document),
+            b',"before":',
+            section_written(write, "before", event.before),
+            b',"changed":',
+            section_written(write, "changed", event.changed),
+            b',"removed":',
+            b"null" if event.changed is None and not event.removed else orjson.dumps(list(event.removed)),
+            b"}" if event.details is None else self._details(event.details),
+        )
+
+    def _details(self, details: Section) -> bytes:
+        """The rest of the data, for a change with further keys in it."""
+        written = section_written(self._write, "details", details)
+        return b",%b" % written[1:] if written != b"{}" else b"}"
 
     def _kind(self, operation: str, database: str, collection: str) -> _Kind:
         """What all changes of one operation on one collection have in common."""
@@ -121,7 +151,7 @@ class CloudEventsEncoder:
             kind = self._by_kind[operation, database, collection] = _Kind(
                 b'","source":%b,"type":%b' % (orjson.dumps(source), orjson.dumps(_type_of(operation)))
                 + self._constant,
-                b',"data":{"operation":%b,"database":%b,"collection":%b,"document_key":'
+                b'{"operation":%b,"database":%b,"collection":%b,"document_key":'
                 % (orjson.dumps(operation), _name(database), _name(collection)),
             )
         return kind
@@ -157,64 +187,15 @@ def _name(name: str) -> bytes:
     return orjson.dumps(name or None)
 
 
-def _section(name: str, section: Section) -> bytes:
+def section_written(write: SectionWriter, name: str, section: Section) -> bytes:
+    """A part of a change in JSON.
+
+    Raises:
+        EncodingError: It has no JSON form; the text names the part.
+    """
+    if section is None:
+        return b"null"
     try:
-        return relaxed_json(section)
+        return write(section)
     except EncodingError as error:
         raise EncodingError(f"{name}: {error}") from error
-
-
-def _details(details: Section) -> bytes:
-    """The rest of the envelope, for a change with further keys in its data."""
-    written = _section("details", details)
-    return b",%b}" % written[1:] if written != b"{}" else b"}}"
-
-
-def _subject(document_key: Section) -> bytes:
-    """The attribute for the document's ``_id``; nothing for a change without a document."""
-    if isinstance(document_key, bytes) and _is_object_id(document_key):
-        return b',"subject":"%b"' % document_key[9:21].hex().encode()
-    text = _readable(document_key)
-    return b',"subject":' + orjson.dumps(text) if text else b""
-
-
-def _is_object_id(document_key: bytes) -> bool:
-    """Whether the raw document is nothing but an ``_id`` of the usual type."""
-    return len(document_key) == 22 and document_key[4:9] == b"\x07_id\0"
-
-
-def _readable(document_key: Section) -> str:
-    """The ``_id`` as people write it: strings as they are, ObjectId and UUID in digits, else as JSON."""
-    match _identifier(document_key):
-        case None:
-            return ""
-        case str() as text:
-            return text if _NOT_ALLOWED.search(text) is None else json.dumps(text)
-        case bson.ObjectId() as object_id:
-            return str(object_id)
-        case bson.Binary(subtype=4) as binary if len(binary) == _UUID_BYTES:
-            return str(binary.as_uuid())
-        case value:
-            text = canonical_value(value).decode()
-            return text if _NOT_ALLOWED.search(text) is None else json.dumps(orjson.loads(text))
-
-
-_UUID_BYTES: Final = 16
-
-
-def _identifier(document_key: Section) -> Any:
-    """The value of ``_id``; None if there is none, or none that can be read: then `_section` says why."""
-    if not isinstance(document_key, bytes):
-        return None if document_key is None else document_key.get("_id")
-    try:
-        return bson.decode(document_key, _DECODING).get("_id")
-    except BSONError:
-        return None
-
-
-_NOT_ALLOWED: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
-"""What the CloudEvents type String excludes, of the first plane; such a text is written escaped."""
-
-_DECODING: Final = bson.CodecOptions[dict[str, Any]](
-    document_class=dict, datetime_conversion=bson.DatetimeConversion.DATETIME_MS
-)

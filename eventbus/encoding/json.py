@@ -34,7 +34,7 @@ from bson.timestamp import Timestamp
 from eventbus.errors import EncodingError
 from eventbus.model import Section
 
-__all__ = ["relaxed_json"]
+__all__ = ["WRITING", "decoded", "extended", "may_hold_nan", "non_finite", "relaxed_json"]
 
 
 def relaxed_json(section: Section) -> bytes:
@@ -52,16 +52,16 @@ def relaxed_json(section: Section) -> bytes:
         return _with_finite_numbers(section, _written(section))
     if len(section) == _ID_DOCUMENT_SIZE and section[4:9] == _OBJECT_ID_FIELD:
         return b'{"_id":{"$oid":"%b"}}' % section[9:21].hex().encode()
-    document = _decoded(section)
+    document = decoded(section)
     text = _written(document)
-    return _with_finite_numbers(document, text) if _may_hold_nan(section) else text
+    return _with_finite_numbers(document, text) if may_hold_nan(section) else text
 
 
 _ID_DOCUMENT_SIZE: Final = 22
 _OBJECT_ID_FIELD: Final = b"\x07_id\0"
 
 
-def _may_hold_nan(raw: bytes) -> bool:
+def may_hold_nan(raw: bytes) -> bool:
     """Whether some bytes look like the end of a double that is NaN or infinite; ordinary text never does."""
     return (b"\x7f" in raw or b"\xff" in raw) and _NOT_FINITE.search(raw) is not None
 
@@ -71,10 +71,15 @@ _NOT_FINITE: Final = re.compile(rb"[\xf0-\xff][\x7f\xff]")
 _DECODING: Final = bson.CodecOptions[dict[str, Any]](
     document_class=dict, tz_aware=False, datetime_conversion=bson.DatetimeConversion.DATETIME_AUTO
 )
-_WRITING: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+WRITING: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
-def _decoded(raw: bytes) -> dict[str, Any]:
+def decoded(raw: bytes) -> dict[str, Any]:
+    """The document, with every value in the driver's type for it.
+
+    Raises:
+        EncodingError: The bytes are no BSON, or hold text that is not UTF-8.
+    """
     try:
         return bson.decode(raw, _DECODING)
     except BSONError as error:
@@ -85,7 +90,7 @@ def _decoded(raw: bytes) -> dict[str, Any]:
 
 def _written(document: Mapping[str, Any]) -> bytes:
     try:
-        return orjson.dumps(document, _extended, _WRITING)
+        return orjson.dumps(document, extended, WRITING)
     except orjson.JSONEncodeError as error:
         raise EncodingError(f"no JSON form: {error.__cause__ or error}") from error
 
@@ -99,8 +104,7 @@ def _finite(value: Any) -> Any:
     """The same value with NaN and the infinities spelled out."""
     match value:
         case float() if not isfinite(value):
-            name = "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
-            return {"$numberDouble": name}
+            return non_finite(value)
         case Mapping():
             return {key: _finite(item) for key, item in value.items()}
         case list() | tuple():
@@ -109,7 +113,12 @@ def _finite(value: Any) -> Any:
             return value
 
 
-def _extended(value: Any) -> Any:
+def non_finite(value: float) -> Any:
+    """NaN or an infinity in Extended JSON."""
+    return {"$numberDouble": "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"}
+
+
+def extended(value: Any) -> Any:
     """What orjson is to write for a value that it does not know."""
     known = _BY_TYPE.get(type(value))
     return known(value) if known is not None else _rare(value)

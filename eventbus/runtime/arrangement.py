@@ -5,8 +5,8 @@ route owns what it has admitted and a flow its batch in hand; a flow may feed a 
 or before the last that the route admitted; every `take` skips what was admitted. So detaching forgets nothing
 and merging repeats nothing. What is decided here is who waits for whom, and for how long.
 
-A route with a snapshot is fed by a flow of that snapshot alone. Another reading of it may find a document at
-another place, where skipping by place would lose it: so only routes that stand at one and the same position
+A route with a snapshot is fed by a flow of that snapshot alone. Another reading finds documents at other
+places, and no place tells which of them a route has: so only routes that stand at one and the same position
 share such a flow, nobody joins it later, and it is never main.
 """
 
@@ -147,6 +147,17 @@ class Arrangement:
         self.arrange()
         return None
 
+    def leave_behind(self, flow: Flow, position: Position) -> list[Route]:
+        """A flow's position is lost. Routes that are further on leave it, for theirs may not be.
+
+        Returns:
+            The routes that are left, which all stand there.
+        """
+        for route in [route for route in flow.routes if route.admitted.token > position.token]:
+            self._detach(route, "the position of others is lost")
+        self.arrange()
+        return list(flow.routes)
+
     # What the subscription asks.
 
     def add(self, *routes: Route) -> None:
@@ -271,8 +282,18 @@ class Arrangement:
         if first.is_replay:
             return [first]
         if first.admitted.snapshot is not None:
-            return [route for route in waiting if route.admitted == first.admitted]
+            return self._beside(first)
         return [route for route in mergeable if self._are_near(route.admitted, first.admitted)]
+
+    def _beside(self, first: Route) -> list[Route]:
+        """A route with a snapshot, and those that can share its reading: never again are they so close."""
+        return [
+            route
+            for route in self.routes
+            if route.flow is None
+            and route.admitted == first.admitted
+            and (route is first or (route.circuit_is_closed and not route.is_halted))
+        ]
 
     def _are_near(self, one: Position, other: Position) -> bool:
         if one.cluster_time is None or other.cluster_time is None:
@@ -360,6 +381,7 @@ class Arrangement:
         """
         return (
             _is_mergeable(route)
+            and not main.is_leaping
             and route.admitted.token >= main.position.token
             and not self._is_beyond(route.admitted, main)
             and not route.is_halted

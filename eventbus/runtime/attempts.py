@@ -32,6 +32,7 @@ class Attempts:
         changed: Notified when the circuit opened or closed.
         metrics: The route's metrics.
         log: Bound to the route.
+        pause: Has the route paused, with the reason, when the sink wants nothing more or fails for too long.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Attempts:
         changed: Signal,
         metrics: RouteMetrics,
         log: structlog.stdlib.BoundLogger,
+        pause: Callable[[str], None],
     ) -> None:
+        self._pause = pause
         self.answers = 0
         """How many messages the sink has judged: while it goes up, an event that fails pays for itself."""
         self._sink = sink
@@ -124,6 +127,8 @@ class Attempts:
         failures = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
         for failure in failures:
             self._metrics.failed(failure.fault, failure.kind)
+            if failure.pauses:
+                self._pause(failure.reason)
         if answers := len(outcomes) - len(failures):
             self.answers += answers
             if self._circuit.succeeded():
@@ -144,3 +149,5 @@ class Attempts:
                 "circuit_opened", reason=worst.reason, fault=worst.fault.value, kind=worst.kind.value
             )
             self._changed.notify()
+        if self._circuit.is_hopeless(now):
+            self._pause(f"every attempt has failed for longer than circuit.pause_after: {worst.reason}")

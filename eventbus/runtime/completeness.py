@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from eventbus.model import ClusterTime, Event, Position
 
-__all__ = ["WATERMARK", "Completeness"]
+__all__ = ["WATERMARK", "Completeness", "told_time"]
 
 WATERMARK = "eventbus.watermark"
 """The operation of the event that tells it, and its type in every envelope."""
@@ -41,8 +41,8 @@ class Completeness:
             return None
         document = {
             "route": self._route,
-            "from": _shown(self._told.cluster_time),
-            "to": _shown(watermark.cluster_time),
+            "from": told_time(self._told.cluster_time),
+            "to": told_time(watermark.cluster_time),
             "events": events - self._events,
         }
         return Event(
@@ -62,7 +62,8 @@ class Completeness:
         self._events = events
 
 
-def _shown(time: ClusterTime | None) -> dict[str, object] | None:
+def told_time(time: ClusterTime | None) -> dict[str, object] | None:
+    """A cluster time as events of our own tell it: for people, and exactly."""
     if time is None:
         return None
     at = datetime.fromtimestamp(time.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,7 +6,7 @@ queue behind it, and the lane goes on. A sink that is down stops the lanes thems
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import assert_never
 
@@ -22,13 +22,14 @@ from eventbus.core.limit import Limit
 from eventbus.core.priority import PriorityLane
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
-from eventbus.errors import EncodingError
+from eventbus.errors import EncodingError, NoForm
 from eventbus.model import (
     DELIVERED,
     Delivered,
     Event,
     Failure,
     Fault,
+    Filtered,
     Message,
     Outcome,
     Parked,
@@ -66,6 +67,7 @@ class Delivery:
         changed: Notified when room came back or the circuit moved.
         metrics: The route's metrics.
         rng: Where jitter comes from.
+        pause: Has the route paused, with the reason.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Delivery:
         changed: Signal,
         metrics: RouteMetrics,
         rng: Random,
+        pause: Callable[[str], None],
     ) -> None:
         self._sink = sink
         self._encoder = encoder
@@ -96,7 +99,7 @@ class Delivery:
         self._workers = 1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes
         self._lanes = [_lane(policy) for _ in range(1 if policy.ordering is Ordering.NONE else self._workers)]
         limit = _limit(policy, sink)
-        self._attempts = Attempts(sink, circuit, gate, limit, changed, metrics, self._log)
+        self._attempts = Attempts(sink, circuit, gate, limit, changed, metrics, self._log, pause)
         self._max_batch = _max_batch(policy, sink, limit)
         self._max_size = min(sink.traits.max_batch_bytes, policy.batch_size or sink.traits.max_batch_bytes)
         self._settling = Settling(
@@ -163,6 +166,8 @@ class Delivery:
     async def announce(self, event: Event) -> str | None:
         """Try once to send something that is no change and has no ticket; why the sink does not have it."""
         message = self._encode_slot(event)
+        if isinstance(message, Filtered):
+            return None
         if isinstance(message, Rejected):
             return message.reason
         outcome = (await self._attempts.attempt([message], self._attempts.answers))[0]
@@ -212,6 +217,8 @@ class Delivery:
             if isinstance(message, Message):
                 encoded.append(entry)
                 messages.append(message)
+            elif isinstance(message, Filtered):
+                self._settling.filtered(entry)
             elif _has_key(encoded, entry):
                 later.append(entry)
             else:
@@ -219,14 +226,16 @@ class Delivery:
                 some_parked = True
         return encoded, messages, later
 
-    def _encode_one(self, entry: Entry) -> Message | Rejected:
+    def _encode_one(self, entry: Entry) -> Message | Rejected | Filtered:
         return self._encode_slot(entry.slot)
 
-    def _encode_slot(self, slot: Event | Parked) -> Message | Rejected:
+    def _encode_slot(self, slot: Event | Parked) -> Message | Rejected | Filtered:
         if isinstance(slot, Parked):
             return Rejected(slot.reason, Failure.STAGE)
         try:
             return self._sink.sink.encode(slot, self._encoder)
+        except NoForm:
+            return Filtered(slot)
         except EncodingError as error:
             return Rejected(f"not encodable: {error}", Failure.ENCODING)
         except Exception as error:  # noqa: BLE001 - a bug of an encoding costs one event, not the route

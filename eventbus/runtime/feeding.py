@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
 from eventbus.errors import PositionLost, first_cause
-from eventbus.model import Position, Snapshot
+from eventbus.model import Batch, Position, Snapshot
 from eventbus.runtime.arrangement import Arrangement, CatchUpPolicy
 from eventbus.runtime.flow import Flow
+from eventbus.runtime.recovery import RecoveringReader, Recovery
 from eventbus.runtime.route import Route
 from eventbus.sdk import Reader, Stage
 from eventbus.telemetry import metrics
@@ -27,6 +29,7 @@ __all__ = ["Feeding", "Supply"]
 log = structlog.get_logger("eventbus.route")
 
 _ROUND_SECS = 1.0
+_BEYOND_ALL = "\uffff"
 _LOST_SECS = 60.0
 """How long a route whose position is lost rests before the source is asked again: it may have been mended."""
 
@@ -51,11 +54,15 @@ class Feeding:
         subscription: Name of the subscription.
         policy: Patience and bounds.
         supply: Of the live routes; a replay brings its own.
+        recovery: What to do where live routes lose their position; None to stop them.
     """
 
-    def __init__(self, subscription: str, policy: CatchUpPolicy, supply: Supply) -> None:
+    def __init__(
+        self, subscription: str, policy: CatchUpPolicy, supply: Supply, recovery: Recovery | None = None
+    ) -> None:
         self._subscription = subscription
         self._supply = supply
+        self._recovery = recovery
         self._supplies: dict[str, Supply] = {}
         self._arrangement = Arrangement(subscription, policy, self._open_flow)
         self._lost_at: dict[str, float] = {}
@@ -111,7 +118,13 @@ class Feeding:
 
     def _open_flow(self, start: Position, replay: Route | None) -> Flow:
         supply = self._supply if replay is None else self._supplies[replay.name]
-        flow = Flow(self._subscription, supply.reader(start), start, supply.stages, self._arrangement)
+        flow: Flow
+        if replay is None and self._recovery is not None:
+            leap = partial(self._leap, self._recovery, lambda: flow)
+            reader: Reader = RecoveringReader(supply.reader, start, leap)
+        else:
+            reader = supply.reader(start)
+        flow = Flow(self._subscription, reader, start, supply.stages, self._arrangement)
         assert self._tasks is not None
         self._tasks.start_soon(self._run, flow)
         return flow
@@ -124,6 +137,23 @@ class Feeding:
         if flow.is_exhausted and any(not route.is_replay for route in flow.routes):
             raise AssertionError("the reader ended though nobody closed it")
         self._arrangement.flow_ended(flow)
+
+    async def _leap(
+        self, recovery: Recovery, flow_of: Callable[[], Flow], position: Position, lost: PositionLost
+    ) -> Batch:
+        """How a flow of live routes goes on after a position that is lost.
+
+        Nobody joins it until it has leapt: only those who are with it now have a gap recorded.
+        """
+        flow = flow_of()
+        flow.leaps_to = _BEYOND_ALL
+        routes = self._arrangement.leave_behind(flow, position)
+        if not routes:
+            raise lost
+        batch = await recovery.leap([route.name for route in routes], position, lost)
+        if batch.end.snapshot == position.snapshot:
+            flow.leaps_to = batch.end.token
+        return batch
 
     def _lose(self, flow: Flow, reason: str) -> None:
         """The source has lost the position of a flow: it stops its routes, and no other."""

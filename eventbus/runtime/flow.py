@@ -15,6 +15,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from eventbus.core.signal import Signal
+from eventbus.errors import PositionLost
 from eventbus.model import Batch, Position
 from eventbus.runtime.route import Route
 from eventbus.sdk import Reader, Stage
@@ -75,6 +76,8 @@ class Flow:
         """How long the last batch took from the poll to the end of its handing out."""
         self.is_speeding_up = False
         """Whether the last batch took clearly less time than the one before: near the head they shrink."""
+        self.leaps_to = ""
+        """The token up to which it leaps, because its position was lost; nobody may join it before."""
         self.is_exhausted = False
         """Whether the reader came to its end by itself, as bounded ones do."""
         self._subscription = subscription
@@ -82,11 +85,17 @@ class Flow:
         self._stages = stages
         self._arrangement = arrangement
         self._ending = anyio.Event()
+        self._lost: PositionLost | None = None
 
     @property
     def trouble(self) -> str | None:
         """Why its reader cannot read at the moment, for people."""
         return self._reader.trouble
+
+    @property
+    def is_leaping(self) -> bool:
+        """Whether what it will hand out next skips changes that routes elsewhere may still be given."""
+        return self.position.token < self.leaps_to
 
     @property
     def is_ending(self) -> bool:
@@ -111,6 +120,8 @@ class Flow:
                 tasks.start_soon(self._poll, send)
                 async for polled in receive:
                     await self._work(polled)
+                if self._lost is not None:
+                    raise self._lost
                 self.is_exhausted = not self.is_ending
                 self._ending.set()
         finally:
@@ -125,11 +136,18 @@ class Flow:
         scope.cancel()
 
     async def _poll(self, send: MemoryObjectSendStream[_Polled]) -> None:
-        """Fetch the next batch while the last one is in work: the stream without a buffer makes it one."""
+        """Fetch the next batch while the last one is in work: the stream without a buffer makes it one.
+
+        Where the position is lost, what was read before is handed out first, for nobody can read it again.
+        """
         async with send:
             while True:
                 goal, begun = self._arrangement.main_token(), anyio.current_time()
-                batch = await self._reader.next()
+                try:
+                    batch = await self._reader.next()
+                except PositionLost as lost:
+                    self._lost = lost
+                    return
                 if batch is None:
                     return
                 metrics.events_read(self._subscription, batch)

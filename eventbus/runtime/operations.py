@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
@@ -73,6 +74,7 @@ class Operations:
         feeding: What feeds them.
         park: Stores the dead letters of replays.
         rng: Where jitter comes from.
+        ask_for_pause: Told which live route is to be paused, and why; None if nobody could lift a pause.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class Operations:
         *,
         park: Park,
         rng: Random,
+        ask_for_pause: Callable[[str, str], None] | None = None,
     ) -> None:
+        self._ask_for_pause = ask_for_pause
         self._park = park
         self._spec = spec
         self._store = store
@@ -199,6 +203,8 @@ class Operations:
                 return self._letters(operation, {"held_behind": {"$exists": True}}, free)
             case OperationKind.SNAPSHOT:
                 raise AssertionError("a snapshot has no route of its own")
+            case OperationKind.MOVE:
+                raise AssertionError("positions are moved before routes are made")
             case _:
                 assert_never(operation.kind)
 
@@ -243,6 +249,7 @@ class Operations:
             letters=letters,
             changed=self._feeding.changed,
             is_replay=True,
+            ask_for_pause=partial(self._ask_for_pause, operation.route) if self._ask_for_pause else None,
             rng=self._rng,
         )
         live = self._routes.get(operation.route)
@@ -332,7 +339,8 @@ def waits_for(route: Route | None) -> str:
 
 
 def _is_ours(operation: Operation) -> bool:
-    return not operation.runner and operation.kind is not OperationKind.SNAPSHOT
+    beside = operation.kind not in {OperationKind.SNAPSHOT, OperationKind.MOVE}
+    return beside and not operation.runner
 
 
 def _slowed(policy: RoutePolicy, rate: float | None) -> RoutePolicy:

@@ -55,6 +55,8 @@ class Route:
         is_replay: Whether it sends past events once more, beside a live route: it has a reader of its own,
             and an end.
         rng: Where jitter comes from.
+        ask_for_pause: Told why, when the sink wants nothing more or has failed for too long; None if nobody
+            could lift a pause.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Route:
         held: Mapping[bytes, Hold] | None = None,
         is_replay: bool = False,
         rng: Random | None = None,
+        ask_for_pause: Callable[[str], None] | None = None,
     ) -> None:
         self.name = name
         self.sink = sink
@@ -111,7 +114,9 @@ class Route:
             held=held or {},
             metrics=self._metrics,
             rng=rng or Random(),
+            pause=self._pause_itself,
         )
+        self._ask_for_pause = ask_for_pause
 
     def take(self, batch: Batch) -> bool:
         """Admit what fits of everything beyond what was admitted before.
@@ -149,6 +154,10 @@ class Route:
     def snapshot(self) -> Snapshot | None:
         """The snapshot that is under way or about to begin, as far as it was admitted."""
         return self.wanted_snapshot or self.admitted.snapshot
+
+    def skip(self, event_ids: Collection[str]) -> None:
+        """These are settled already, wherever they are offered again."""
+        self._parked.update(event_ids)
 
     def begin_snapshot(self) -> None:
         """From here on documents are read beside the changes, as it is wanted."""
@@ -189,8 +198,15 @@ class Route:
 
     def resume(self) -> None:
         """Go on with what is open, and be fed again."""
+        self._circuit.hope()
         self._gate.open()
         self._changed.notify()
+
+    def _pause_itself(self, reason: str) -> None:
+        if self._ask_for_pause is not None and self.paused is None:
+            stored = f"{reason} (by the daemon)"
+            self._ask_for_pause(stored)
+            self.pause(stored)
 
     def lose(self, reason: str) -> None:
         """The source no longer has what comes next: nobody can feed it."""

@@ -76,6 +76,14 @@ class Settling:
     def delivered(self, entries: Sequence[Entry]) -> None:
         """The sink has these events; those that the store must hear of are settled by `run`."""
         self._metrics.delivered(len(entries))
+        self._are_over(entries)
+
+    def filtered(self, entry: Entry) -> None:
+        """The sink is not meant to have this event."""
+        self._metrics.filtered(1)
+        self._are_over([entry])
+
+    def _are_over(self, entries: Sequence[Entry]) -> None:
         awaits, settle, room_came_back = self._letters.awaits, self._window.settle, False
         for entry in entries:
             ticket, place = entry

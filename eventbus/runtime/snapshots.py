@@ -18,13 +18,13 @@ import anyio
 import structlog
 
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.model import Position, Snapshot
+from eventbus.model import Position
 from eventbus.runtime.feeding import Feeding
 from eventbus.runtime.operations import waits_for
 from eventbus.runtime.route import Route
 from eventbus.sdk import SnapshotSource
 from eventbus.state.operations import Operation, OperationKind, OperationStatus, Progress
-from eventbus.state.store import ControlStore, Lease
+from eventbus.state.store import ControlStore, Lease, Store
 
 if TYPE_CHECKING:
     from eventbus.runtime.subscription import SubscriptionSpec
@@ -85,7 +85,7 @@ class Snapshots:
     def __init__(
         self,
         spec: SubscriptionSpec,
-        store: ControlStore,
+        store: Store,
         lease: Lease,
         routes: Mapping[str, Route],
         feeding: Feeding,
@@ -166,7 +166,7 @@ class Snapshots:
         """These are through; a crash may have come between their record and their forgetting."""
         for name in names:
             route = self._routes.get(name)
-            if route is not None and route.snapshot is not None and route.snapshot.id == snapshot_id:
+            if route is not None and _of(route) == snapshot_id:
                 self._feeding.forget_snapshot(route)
 
     async def _begin(self, record: Operation, routes: Sequence[Route]) -> str:
@@ -182,6 +182,9 @@ class Snapshots:
             )
         except ConfigurationError as error:
             return str(error)
+        if record.status is OperationStatus.RUNNING:  # it was begun before, and its place was lost
+            for route in routes:
+                route.skip(await self._store.parked_after(self._spec.name, route.name, ""))
         self._feeding.begin_snapshot(routes, snapshot)
         return ""
 
@@ -250,6 +253,11 @@ def _adopted(subscription: str, routes: Sequence[Route]) -> Operation:
     )
 
 
+def _of(route: Route) -> str | None:
+    """Id of the snapshot that a route carries."""
+    return route.snapshot.id if route.snapshot is not None else None
+
+
 def _is_through(route: Route, snapshot_id: str) -> bool:
     """Whether all documents have found their end on a route."""
     snapshot = route.watermark().snapshot
@@ -262,9 +270,8 @@ def _waits_for(record: Operation, routes: Sequence[Route]) -> str:
 
 
 def _what_holds(record: Operation, route: Route) -> str:
-    other: Snapshot | None = route.snapshot
-    if other is not None and other.id != record.id:
-        return f"waits for snapshot {other.id} of route {route.name}"
+    if (other := _of(route)) not in {None, record.id}:
+        return f"waits for snapshot {other} of route {route.name}"
     return route.lost or waits_for(route)
 
 

@@ -21,13 +21,14 @@ class RouteStart:
     """Where a route begins that has no position yet.
 
     Args:
-        at: ``now``; ``subscription``, where the most advanced of the other routes stands, or now if there is
-            none; ``time``, with everything committed at or after it; ``token``, with everything after it.
+        at: ``now``; ``oldest``, with everything that the source still has; ``subscription``, where the most
+            advanced of the other routes stands, or now if there is none; ``time``, with everything committed
+            at or after it; ``token``, with everything after it.
         time: The time.
         token: The token.
     """
 
-    at: Literal["now", "subscription", "time", "token"] = "now"
+    at: Literal["now", "oldest", "subscription", "time", "token"] = "now"
     time: ClusterTime | None = None
     token: str = ""
 
@@ -53,7 +54,7 @@ async def fresh_positions(spec: SubscriptionSpec, stored: Mapping[str, Position]
     now = await spec.source.now()
     furthest = max(others, key=lambda position: position.token, default=now)
     first = await _with_documents(spec, now) if any(start.at == "now" for start in missing.values()) else now
-    return {name: _position(spec, start, first, furthest) for name, start in missing.items()}
+    return {name: await _position(spec, start, first, furthest) for name, start in missing.items()}
 
 
 async def _with_documents(spec: SubscriptionSpec, now: Position) -> Position:
@@ -64,10 +65,12 @@ async def _with_documents(spec: SubscriptionSpec, now: Position) -> Position:
     return replace(now, snapshot=await source.begin_snapshot(uuid.uuid4().hex[:10]))
 
 
-def _position(spec: SubscriptionSpec, start: RouteStart, now: Position, furthest: Position) -> Position:
+async def _position(spec: SubscriptionSpec, start: RouteStart, now: Position, furthest: Position) -> Position:
     match start.at:
         case "now":
             return now
+        case "oldest":
+            return await spec.source.oldest()
         case "subscription":
             return replace(furthest, snapshot=None)
         case "time":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -26,8 +27,11 @@ from eventbus.runtime.feeding import Feeding, Supply
 from eventbus.runtime.forwarding import Forwarding
 from eventbus.runtime.holding import Holding
 from eventbus.runtime.letters import LiveLetters
+from eventbus.runtime.moves import carry_out_moves, moves_of
 from eventbus.runtime.operations import Operations
+from eventbus.runtime.pausing import Pausing
 from eventbus.runtime.policy import RoutePolicy
+from eventbus.runtime.recovery import Recovery
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
@@ -38,6 +42,9 @@ from eventbus.state.operations import Control
 from eventbus.state.store import Lease, Store
 
 __all__ = ["RouteSpec", "Subscription", "SubscriptionSpec"]
+
+_MOVE_DRAIN_SECS = 5.0
+"""How long open tickets may take where a life ends only for another to begin: the routes wait for it."""
 
 T = TypeVar("T")
 
@@ -115,6 +122,8 @@ class Subscription:
         """What it is doing, for people: starting, standby, running, draining or stopped."""
         self.waiting_for: str | None = None
         """What it cannot go on without at the moment, for people."""
+        self.begins_anew = False
+        """Whether it ends because an operator moved a position: another life is to begin at once."""
         self.routes: dict[str, Route] = {}
         """The live routes, and those of the operations that are under way."""
         self._store = store
@@ -124,12 +133,16 @@ class Subscription:
         self._reclaim = reclaim
         self._rng = rng or Random()
         self._stopping = anyio.Event()
+        self._drain_secs = spec.drain_timeout_secs
         self._forwardings = {
             name: Forwarding(spec.name, name, route.policy, *route.copies_to, store, rng=self._rng)
             for name, route in spec.routes.items()
             if route.copies_to is not None
         }
-        self._feeding = Feeding(spec.name, spec.catch_up, Supply(spec.source.reader, spec.stages))
+        supply = Supply(spec.source.reader, spec.stages)
+        recovery = Recovery(spec.name, spec.source, store)
+        self._feeding = Feeding(spec.name, spec.catch_up, supply, recovery)
+        self._pausing = Pausing(spec.name, store)
         self._log = log.bind(subscription=spec.name)
 
     @property
@@ -160,6 +173,7 @@ class Subscription:
                     tasks.start_soon(route.run)
                 for forwarding in self._forwardings.values():
                     tasks.start_soon(forwarding.run)
+                tasks.start_soon(self._pausing.run)
                 await self._carry(lease)
             tasks.cancel_scope.cancel()
         self.state = "stopped"
@@ -174,12 +188,17 @@ class Subscription:
             self.routes,
             self._feeding,
             park=self._park,
+            ask_for_pause=self._pausing.ask,
             rng=self._rng,
         )
 
         snapshots = Snapshots(self.spec, self._store, lease, self.routes, self._feeding)
+        moved: set[str] = set()
 
         def obey(control: Control) -> None:
+            moved.update(operation.route for operation in moves_of(control))
+            if moved:
+                self._begin_anew()
             self._obey_pauses(control)
             operations.obey(control.operations)
             snapshots.obey(control.operations)
@@ -194,15 +213,22 @@ class Subscription:
                 await self._stopping.wait()
             self.state = "draining"
             self._feeding.stop()
-            with anyio.move_on_after(self.spec.drain_timeout_secs) as patience:
-                for route in list(self.routes.values()):
+            with anyio.move_on_after(self._drain_secs) as patience:
+                for route in [route for route in self.routes.values() if route.name not in moved]:
                     await route.drained()
         open_events = {name: route.open_events for name, route in self.routes.items() if route.open_events}
         self._log.info("subscription_drained", open_events=open_events, timed_out=patience.cancelled_caught)
 
+    def _begin_anew(self) -> None:
+        if not self._stopping.is_set():
+            self.begins_anew = True
+            self._drain_secs = min(self._drain_secs, _MOVE_DRAIN_SECS)
+            self._stopping.set()
+
     def _obey_pauses(self, control: Control) -> None:
         for name, route in self.routes.items():
-            reason = control.pause_of(name.partition("@")[0])
+            live = name.partition("@")[0]
+            reason = self._pausing.asked(live) or control.pause_of(live)
             if reason is not None and route.paused is None:
                 route.pause(reason)
                 self._log.info("route_paused", route=name, reason=reason)
@@ -228,7 +254,9 @@ class Subscription:
         return lease, asked_at
 
     async def _start_positions(self, lease: Lease) -> Mapping[str, Position]:
-        """Stored positions; those of new routes are stored before the first read."""
+        """Stored positions, as operators moved them; those of new routes are stored before the first read."""
+        control = await self._controls.of(self.spec.name)
+        await carry_out_moves(control, self.spec.routes, self._store, self._saver, lease)
         stored = await self._store.positions(self.spec.name)
         fresh = await fresh_positions(self.spec, stored)
         if fresh:
@@ -249,10 +277,11 @@ class Subscription:
                 encoder=spec.encoder,
                 policy=spec.policy,
                 start=start,
-                parked=await self._store.parked_after(self.spec.name, name, start.token),
+                parked=await self._store.parked_after(self.spec.name, name, _parked_beyond(start)),
                 changed=self._feeding.changed,
                 letters=await self._letters(name),
                 held=await self._held(name) if spec.policy.holds_keys else {},
+                ask_for_pause=partial(self._pausing.ask, name),
                 rng=self._rng,
             )
         self.routes.update(routes)
@@ -299,6 +328,14 @@ class Subscription:
             result = await call()
             tasks.cancel_scope.cancel()
         return result
+
+
+def _parked_beyond(start: Position) -> str:
+    """Beyond which token dead letters may be offered again to a route that begins at a position.
+
+    A document that is read again is found at a later place than the one at which it became a dead letter.
+    """
+    return start.token if start.snapshot is None or start.snapshot.is_finished else ""
 
 
 @asynccontextmanager

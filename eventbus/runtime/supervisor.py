@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 import structlog
@@ -11,6 +12,8 @@ import structlog
 from eventbus.core.backoff import Backoff
 from eventbus.errors import EventbusError, LeaseLost, first_cause
 from eventbus.runtime.controls import Controls
+from eventbus.runtime.headroom import Headroom
+from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.subscription import Subscription, SubscriptionSpec
 from eventbus.state.store import Store
@@ -35,6 +38,7 @@ class SubscriptionStatus:
         circuits: Why a route's circuit is not closed, by name of the route.
         paused: Why a route is paused, by name of the route.
         snapshots: How far a route's snapshot has come, by name of the route.
+        headroom: How far each route is ahead of what the source forgets, by its name.
     """
 
     name: str
@@ -43,6 +47,7 @@ class SubscriptionStatus:
     circuits: dict[str, str]
     paused: dict[str, str]
     snapshots: dict[str, str]
+    headroom: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:
@@ -58,10 +63,17 @@ class Supervisor:
         store: Where their state is.
         saver: Who writes their positions.
         lease_secs: How long a lease lasts.
+        headroom_warning_secs: Below which headroom a warning is written.
     """
 
     def __init__(
-        self, specs: Sequence[SubscriptionSpec], store: Store, saver: Saver, *, lease_secs: float
+        self,
+        specs: Sequence[SubscriptionSpec],
+        store: Store,
+        saver: Saver,
+        *,
+        lease_secs: float,
+        headroom_warning_secs: float = 3600.0,
     ) -> None:
         self._specs = specs
         self._store = store
@@ -71,12 +83,15 @@ class Supervisor:
         self._lives: dict[str, Subscription] = {}
         self._faults: dict[str, str] = {}
         self._stopping = anyio.Event()
+        sources = {spec.name: spec.source for spec in specs}
+        self._headroom = Headroom(sources, self._running, warn_below_secs=headroom_warning_secs)
 
     async def run(self) -> None:
         """Run all of them until each has drained after `stop`."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._saver.run)
             tasks.start_soon(self._controls.run)
+            tasks.start_soon(self._headroom.run)
             async with anyio.create_task_group() as lives:
                 for spec in self._specs:
                     lives.start_soon(self._keep_running, spec)
@@ -108,6 +123,8 @@ class Supervisor:
             self._lives[spec.name] = life
             begun = anyio.current_time()
             fault = await self._live(life)
+            if fault is None and life.begins_anew:
+                continue
             if fault is None:
                 return
             self._faults[spec.name] = fault
@@ -134,6 +151,9 @@ class Supervisor:
             return f"{type(cause).__name__}: {cause}"
         return None
 
+    def _running(self) -> Mapping[str, Mapping[str, Route]]:
+        return {name: life.routes for name, life in self._lives.items() if life.state == "running"}
+
     def _status(self, spec: SubscriptionSpec) -> SubscriptionStatus:
         life = self._lives.get(spec.name)
         if life is None:
@@ -155,4 +175,12 @@ class Supervisor:
             for name, route in life.routes.items()
             if (snapshot := route.watermark().snapshot) is not None
         }
-        return SubscriptionStatus(spec.name, life.state, problems, circuits, paused, snapshots)
+        return SubscriptionStatus(
+            spec.name,
+            life.state,
+            problems,
+            circuits,
+            paused,
+            snapshots,
+            self._headroom.of(spec.name),
+        )

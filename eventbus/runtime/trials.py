@@ -19,7 +19,7 @@ from eventbus.core.backoff import Backoff
 from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
-from eventbus.model import Delivered, FailedAttempt, Fault, Message, Rejected, Retry
+from eventbus.model import Delivered, FailedAttempt, Fault, Filtered, Message, Rejected, Retry
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.policy import Ordering, RetryPolicy
 from eventbus.runtime.settling import Settling
@@ -69,7 +69,7 @@ class Trial:
             self.age_secs += now - self.failed_at
         self.failed_at, self.outages = now, outages
         self.attempts += 1
-        self.errors.append(FailedAttempt(round(time.time() * 1000), failure.kind, failure.reason))
+        self.errors.append(FailedAttempt(round(time.time() * 1000), failure.kind, _in_full(failure)))
         del self.errors[:-_MAX_ERRORS_KEPT]
 
 
@@ -91,7 +91,7 @@ class Trials:
         ordering: Ordering,
         attempts: Attempts,
         settling: Settling,
-        encode: Callable[[Entry], Message | Rejected],
+        encode: Callable[[Entry], Message | Rejected | Filtered],
         backoff: Callable[[], Backoff],
     ) -> None:
         self._policy = policy
@@ -190,6 +190,8 @@ class Trials:
         message = self._encode(entry)
         if isinstance(message, Message):
             await self._try_until_settled(Trial(entry, message, self._attempts.answers), None)
+        elif isinstance(message, Filtered):
+            self._settling.filtered(entry)
         else:
             await self._settling.park(entry, message)
 
@@ -255,6 +257,12 @@ class Trials:
             body=trial.message.body,
             errors=tuple(trial.errors),
         )
+
+
+def _in_full(failure: Retry | Rejected) -> str:
+    """The reason, with what the target said besides."""
+    detail = failure.detail if isinstance(failure, Retry) else ""
+    return f"{failure.reason}: {detail}" if detail else failure.reason
 
 
 def _plain(queue: _Queue) -> Iterator[Entry]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 
 import anyio
@@ -16,7 +16,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from eventbus.sdk import ProbeStep, Sink, Unreachable
 
-__all__ = ["opening", "probed", "reach_any"]
+__all__ = ["opening", "probed"]
 
 _Address = tuple[str, int]
 
@@ -38,13 +38,20 @@ async def opening(sink: Sink, name: str = "open") -> ProbeStep:
     return ProbeStep(name, True, "")
 
 
-async def reach_any(
-    addresses: Iterable[_Address], *, tls: ssl.SSLContext | None, timeout_secs: float
+def _any(_: str) -> bool:
+    return True
+
+
+async def _reach_any(
+    addresses: Iterable[_Address],
+    tls: ssl.SSLContext | None,
+    timeout_secs: float,
+    allow: Callable[[str], bool],
 ) -> AsyncGenerator[ProbeStep, None]:
     """The steps to each of several servers, up to the first that is reached."""
     for host, port in addresses:
         step = None
-        async with aclosing(reach(host, port, tls=tls, timeout_secs=timeout_secs)) as steps:
+        async with aclosing(_reach(host, port, tls, timeout_secs, allow)) as steps:
             async for step in steps:
                 yield step
         if step is not None and step.ok:
@@ -52,11 +59,26 @@ async def reach_any(
 
 
 async def probed(
-    sink: Sink, addresses: Sequence[_Address], *, tls: ssl.SSLContext | None, timeout_secs: float, last: str
+    sink: Sink,
+    addresses: Sequence[_Address],
+    *,
+    tls: ssl.SSLContext | None,
+    timeout_secs: float,
+    last: str,
+    allow: Callable[[str], bool] = _any,
 ) -> AsyncGenerator[ProbeStep, None]:
-    """The steps to the first server that is reached, and then the sink's own opening, named `last`."""
+    """The steps to the first server that is reached, and then the sink's own opening.
+
+    Args:
+        sink: What is opened in the end.
+        addresses: Hosts and ports; none where only the sink knows them.
+        tls: How connections are encrypted; None if they are not.
+        timeout_secs: The most that one step may take.
+        last: What the sink's opening adds to the steps before.
+        allow: Whether an address may be connected to.
+    """
     is_reached = not addresses
-    async with aclosing(reach_any(addresses, tls=tls, timeout_secs=timeout_secs)) as steps:
+    async with aclosing(_reach_any(addresses, tls, timeout_secs, allow)) as steps:
         async for step in steps:
             is_reached = step.ok
             yield step
@@ -64,15 +86,15 @@ async def probed(
         yield await opening(sink, last)
 
 
-async def reach(
-    host: str, port: int, *, tls: ssl.SSLContext | None, timeout_secs: float
+async def _reach(
+    host: str, port: int, tls: ssl.SSLContext | None, timeout_secs: float, allow: Callable[[str], bool]
 ) -> AsyncGenerator[ProbeStep, None]:
     """Resolve, connect and, with `tls`, agree on a session; ends with the first step that fails."""
     addresses, step = await _resolved(host, port, timeout_secs)
     yield step
     if not step.ok:
         return
-    stream, step = await _connected(addresses, timeout_secs)
+    stream, step = await _connected([place for place in addresses if allow(place[0])], timeout_secs)
     try:
         yield step
         if stream is not None and tls is not None:
@@ -106,7 +128,7 @@ async def _connected(
             reasons.append(f"{place}: {_reason(error, timeout_secs)}")
         else:
             return stream, ProbeStep("connect", True, place)
-    return None, ProbeStep("connect", False, "; ".join(reasons))
+    return None, ProbeStep("connect", False, "; ".join(reasons) or "no address that may be connected to")
 
 
 async def _encrypted(

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from eventbus.sdk import (
     DELIVERED,
+    Carries,
     ConfigurationError,
     Encoded,
     Encoder,
@@ -51,6 +52,7 @@ class StdoutSink:
     """
 
     Options: ClassVar[type[BaseModel]] = StdoutOptions
+    carries: ClassVar[Carries] = Carries(any_bytes=False)
 
     def __init__(self, name: str, options: StdoutOptions) -> None:  # noqa: ARG002 - every sink is made so
         self.name = name

@@ -2,8 +2,8 @@
 
 Collections of one database: ``subscriptions`` (a lease, the positions of its routes and their pauses in one
 document, so that one conditional write moves all positions or none), ``dead_letters`` and
-``dead_letter_chunks``, ``operations``. Leases run by the server's clock. Nothing is read here that was not
-committed with majority.
+``dead_letter_chunks``, ``operations``, ``gaps``. Leases run by the server's clock. Nothing is read here that
+was not committed with majority.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pymongo.errors import DuplicateKeyError
 from eventbus.model import Position
 from eventbus.state.mongodb_connection import MongoDocument, bounded
 from eventbus.state.mongodb_controls import MongoControlStore, prepare_operations
+from eventbus.state.mongodb_gaps import MongoGapStore, prepare_gaps
 from eventbus.state.mongodb_leases import held_by, position_of, released, renewed, taken
 from eventbus.state.mongodb_letter_store import MongoLetterStore
 from eventbus.state.mongodb_letters import prepare_letters
@@ -28,7 +29,7 @@ from eventbus.state.store import Lease, LetterLimit, Save
 __all__ = ["MongoStore"]
 
 
-class MongoStore(MongoLetterStore, MongoControlStore):
+class MongoStore(MongoLetterStore, MongoControlStore, MongoGapStore):
     """State in a MongoDB replica set.
 
     Args:
@@ -59,7 +60,7 @@ class MongoStore(MongoLetterStore, MongoControlStore):
             Unreachable: No primary answers now; try again.
             ConfigurationError: The URI, the user or its rights are wrong, or it is a standalone server.
         """
-        await self.connect([prepare_letters, prepare_operations])
+        await self.connect([prepare_letters, prepare_operations, prepare_gaps])
 
     async def acquire(self, subscription: str, *, lease_secs: float, reclaim: bool) -> Lease | None:
         """See `eventbus.state.store.Store.acquire`."""

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from bson.timestamp import Timestamp
 
 from eventbus.model import ClusterTime, Position, PositionKind
+from eventbus.state.snapshot_documents import snapshot_document, snapshot_of
 from eventbus.state.store import Lease, Save
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
 
 _Document: TypeAlias = dict[str, Any]
 _NOW: Final = "$$NOW"
+_OPTIONAL: Final = ("extra", "snapshot")
+"""What an entry has only where its position has it."""
 
 
 def taken(instance: str, incarnation: str, *, lease_secs: float, reclaim: bool) -> list[_Document]:
@@ -95,6 +98,7 @@ def position_of(entry: Mapping[str, Any]) -> Position | None:
         PositionKind(entry["kind"]),
         ClusterTime(time.time, time.inc) if time else None,
         entry.get("extra"),
+        snapshot_of(entry["snapshot"]) if "snapshot" in entry else None,
     )
 
 
@@ -108,17 +112,22 @@ def _without(entries: str | _Document, name: str) -> _Document:
 
 def _moved(name: str, position: Position) -> _Document:
     """The route's entry with a new position; what else is in it stays."""
-    stored = {"$getField": {"field": {"$literal": name}, "input": "$routes"}}
-    rest = {"$unsetField": {"field": "extra", "input": stored}}  # it belonged to the last token
+    rest: _Document = {"$getField": {"field": {"$literal": name}, "input": "$routes"}}
+    for optional in _OPTIONAL:  # what the last position had, and this one may not have
+        rest = {"$unsetField": {"field": optional, "input": rest}}
     return {"$mergeObjects": [rest, {"$literal": entry_of(position)}]}
 
 
 def entry_of(position: Position) -> _Document:
     """A position as a document, from which `position_of` makes an equal one."""
     time = position.cluster_time
-    entry = {
+    entry: _Document = {
         "token": position.token,
         "kind": position.kind.value,
         "cluster_time": Timestamp(*time) if time else None,
     }
-    return entry if position.extra is None else {**entry, "extra": position.extra}
+    if position.extra is not None:
+        entry["extra"] = position.extra
+    if position.snapshot is not None:
+        entry["snapshot"] = snapshot_document(position.snapshot)
+    return entry

@@ -27,6 +27,8 @@ class OperationKind(StrEnum):
     """Events that were held behind a dead letter which is replayed or discarded by now."""
     SNAPSHOT = "snapshot"
     """Documents that are there already, beside the changes of the live routes."""
+    MOVE = "move"
+    """Nothing: the route goes on from another position, and nothing runs beside it."""
 
 
 class OperationStatus(StrEnum):
@@ -80,7 +82,7 @@ class Operation:
         kind: What is read.
         subscription: Name of the subscription.
         route: Name of the live route whose sink it uses and whose pause it shares; ``*`` for several.
-        start: Everything up to here is left out; of a replay only.
+        start: Everything up to here is left out; of a replay, and of a move: where the route goes on.
         until: Everything beyond is left out; of a replay only.
         routes: The routes whose dead letters are sent, or that get the documents of a snapshot.
         match: The query over dead letters, see `eventbus.state.query`; of a snapshot, the source's filter.

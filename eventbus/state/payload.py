@@ -47,6 +47,7 @@ def encode_content(event: Event, key: bytes, *, own_key: bool, body: bytes | Non
     """
     fields: dict[str, Any] = {
         "version": _VERSION,
+        "id": event.id,
         "texts": [encode_text(getattr(event, name)) for name in _TEXTS],
         "cluster_time": list(event.cluster_time) if event.cluster_time else None,
         "time_ms": event.time_ms,
@@ -91,6 +92,7 @@ def decode_content(payload: bytes) -> Content:
         attributes=attributes,
         extra=fields["extra"],
         details=_unpacked(fields.get("details")),  # older ones have none
+        id=fields.get("id"),  # written since an event may have an id that is not its token's
     )
     return Content(event, fields["key"], fields["body"])
 

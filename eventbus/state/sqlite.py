@@ -13,9 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import bson
+
 from eventbus.errors import ConfigurationError
 from eventbus.model import ClusterTime, Position, PositionKind
+from eventbus.state.snapshot_documents import snapshot_document, snapshot_of
 from eventbus.state.sqlite_file import Access, SqliteFile, transaction
+from eventbus.state.sqlite_gaps import SqliteGapStore
 from eventbus.state.sqlite_letter_store import SqliteControlStore, SqliteLetterStore
 from eventbus.state.sqlite_letters import now_ms
 from eventbus.state.sqlite_schema import check_schema, prepare_schema
@@ -37,19 +41,20 @@ _RELEASE: Final = """
     UPDATE subscriptions SET owner = NULL, lease_until = NULL, updated_at = :now
     WHERE name = :name AND owner = :owner AND epoch = :epoch"""
 _MOVE: Final = """
-    INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (subscription, route) DO UPDATE SET
         token = excluded.token, kind = excluded.kind, cluster_seconds = excluded.cluster_seconds,
-        cluster_increment = excluded.cluster_increment, extra = excluded.extra"""
+        cluster_increment = excluded.cluster_increment, extra = excluded.extra,
+        snapshot = excluded.snapshot"""
 _FORGET: Final = """
     DELETE FROM positions WHERE subscription = :name AND route = :route AND EXISTS (
         SELECT 1 FROM subscriptions WHERE name = :name AND owner = :owner AND epoch = :epoch)"""
 _POSITIONS: Final = """
-    SELECT route, token, kind, cluster_seconds, cluster_increment, extra FROM positions
+    SELECT route, token, kind, cluster_seconds, cluster_increment, extra, snapshot FROM positions
     WHERE subscription = ?"""
 
 
-class SqliteStore(SqliteLetterStore, SqliteControlStore):
+class SqliteStore(SqliteLetterStore, SqliteControlStore, SqliteGapStore):
     """State in one file.
 
     Args:
@@ -147,11 +152,18 @@ class SqliteStore(SqliteLetterStore, SqliteControlStore):
 
 def _columns(position: Position) -> tuple[Any, ...]:
     seconds, increment = position.cluster_time or (None, None)
-    return position.token, position.kind.value, seconds, increment, position.extra
+    snapshot = bson.encode(snapshot_document(position.snapshot)) if position.snapshot else None
+    return position.token, position.kind.value, seconds, increment, position.extra, snapshot
 
 
 def _position(
-    token: str, kind: str, seconds: int | None, increment: int | None, extra: bytes | None
+    token: str,
+    kind: str,
+    seconds: int | None,
+    increment: int | None,
+    extra: bytes | None,
+    snapshot: bytes | None,
 ) -> Position:
     time = None if seconds is None or increment is None else ClusterTime(seconds, increment)
-    return Position(token, PositionKind(kind), time, extra)
+    found = snapshot_of(bson.decode(snapshot)) if snapshot else None
+    return Position(token, PositionKind(kind), time, extra, found)

@@ -14,7 +14,7 @@ __all__ = ["check_schema", "prepare_schema"]
 
 _APPLICATION: Final = 0x65766275
 """Marks the file as ours: "evbu"."""
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _SUBSCRIPTIONS: Final = """
     CREATE TABLE IF NOT EXISTS subscriptions (
@@ -72,6 +72,14 @@ _OF_FORMAT_2: Final = (
         ON dead_letters (subscription, route, status, key_hash) WHERE superseded_by IS NULL""",
     "CREATE INDEX dead_letters_by_expiry ON dead_letters (expires_at) WHERE expires_at IS NOT NULL",
 )
+_OF_FORMAT_3: Final = (
+    """CREATE TABLE gaps (
+        id TEXT PRIMARY KEY, subscription TEXT NOT NULL, route TEXT NOT NULL, start TEXT NOT NULL,
+        created_at INTEGER NOT NULL, document BLOB NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX gaps_by_creation ON gaps (created_at)",
+    "ALTER TABLE positions ADD COLUMN snapshot BLOB",
+)
 _INDEXES_OF_FORMAT_1: Final = (
     "CREATE INDEX IF NOT EXISTS dead_letters_by_token ON dead_letters (subscription, route, token, event_id)",
     "CREATE INDEX IF NOT EXISTS dead_letters_by_creation ON dead_letters (created_at, token, id)",
@@ -96,8 +104,10 @@ def prepare_schema(db: sqlite3.Connection, name: object) -> None:
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         for statement in (*_OF_FORMAT_1, *_INDEXES_OF_FORMAT_1):
             db.execute(statement)
-        if _pragma(db, "user_version") < _FORMAT:
+        if _pragma(db, "user_version") < 2:
             _move_to_format_2(db)
+        if _pragma(db, "user_version") < 3:
+            _move_to_format_3(db)
         db.execute(f"PRAGMA user_version = {_FORMAT}")
 
 
@@ -133,6 +143,11 @@ def _move_to_format_2(db: sqlite3.Connection) -> None:
             (key_id(key), key if len(key) <= ROW_KEY_BYTES else None, row_id),
         )
     for statement in _OF_FORMAT_2:
+        db.execute(statement)
+
+
+def _move_to_format_3(db: sqlite3.Connection) -> None:
+    for statement in _OF_FORMAT_3:
         db.execute(statement)
 
 

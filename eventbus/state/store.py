@@ -12,10 +12,12 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from eventbus.model import DeadLetter, Event, Position
+from eventbus.state.gaps import Gap
 from eventbus.state.operations import Control, Operation
 
 __all__ = [
     "ControlStore",
+    "GapStore",
     "HeldKey",
     "Lease",
     "LetterLimit",
@@ -271,7 +273,38 @@ class ControlStore(Protocol):
         """Remove the position of a route that will not come back, such as that of an ended operation."""
 
 
-class Store(LetterStore, ControlStore, Protocol):
+class GapStore(Protocol):
+    """What routes were never given. Records stay for ever; there are few of them."""
+
+    async def record_gap(self, gap: Gap) -> Gap | None:
+        """Store a gap durably (majority and journal).
+
+        The identity is (subscription, route, token of its start). Of one that is there already the end never
+        goes back: whoever still believes in a nearer one changes nothing, so this needs no lease.
+
+        Returns:
+            What was stored under its identity before; None if nothing was.
+        """
+
+    async def gaps(
+        self,
+        *,
+        subscription: str | None = None,
+        route: str | None = None,
+        start: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[Gap]:
+        """Gaps, the newest first.
+
+        Args:
+            subscription: Only of this subscription.
+            route: Only of routes of this name.
+            start: Only those that start at this token.
+            limit: At most so many.
+        """
+
+
+class Store(LetterStore, ControlStore, GapStore, Protocol):
     """Durable state of one or many daemons. Every method raises Unreachable while the store is away."""
 
     async def open(self) -> None:

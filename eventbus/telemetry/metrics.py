@@ -20,6 +20,8 @@ __all__ = [
     "dead_letters_dropped",
     "dead_letters_purged",
     "events_read",
+    "gap_recorded",
+    "headroom",
     "heartbeat_written",
     "lease_held",
     "lookups_missing",
@@ -28,6 +30,9 @@ __all__ = [
     "reader_reopened",
     "readers_open",
     "route_detached",
+    "route_paused_by_sink",
+    "sink_concurrency",
+    "snapshot_read",
     "state_saved",
     "subscription_restarted",
 ]
@@ -61,6 +66,10 @@ _recovery_seconds = _histogram(
 _lookups_missing = _counter(
     "lookups_missing", "Updates whose document was gone when it was looked up", ["subscription", "policy"]
 )
+_documents_read = _counter(
+    "snapshot_documents_read", "Documents read by snapshots, filtered ones included", ["subscription"]
+)
+_chunks_read = _counter("snapshot_chunks_read", "Ranges of keys in which snapshots read", ["subscription"])
 _events_settled = _counter("events_settled", "Events that found their end, by outcome", [*_ROUTE, "outcome"])
 _attempts_failed = _counter(
     "attempts_failed", "Messages whose attempt failed, by whose fault and by kind", [*_ROUTE, "fault", "kind"]
@@ -111,6 +120,17 @@ _snapshot_read = _gauge(
 _snapshot_expected = _gauge(
     "snapshot_expected_documents", "Documents that the snapshot under way will read, by estimate", _ROUTE
 )
+_gaps = _counter("gaps", "Gaps that were recorded", _ROUTE)
+_gap_seconds = _counter("gap_seconds", "Seconds of cluster time in recorded gaps", _ROUTE)
+_headroom = _gauge(
+    "headroom_seconds", "Cluster time between the watermark and the oldest change left", _ROUTE
+)
+_burn = _gauge("headroom_burn_rate", "Seconds of headroom that are lost each second", _ROUTE)
+_left = _gauge("headroom_left_seconds", "Seconds until the position is lost at that rate", _ROUTE)
+_paused_by_sink = _counter(
+    "route_paused_by_sink", "Times that a route was paused without an operator", _ROUTE
+)
+_concurrency = _gauge("sink_concurrency", "Calls at once that an adaptive sink allows now", ["sink"])
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 
 
@@ -144,6 +164,12 @@ def heartbeat_written(*, ok: bool) -> None:
 def lookups_missing(subscription: str, policy: str, count: int) -> None:
     """The server found no document for these updates."""
     _lookups_missing.labels(subscription, policy).inc(count)
+
+
+def snapshot_read(subscription: str, documents: int, chunks: int) -> None:
+    """A snapshot read documents at one place of the stream."""
+    _documents_read.labels(subscription).inc(documents)
+    _chunks_read.labels(subscription).inc(chunks)
 
 
 def dead_letters_purged(count: int) -> None:
@@ -240,6 +266,29 @@ class ClientMetrics:
     def topology_changed(self) -> None:
         """Members came, went or changed their role."""
         self._changes.inc()
+
+
+def gap_recorded(subscription: str, route: str, *, is_new: bool, seconds: float) -> None:
+    """What a route will not be given was recorded, or turned out to be more."""
+    _gaps.labels(subscription, route).inc(is_new)
+    _gap_seconds.labels(subscription, route).inc(seconds)
+
+
+def headroom(subscription: str, route: str, *, seconds: float, burn_rate: float, left_seconds: float) -> None:
+    """It was looked how far a route is ahead of what the source forgets."""
+    _headroom.labels(subscription, route).set(seconds)
+    _burn.labels(subscription, route).set(burn_rate)
+    _left.labels(subscription, route).set(left_seconds)
+
+
+def route_paused_by_sink(subscription: str, route: str) -> None:
+    """A route is paused since its sink wants nothing more, or has failed for too long."""
+    _paused_by_sink.labels(subscription, route).inc()
+
+
+def sink_concurrency(sink: str, limit: int) -> None:
+    """An adaptive sink allows more calls at once, or fewer."""
+    _concurrency.labels(sink).set(limit)
 
 
 @dataclass(slots=True)

@@ -63,6 +63,10 @@ class PlainEncoder:
         fields = {"id": event.id, "operation": event.operation, "document": event.document}
         return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
 
+    def headers(self, event: Event) -> Sequence[tuple[str, bytes]]:  # noqa: ARG002 - it has none
+        """See `eventbus.sdk.Encoder`."""
+        return ()
+
 
 class Changes:
     """Makes events one after another, as a source would: tokens rise, and no two tests share an id."""

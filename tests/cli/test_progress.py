@@ -73,8 +73,9 @@ def test_an_operation_is_followed_step_by_step(command: CommandLine) -> None:
                 looked = anyio.Event()
 
         async def daemon() -> None:
-            for step in steps:
-                await looked.wait()
+            for number, step in enumerate(steps):
+                while len(shown) <= number:  # it may be seen before the store's answer is here
+                    await looked.wait()
                 await move(store, waiting, step)
 
         async with anyio.create_task_group() as tasks:

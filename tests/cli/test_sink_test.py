@@ -114,6 +114,25 @@ def test_a_server_that_is_not_there_is_said(
     assert answer.rows[-1]["detail"]
 
 
+def test_a_network_that_is_not_allowed_is_not_connected_to(alone: CommandLine) -> None:
+    """Not even to find out who is there."""
+    with _receiver() as (host, received):
+        _with_sink(alone, f'{{type: webhook, url: "http://{host}/hook", networks: [public]}}')
+        answer = alone("sink", "test", "feed", "--json")
+    assert (answer.code, _steps(answer)) == (3, [("resolve", True), ("connect", False)])
+    assert answer.rows[-1]["detail"] == "no address that may be connected to"
+    assert not received
+
+
+def test_the_event_is_encoded_as_the_first_route_encodes(alone: CommandLine, tmp_path: Path) -> None:
+    text = alone.text.replace("[hook, feed]", "[hook, {sink: feed, encoding: {envelope: change}}]")
+    alone.config_path.write_text(text)
+    assert alone("sink", "test", "feed").code == 0
+    line = json.loads((tmp_path / "feed.jsonl").read_bytes())
+    assert line["operationType"] == "eventbus.test"
+    assert line["fullDocument"]["sink"] == "feed"
+
+
 def test_a_file_gets_a_line(alone: CommandLine, tmp_path: Path) -> None:
     """A sink without steps of its own is opened; names for templates can be given."""
     answer = alone("sink", "test", "feed", "--json", "--database", "d", "--collection", "c")

@@ -15,7 +15,7 @@ from tests.config.fakes import SMALLEST, load_text, problems_of
 
 EVERYTHING = """{sink: feed,
   retry: {attempts: 1, initial_delay: 2s, max_delay: 3s, max_age: 4s},
-  circuit: {failures: 5, initial_open: 6s, max_open: 7s},
+  circuit: {failures: 5, initial_open: 6s, max_open: 7s, pause_after: 7500ms},
   window: {events: 8, size: 9B},
   dead_letters: {retention: 10s},
   batch: {events: 11, size: 12B, wait: 13s},
@@ -36,7 +36,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
     assert len(found.config) == 12
     assert replace(found, priority=None, config="") == RoutePolicy(
         retry=RetryPolicy(1, 2.0, 3.0, 4.0),
-        circuit=CircuitPolicy(5, 6.0, 7.0),
+        circuit=CircuitPolicy(5, 6.0, 7.0, 7.5),
         window_events=8,
         window_size=9,
         letter_retention_secs=10.0,

@@ -22,7 +22,7 @@ mongodb: {uri: "mongodb://localhost/?replicaSet=rs0"}
 state: {type: mongodb, database: bus, uri: "mongodb://elsewhere"}
 server: {host: 0.0.0.0, port: 0}
 log: {level: debug, format: console}
-daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m}
+daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m, headroom_warning: 2h}
 defaults:
   retry: {attempts: 7}
   window: {size: 1MiB}
@@ -34,6 +34,7 @@ subscriptions:
   orders:
     service: shop
     source: {type: topic, topic: orders}
+    start: {timestamp: "2026-01-31T12:00Z"}
     routes:
       - feed
       - {sink: feed, name: urgent, priority: {operations: [delete], collections: [orders]}}
@@ -49,6 +50,7 @@ subscriptions:
         rate: 90/min
         concurrency: 3
         lanes: 1
+        start: {token: 82ABCDEF0000000001}
 """
 
 
@@ -88,6 +90,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         "lease": 30,
         "checkpoint_every": 0.5,
         "drain_timeout": 60,
+        "headroom_warning": 7200,
     }
     assert config.sinks["feed"].options == FeedOptions.model_validate(
         {"path": "a", "timeout": "2s", "buffer": "64KiB", "limit": 3, "ratio": 1.0}
@@ -109,6 +112,7 @@ def test_a_route_is_laid_over_the_defaults_key_by_key(tmp_path: Path) -> None:
     assert slow.circuit == CircuitPolicy(failures=1)
     assert (slow.batch.events, slow.batch.size, slow.batch.wait) == (100, 64 << 10, 0.25)
     assert (plain.batch.events, plain.batch.size, plain.batch.wait) == (None, None, 0.0)
+    assert (plain.start, slow.start) == ("2026-01-31T12:00Z", "82ABCDEF0000000001")
     assert urgent.priority is not None
     assert (urgent.priority.operations, urgent.priority.collections) == (["delete"], ["orders"])
     assert plain.priority is None
@@ -215,6 +219,7 @@ def test_the_fakes_are_sound(tmp_path: Path) -> None:
     ("written", "seconds"),
     [
         ("now", None),
+        ("oldest", None),
         ("subscription", None),
         ("8267A1B2C30000000100", None),
         ("2026-01-31T12:00:00Z", 1769860800),
@@ -231,5 +236,26 @@ def test_a_start_is_a_word_a_time_or_a_token(written: str, seconds: int | None) 
 @pytest.mark.parametrize("written", ["", "later", "-2h", "82", "1769860800", "2026-13-01T00:00:00Z"])
 def test_a_start_that_is_none_says_what_is_expected(written: str) -> None:
     """With what was given."""
-    with pytest.raises(ValueError, match="expected now, subscription, a time"):
+    with pytest.raises(ValueError, match="expected now, oldest, subscription, a time"):
         checked_start(written)
+
+
+@pytest.mark.parametrize(
+    ("place", "start", "problem"),
+    [
+        ("subscription", "subscription", "expected now, oldest, a time"),
+        ("subscription", "noon", "expected now, oldest, a time"),
+        ("route", "noon", "expected now, oldest, subscription, a time"),
+        ("route", "{time: noon}", "expected {timestamp: 2026-01-31T12:00Z} or {token: 82…}"),
+        ("route", "{timestamp: now}", "expected {timestamp:"),
+        ("route", '{timestamp: "2026-01-31", token: 82ABCDEF0000000001}', "expected {timestamp:"),
+        ("route", '{token: "2026-01-31"}', "expected {timestamp:"),
+        ("route", "{timestamp: 5}", "expected {timestamp:"),
+    ],
+)
+def test_a_start_in_the_wrong_place_or_shape(tmp_path: Path, place: str, start: str, problem: str) -> None:
+    routes = "routes: [feed]"
+    written = f"start: {start}\n    {routes}" if place == "subscription" else None
+    text = SMALLEST.replace(routes, written or f"routes: [{{sink: feed, start: {start}}}]")
+    (found,) = problems_of(text, tmp_path)
+    assert problem in found

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from eventbus.config import models
 from eventbus.registry import Registry
 
-__all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models"]
+__all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models", "written_options"]
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "The sections": models.Document,
@@ -29,6 +30,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`window`": models.WindowPolicy,
     "`circuit`": models.CircuitPolicy,
     "`dead_letters` of a route": models.DeadLetterPolicy,
+    "`encoding`": models.EncodingPolicy,
+    "`claim_check`": models.ClaimCheckPolicy,
     "`sinks.<name>`": models.SinkSection,
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`catch_up`": models.CatchUpPolicy,
@@ -47,6 +50,11 @@ def plugin_models() -> dict[str, type[BaseModel]]:
     for name in registry.sources:
         found |= _with_inner(f"`source` with `type: {name}`", name, registry.source(name).Options)
     return {heading: model for heading, model in found.items() if model.__module__.startswith("eventbus.")}
+
+
+def written_options(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The options of a model by the names that users write."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def documented_models() -> dict[str, type[BaseModel]]:

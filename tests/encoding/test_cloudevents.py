@@ -181,6 +181,14 @@ def test_any_names_make_a_valid_event(
     assert read.get_extension("subscription") == subscription
 
 
+def test_a_document_that_a_snapshot_read() -> None:
+    """It has the shape of a change, and its type says what it is."""
+    key, document = bson.encode({"_id": 7}), bson.encode({"_id": 7, "a": 1})
+    read = _read(_event(operation="read", document_key=key, document=document, id="0123456789abcdef" * 2))
+    assert (read.get_type(), read.get_id()) == ("mongodb.read", "0123456789abcdef" * 2)
+    assert read.get_subject() == "7"
+
+
 def test_a_slash_in_a_name_stays_in_its_place() -> None:
     """Collections may have such names."""
     assert _read(_event(database="a", collection="b/c d")).get_source() == "/mongodb/a/b%2Fc%20d"

@@ -20,9 +20,12 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.documents import DOCUMENT_MUTANTS
+from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.sinks import SINK_MUTANTS
+from tests.mutants.snapshots import SNAPSHOT_MUTANTS
 from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.webhooks import WEBHOOK_MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECS = 300.0
@@ -35,8 +38,11 @@ ENDLESS = -1
 def main(wanted: str) -> int:
     """Try every mutant whose name contains `wanted`."""
     begun = time.monotonic()
-    everything = (*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *SINK_MUTANTS)
-    chosen = [mutant for mutant in everything if wanted in mutant.name]
+    every = (
+        *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS),
+        *(*GAP_MUTANTS, *SINK_MUTANTS, *SNAPSHOT_MUTANTS, *WEBHOOK_MUTANTS),
+    )
+    chosen = [mutant for mutant in every if wanted in mutant.name]
     if not chosen:
         print(f"no mutant's name contains {wanted!r}")
         return 1

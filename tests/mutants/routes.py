@@ -16,6 +16,8 @@ LETTERS = "runtime/letters.py"
 OPERATIONS = "runtime/operations.py"
 REPLAY = "runtime/replay.py"
 ROUTE = "runtime/route.py"
+SNAPSHOTS = "runtime/snapshots.py"
+START = "runtime/start.py"
 TRIALS = "runtime/trials.py"
 WINDOW = "core/window.py"
 
@@ -27,6 +29,7 @@ LOST = "tests/runtime/test_lost_positions.py"
 DEAD = "tests/runtime/test_dead_letters.py"
 COMPLETE = "tests/runtime/test_completeness.py"
 KEYS = "tests/runtime/test_failing_keys.py"
+READ = "tests/runtime/test_snapshots.py"
 
 APART = "a route that is slow or down costs the others a moment only"
 BACK = "a route that caught up comes back"
@@ -35,6 +38,7 @@ PAUSED = "a paused route makes no attempt, and loses nothing"
 REPLAYED = "a replay sends what was asked for, resumably, and moves nothing else"
 HELD = "what waits behind a dead letter goes on in order, and only then"
 TOLD = "completeness is never claimed too early"
+ALL_READ = "a snapshot gives every document, none of them stale, and ends once"
 
 ROUTE_MUTANTS = (
     Mutant(
@@ -129,7 +133,7 @@ ROUTE_MUTANTS = (
         "every route has a reader of its own after a start",
         READERS,
         ARRANGEMENT,
-        "        return [route for route in live if self._are_near(route.admitted, first.admitted)]",
+        "        return [route for route in mergeable if self._are_near(route.admitted, first.admitted)]",
         "        return [first]",
         STARTS + "::test_six_routes_that_stopped_a_few_events_apart_need_one_reader",
     ),
@@ -276,5 +280,126 @@ ROUTE_MUTANTS = (
         " and operation.id not in self._over:\n",
         ":\n",
         REPLAYS + "::test_a_replay_that_ended_is_not_begun_again_by_an_owner_that_lost_its_lease",
+    ),
+    Mutant(
+        "a route with a snapshot is fed by any flow",
+        ALL_READ,
+        ARRANGEMENT,
+        "    return flow.snapshot_id == (snapshot.id if snapshot is not None else None)",
+        "    return snapshot is None or snapshot is not None",
+        READ + "::test_a_snapshot_on_demand_leaves_the_other_routes_alone",
+    ),
+    Mutant(
+        "routes share the reading of a snapshot wherever they stand",
+        ALL_READ,
+        ARRANGEMENT,
+        "            and route.admitted == first.admitted\n",
+        "            and route.admitted.snapshot is not None\n",
+        READ + "::test_routes_that_were_apart_when_it_crashed_read_by_themselves",
+    ),
+    Mutant(
+        "new routes do not share the reading of their snapshot",
+        READERS,
+        ARRANGEMENT,
+        "            return self._beside(first)\n",
+        "            return [first]\n",
+        READ + "::test_two_new_routes_share_one_reading",
+    ),
+    Mutant(
+        "a route that has work enough misses the reading that others begin",
+        READERS,
+        ARRANGEMENT,
+        "            and (route is first or (route.circuit_is_closed and not route.is_halted))\n",
+        "            and route.wants_feeding\n",
+        READ + "::test_live_routes_that_are_fed_together_share_a_reading_on_demand",
+    ),
+    Mutant(
+        "the flow of a snapshot is main",
+        ALL_READ,
+        ARRANGEMENT,
+        "    return flow.snapshot_id is None and not any(",
+        "    return not any(",
+        READ + "::test_a_route_that_joins_while_only_a_snapshot_is_read_gets_a_flow_of_its_own",
+    ),
+    Mutant(
+        "a snapshot begins in the middle of a batch",
+        READERS,
+        ARRANGEMENT,
+        "all(route.admitted.token == flow.position.token for route in together):",
+        "True:",
+        READ + "::test_live_routes_that_are_fed_together_share_a_reading_on_demand",
+    ),
+    Mutant(
+        "a snapshot keeps its reader though others wait for one",
+        READERS,
+        ARRANGEMENT,
+        "        if flow.snapshot_id is not None:\n            return True\n",
+        "        if flow.snapshot_id is not None:\n            return False\n",
+        READ + "::test_a_route_that_catches_up_is_lent_the_reader_of_a_snapshot",
+    ),
+    Mutant(
+        "what is open brings a forgotten snapshot back",
+        ALL_READ,
+        ROUTE,
+        "        if mark.snapshot is None or mark.snapshot.id == _id_of(self.admitted.snapshot):\n",
+        "        if mark.snapshot is None or mark.snapshot.id:\n",
+        READ + "::test_what_is_open_when_a_snapshot_is_cancelled_does_not_bring_it_back",
+    ),
+    Mutant(
+        "a route forgets a snapshot before its record says that it is through",
+        ALL_READ,
+        SNAPSHOTS,
+        "        if await self._move(record, status, progress, _waits_for(record, waiting)):\n",
+        "        self._let_go(record.id, progress.through)\n"
+        "        if await self._move(record, status, progress, _waits_for(record, waiting)):\n",
+        READ + "::test_a_finished_snapshot_whose_record_still_runs_ends_after_a_crash",
+    ),
+    Mutant(
+        "a route that is through begins it again",
+        ALL_READ,
+        SNAPSHOTS,
+        "            if name in self._routes and name not in record.progress.through\n",
+        "            if name in self._routes\n",
+        READ + "::test_one_route_through_and_a_crash_do_not_begin_it_anew",
+    ),
+    Mutant(
+        "a route takes two snapshots at a time",
+        ALL_READ,
+        SNAPSHOTS,
+        "[route for route in left if route.snapshot is None]",
+        "[route for route in left if _of(route) != record.id]",
+        READ + "::test_a_route_takes_one_snapshot_at_a_time",
+    ),
+    Mutant(
+        "a snapshot that was cancelled goes on after a crash",
+        ALL_READ,
+        SNAPSHOTS,
+        "if record is not None and record.status.is_over}",
+        "if record is None}",
+        READ + "::test_a_snapshot_that_was_cancelled_before_a_crash_is_not_gone_on_with",
+    ),
+    Mutant(
+        "a snapshot that nobody asked for by hand has no record",
+        "an operator sees what is under way",
+        SNAPSHOTS,
+        "            await self._store.add_operation(_adopted(self._spec.name, routes))\n",
+        "            pass\n",
+        READ + "::test_a_new_route_gets_the_documents_that_are_there_and_every_change",
+    ),
+    Mutant(
+        "a new route takes over the snapshot of the one where it begins",
+        ALL_READ,
+        START,
+        "            return replace(furthest, snapshot=None)\n",
+        "            return furthest\n",
+        READ + "::test_a_route_that_is_added_while_another_reads_documents_reads_its_own",
+    ),
+    Mutant(
+        "documents come among changes that an earlier reader may have given",
+        ALL_READ,
+        "sources/mongodb/snapshot_reader.py",
+        "        return as_of < self._present\n",
+        "        return False\n",
+        "tests/sources/test_mongodb_snapshot_present.py",
     ),
 )

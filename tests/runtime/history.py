@@ -51,6 +51,8 @@ class Fate(StrEnum):
     FILTER = "filter"
     PARK = "park"
     UNENCODABLE = "unencodable"
+    FORMLESS = "formless"
+    """The encoder leaves it out."""
 
 
 def fate_of(event: Event) -> Fate:
@@ -190,6 +192,8 @@ class SimulatedReader:
         self._polled(self)
         await self._unless_closed(self._pace.poll_secs * self._rng.random())
         if self._token < self._source.forgotten:
+            self._source.lost.add(self._token)
+            self._source.most_forgotten = max(self._source.most_forgotten, self._source.forgotten)
             raise PositionLost("the history does not reach back so far")
         first = self._history.after(self._token)
         if first == len(self._history.events):
@@ -248,17 +252,29 @@ class SimulatedSource:
         pace: How its readers read.
         rng: Where variation comes from.
         polled: Told of each poll.
+        policy: What becomes of positions that are lost.
     """
 
     Options: ClassVar[type[BaseModel]] = BaseModel
 
-    def __init__(self, history: History, pace: Pace, rng: Random, polled: Polled) -> None:
-        self.policy = SourcePolicy()
+    def __init__(
+        self,
+        history: History,
+        pace: Pace,
+        rng: Random,
+        polled: Polled,
+        policy: SourcePolicy | None = None,
+    ) -> None:
+        self.policy = policy or SourcePolicy()
         self.refusal: str | None = None
         """Why it begins no snapshot; None if it does."""
         self.away = False
         self.forgotten = ""
         """Token up to which the history is forgotten: a reader that needs what lies before is lost."""
+        self.lost: set[str] = set()
+        """Every token from which a reader could not go on."""
+        self.most_forgotten = ""
+        """The furthest that was ever forgotten when a reader needed it."""
         self.most_readers = 0
         """The most that were ever open at once."""
         self.readers: list[SimulatedReader] = []

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 
 from eventbus.model import DeadLetter, Delivered, Event, Failure, Fault, Outcome, Position, Rejected, Retry
 from eventbus.runtime.completeness import WATERMARK
+from eventbus.runtime.gap_events import GAP
 from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.route import Route
+from eventbus.state.gaps import Gap
 from tests.runtime.history import Fate, History, fate_of
 from tests.runtime.readings import Readings
 
 __all__ = ["Arrival", "RouteLedger", "Stay"]
 
 _ROUNDING_SECS = 1e-6
+_LEFT_OUT = {Fate.FILTER, Fate.FORMLESS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class RouteLedger:
         until: The last token that it owes; None for a live route, which owes all that ever happens.
         owes: Whether it owes an event at all; a replay of dead letters owes no others.
         has_letters: Whether a key has dead letters that are neither replayed nor discarded.
+        gaps: What is recorded that it will not be given.
     """
 
     def __init__(
@@ -84,7 +88,9 @@ class RouteLedger:
         until: str | None = None,
         owes: Callable[[Event], bool] | None = None,
         has_letters: Callable[[bytes], bool] = lambda _: True,
+        gaps: Callable[[], Sequence[Gap]] = tuple,
     ) -> None:
+        self._gaps = gaps
         self.until = until
         self._owes = owes or (lambda _: True)
         self._counts_room = owes is None  # what an earlier life has ended is not offered again
@@ -93,6 +99,8 @@ class RouteLedger:
         self.policy = policy
         self.arrivals: list[Arrival] = []
         self.statements: list[Event] = []
+        self.told_gaps: list[Event] = []
+        """What the target was told of gaps, each time."""
         self.letters: dict[str, DeadLetter] = {}
         self.readings = Readings(name, policy.ordering, history, violated)
         self.stored: Position | None = None
@@ -102,6 +110,7 @@ class RouteLedger:
         self._passed: dict[str, str] = {}
         self._fronts: dict[object, int] = {}
         self._covered = 0
+        self._rewound_to: str | None = None
 
     # What is owed
 
@@ -135,7 +144,12 @@ class RouteLedger:
         is_owed = self.owed_after is not None and event.token > self.owed_after
         if (self.until is not None and event.token > self.until) or not self._owes(event):
             is_owed = False
-        return not is_owed or event.token in self._passed or fate_of(event) is Fate.FILTER
+        is_settled = event.token in self._passed or fate_of(event) in _LEFT_OUT
+        return not is_owed or is_settled or self.is_in_a_gap(event)
+
+    def is_in_a_gap(self, event: Event) -> bool:
+        """Whether it is recorded that this route will not be given an event."""
+        return any(gap.start.token < event.token <= gap.end.token for gap in self._gaps())
 
     def times(self, event: Event) -> list[float]:
         """When an event arrived."""
@@ -145,7 +159,8 @@ class RouteLedger:
 
     def sending(self, stay: Stay, event: Event, now: float) -> None:
         """An attempt with an event begins."""
-        if event.id in stay.confirmed:
+        is_read_anew = event.operation == "read" and bool(self._gaps())
+        if event.id in stay.confirmed and not is_read_anew:
             self._violated(f"{self.name}: {event} is sent again after it was delivered")
         if event.id in self.letters:
             self._violated(f"{self.name}: {event} is sent again after it was parked")
@@ -165,6 +180,9 @@ class RouteLedger:
         if event.operation == WATERMARK:
             self._check_statement(event)
             return
+        if event.operation == GAP:
+            self._check_gap(event)
+            return
         self._check_due(stay, event)
         if event.token not in self._passed:
             self._check_order(event)
@@ -176,6 +194,17 @@ class RouteLedger:
         self._passed.setdefault(event.token, "delivered")
         stay.arrived.add(event.token)
 
+    def _check_gap(self, told: Event) -> None:
+        """It must be recorded, and stand where the changes would have been."""
+        self.told_gaps.append(told)
+        assert isinstance(told.document, dict)
+        start = told.token.removesuffix("/~gap")
+        if not any(gap.start.token == start for gap in self._gaps()):
+            self._violated(f"{self.name}: a gap after {start} is told, and not recorded")
+        for event in self._history.events[: self._history.after(start)]:
+            if not self.has_passed(event):
+                self._violated(f"{self.name}: a gap after {start} is told, {event} is not settled")
+
     def _check_statement(self, statement: Event) -> None:
         """Everything up to what is told must have found its end."""
         self.statements.append(statement)
@@ -184,10 +213,10 @@ class RouteLedger:
             if not self.has_passed(event):
                 self._violated(f"{self.name}: completeness up to {token} is told, {event} is not settled")
 
-    def answered(self, stay: Stay, event: Event, outcome: Outcome, now: float) -> None:
-        """The engine learned what became of an attempt."""
-        if isinstance(outcome, Retry) and outcome.after_secs:
-            stay.not_before[event.token] = now + outcome.after_secs
+    def answered(self, stay: Stay, event: Event, outcome: Outcome, asked_at: float | None) -> None:
+        """The engine learned what became of an attempt, and when it was asked to wait if it was."""
+        if isinstance(outcome, Retry) and outcome.after_secs and asked_at is not None:
+            stay.not_before[event.token] = asked_at + outcome.after_secs
         match outcome:
             case Delivered():
                 stay.answers += 1
@@ -204,13 +233,16 @@ class RouteLedger:
     def parked(self, stay: Stay, letter: DeadLetter) -> None:
         """A dead letter became durable."""
         event = letter.event
+        if event.operation == GAP:
+            self.letters.setdefault(event.id, letter)
+            return
         if event.id in stay.set_aside:
             self._violated(f"{self.name}: {event} is parked again, though an earlier life parked it")
         if event.id in stay.confirmed:
             self._violated(f"{self.name}: {event} is parked though it was delivered")
         if problem := self._unfounded(stay, letter):
             self._violated(f"{self.name}: {event} is parked: {problem}")
-        if self.policy.holds_keys:
+        if self.policy.holds_keys and event.id not in self.letters:  # a lost answer makes it be written again
             if event.token < stay.held.get(event.key, ""):
                 self._violated(f"{self.name}: {event} is parked after a later one of its key, which is held")
             stay.held[event.key] = event.token
@@ -223,6 +255,8 @@ class RouteLedger:
         if self.owed_after is None:
             self.owed_after = position.token
             self._covered = self._history.after(position.token)
+        elif position.token == self._rewound_to:
+            self._covered = 0
         elif self.stored is not None and position.token < self.stored.token:
             self._violated(f"{self.name}: the stored position went back to {position.token}")
         self.readings.saved(position)
@@ -234,6 +268,10 @@ class RouteLedger:
                     f"{self.name}: a position at {position.token} is stored, {event} is not settled"
                 )
         self._covered = max(self._covered, until)
+
+    def rewound(self, position: Position) -> None:
+        """An operator moves the route back to here: what was committed since comes again."""
+        self._rewound_to = position.token
 
     # What must hold at all times
 
@@ -284,9 +322,9 @@ class RouteLedger:
             self._violated(f"{self.name}: drained, and {again} will be delivered again")
 
     def _takes_room(self, stay: Stay, event: Event) -> bool:
-        if not self._counts_room:
+        if not self._counts_room or self.is_in_a_gap(event):
             return False
-        return fate_of(event) is not Fate.FILTER and event.id not in stay.set_aside
+        return fate_of(event) not in _LEFT_OUT and event.id not in stay.set_aside
 
     def _check_due(self, stay: Stay, event: Event) -> None:
         if fate_of(event) is not Fate.DELIVER:

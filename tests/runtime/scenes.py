@@ -44,12 +44,13 @@ def route(
     max_open_secs: float = 5.0,
     max_age_secs: float | None = None,
     ordering: Ordering = Ordering.KEY,
+    pause_after_secs: float | None = None,
 ) -> RoutePlan:
     """A route with a target of its own."""
     traits = SinkTraits(lanes=lanes, max_batch=max_batch, keeps_order=keeps_order)
     policy = RoutePolicy(
         RetryPolicy(attempts, 0.1, 1.0, max_age_secs),
-        CircuitPolicy(failures, 0.5, max_open_secs),
+        CircuitPolicy(failures, 0.5, max_open_secs, pause_after_secs),
         window,
         size,
         ordering=ordering,

@@ -6,7 +6,7 @@ A schedule is a value: hypothesis shrinks it, and its text, pasted into a test, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from eventbus.errors import LeaseLost
 from eventbus.model import Event
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
-from eventbus.sdk import SinkTraits, SnapshotMode
+from eventbus.sdk import OnPositionLost, SinkTraits, SnapshotMode, SourcePolicy
 from eventbus.state.operations import OperationKind, OperationStatus
 from tests.runtime.history import Fate, FateStage, Pace
 from tests.runtime.target import Target, Trouble
@@ -88,6 +88,7 @@ class Verb:
             has it again.
         route: Number of the route that it concerns.
         part: Where in the history, from 0 to 1: the beginning of a replay, or the end of what is forgotten.
+            What is forgotten is given up, or waited for, as the schedule's policy says.
     """
 
     at_secs: float
@@ -113,6 +114,7 @@ class Schedule:
     shared_sink: bool
     documents: tuple[tuple[str, Fate], ...] = ()
     snapshot: SnapshotMode = SnapshotMode.NEVER
+    policy: SourcePolicy = field(default_factory=SourcePolicy)
 
 
 def play(schedule: Schedule) -> World:
@@ -205,7 +207,7 @@ async def _live_to_the_end(world: World, healed: Callable[[], bool]) -> None:
         assert world.stored(name).token == life.subscription.routes[name].admitted.token
         assert world.ledgers[name].missing() == []
         assert world.stored(name).snapshot is None
-        world.ledgers[name].readings.check_last()
+        world.ledgers[name].readings.check_last(world.ledgers[name].is_in_a_gap)
     for operation in world.vault.operations.values():
         assert operation.status.is_over
         if operation.status is OperationStatus.DONE and operation.kind is not OperationKind.SNAPSHOT:
@@ -248,6 +250,7 @@ def _world_plan(schedule: Schedule) -> WorldPlan:
         drain_timeout_secs=10.0,
         catch_up=schedule.catch_up,
         snapshot=schedule.snapshot,
+        policy=schedule.policy,
     )
 
 
@@ -263,7 +266,7 @@ def _secs(most: float) -> st.SearchStrategy[float]:
 
 _KEYS = ("k0", "k1", "k2", "k3", "k4")
 
-_FATES: Sequence[Fate] = [Fate.DELIVER] * 12 + [Fate.FILTER, Fate.FILTER, Fate.PARK, Fate.UNENCODABLE]
+_FATES: Sequence[Fate] = [Fate.DELIVER] * 12 + [Fate.FILTER, Fate.FORMLESS, Fate.PARK, Fate.UNENCODABLE]
 
 _changes = st.builds(
     Change,
@@ -415,4 +418,11 @@ schedules = st.builds(
     shared_sink=st.booleans(),
     documents=_documents,
     snapshot=st.sampled_from([SnapshotMode.NEVER, SnapshotMode.INITIAL]),
+    policy=st.builds(
+        SourcePolicy,
+        on_position_lost=st.sampled_from(
+            [OnPositionLost.STOP, OnPositionLost.OLDEST, OnPositionLost.NOW, OnPositionLost.SNAPSHOT]
+        ),
+        tells_gaps=st.sampled_from([True, True, False]),
+    ),
 )

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import anyio
 from pydantic import BaseModel
 
-from eventbus.errors import ConfigurationError, EncodingError, Unreachable
+from eventbus.errors import ConfigurationError, EncodingError, NoForm, Unreachable
 from eventbus.model import DELIVERED, Delivered, Event, Fault, Message, Outcome, Rejected, Retry
 from eventbus.sdk import Encoded, Encoder, SinkTraits
 from tests.runtime.history import Fate, fate_of
@@ -20,6 +20,7 @@ __all__ = ["Answers", "FaultySink", "RouteTag", "Target", "Trouble"]
 
 _FAULTS = {
     "unavailable": Fault.UNAVAILABLE,
+    "gone": Fault.UNAVAILABLE,
     "busy": Fault.UNAVAILABLE,
     "lost": Fault.UNAVAILABLE,
     "unauthorised": Fault.UNAUTHORISED,
@@ -37,9 +38,10 @@ class Trouble:
 
     Args:
         kind: Of single messages: ``failing``, ``throttled`` (fails and asks to wait), ``rejecting``,
-            ``unavailable``, ``busy`` (unavailable and asks to wait), ``unauthorised``, ``lying`` (takes it
-            and says that it failed), ``lost`` (takes it and the answer is lost). Of whole calls: ``raising``,
-            ``miscounting``, ``slow``, ``hanging`` (until the end). Of opening: ``closed``, ``refusing``.
+            ``unavailable``, ``gone`` (wants nothing more), ``busy`` (unavailable and asks to wait),
+            ``unauthorised``, ``lying`` (takes it and says that it failed), ``lost`` (takes it and the answer
+            is lost). Of whole calls: ``raising``, ``miscounting``, ``slow``, ``hanging`` (until the end). Of
+            opening: ``closed``, ``refusing``.
         start: When it begins, in virtual seconds.
         end: When it is over.
         keys: Which keys it concerns; empty for all.
@@ -110,7 +112,13 @@ class RouteTag:
         """See `eventbus.sdk.Encoder`."""
         if fate_of(event) is Fate.UNENCODABLE:
             raise EncodingError("destined to be unencodable")
+        if fate_of(event) is Fate.FORMLESS:
+            raise NoForm("destined to be left out")
         return self.route.encode()
+
+    def headers(self, event: Event) -> Sequence[tuple[str, bytes]]:
+        """See `eventbus.sdk.Encoder`."""
+        return ()
 
 
 class Answers(Protocol):
@@ -224,7 +232,8 @@ class FaultySink:
         if trouble.kind == "rejecting":
             return Rejected("never")
         after_secs = trouble.secs if trouble.kind in _ASKS_TO_WAIT else None
-        return Retry(_FAULTS[trouble.kind], trouble.kind, after_secs)
+        pauses = trouble.kind == "gone"
+        return Retry(_FAULTS[trouble.kind], trouble.kind, after_secs, detail="said so", pauses=pauses)
 
     async def _pass_time(self) -> None:
         await anyio.sleep(self._target.secs / 2 * self._rng.random())

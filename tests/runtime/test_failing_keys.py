@@ -89,7 +89,8 @@ def test_a_poison_key_ends_as_dead_letters_in_order_while_others_flow() -> None:
         assert {(letter.reason, letter.attempts, letter.kind) for letter in letters} == {
             ("failing", 3, Failure.SERVER)
         }
-        assert all([error.reason for error in letter.errors] == ["failing"] * 3 for letter in letters)
+        said = ["failing: said so"] * 3  # what the target said is in the dead letter, and in no reason
+        assert all([error.reason for error in letter.errors] == said for letter in letters)
         assert all(letter.body == b"only" for letter in letters)
 
     world.play(scene)
@@ -213,6 +214,28 @@ def test_a_key_that_fails_in_the_middle_of_a_batch_keeps_its_order(kind: str, ke
     world.play(scene)
 
 
+def test_what_the_encoding_has_no_form_for_is_left_out_like_what_a_stage_filtered() -> None:
+    """No attempt, no dead letter; it is counted, and what comes before and after it is delivered in order."""
+    world = World([route("left_out", Trouble("failing", end=1.0, keys=BAD), max_batch=10, attempts=1000)])
+
+    async def scene() -> None:
+        life = await running(world)
+        events = changes(world, "ax")
+        world.change("a", fate=Fate.FORMLESS)
+        world.change("x", fate=Fate.FORMLESS)
+        events += changes(world, "ax")
+        await world.all_passed()
+        await life.stop()
+        assert not world.ledgers["left_out"].letters
+        assert {one.id for one in delivered(world, "left_out")} == {one.id for one in events}
+        assert counted("events_settled", route="left_out", outcome="filtered") == 2.0
+        stored = world.ledgers["left_out"].stored
+        assert stored is not None
+        assert stored.token >= world.history.tokens[-1]
+
+    world.play(scene)
+
+
 def test_what_kind_of_failure_it_was_is_kept_and_counted() -> None:
     """By the sink, by the encoder, by a stage; and a bug of a sink is called one."""
     troubles = [Trouble("rejecting", keys=BAD), Trouble("raising", start=5.0, end=6.0)]
@@ -237,9 +260,9 @@ def test_what_kind_of_failure_it_was_is_kept_and_counted() -> None:
     world.play(scene)
 
 
-def counted(name: str, **labels: str) -> float:
-    """What a counter of the route `counted` shows."""
-    labels |= {"subscription": "orders", "route": "counted"}
+def counted(name: str, route: str = "counted", **labels: str) -> float:
+    """What a counter of a route shows."""
+    labels |= {"subscription": "orders", "route": route}
     return REGISTRY.get_sample_value(f"eventbus_{name}_total", labels) or 0.0
 
 

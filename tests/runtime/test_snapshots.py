@@ -13,7 +13,7 @@ from eventbus.runtime.start import RouteStart
 from eventbus.sdk import SnapshotMode
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
 from tests.runtime.history import FIRST_SECOND, Fate, Pace
-from tests.runtime.scenes import delivered, documents, lateness, load, readers, route, running
+from tests.runtime.scenes import changes, delivered, documents, lateness, load, readers, route, running
 from tests.runtime.target import Trouble
 from tests.runtime.vault import StoreTrouble
 from tests.runtime.world import NAME, Life, RoutePlan, World, WorldPlan
@@ -159,7 +159,9 @@ def test_two_new_routes_share_one_reading() -> None:
 
 def test_live_routes_that_are_fed_together_share_a_reading_on_demand() -> None:
     """It begins at the end of a batch, where both stand at one position, however busy the stream is."""
-    world = _world(route("one", secs=0.02), route("two", secs=0.02), plan=OLD)
+    patient = CatchUpPolicy(isolate_after_secs=60.0, isolate_late_secs=60.0)
+    plan = WorldPlan(pace=PACE, catch_up=patient)
+    world = _world(route("one", window=8, secs=0.05), route("two", window=8, secs=0.05), plan=plan)
 
     async def scene() -> None:
         life = await running(world)
@@ -172,11 +174,12 @@ def test_live_routes_that_are_fed_together_share_a_reading_on_demand() -> None:
         assert record.status is OperationStatus.DONE
 
     world.play(scene)
-    assert sum(reader.start.snapshot is not None for reader in world.source.readers) == 1
+    begun = [one.start.snapshot for one in world.source.readers if one.start.snapshot is not None]
+    assert sum(one.read == 0 for one in begun) == 1
 
 
 async def _busy(world: World) -> None:
-    await load(world, until=5.0, per_sec=100)
+    await load(world, until=4.0, per_sec=100)
 
 
 def test_a_slow_route_leaves_the_reading_that_it_shares() -> None:
@@ -201,24 +204,24 @@ def test_a_slow_route_leaves_the_reading_that_it_shares() -> None:
 
 
 def test_routes_that_were_apart_when_it_crashed_read_by_themselves() -> None:
-    """Another reading finds a document at another place: what one has skipped, the other may not have had."""
-    slow = route("slow", window=64, lanes=1, secs=0.3)
-    world = _world(route("fast", window=64), slow)
+    """Another reading finds documents at other places: no place tells which of them a route has."""
+    plan = WorldPlan(pace=PACE, snapshot=SnapshotMode.INITIAL, every_secs=0.2)
+    world = _world(route("fast", window=8, secs=0.1), route("slow", window=8, secs=0.8), plan=plan)
 
     async def scene() -> None:
         life = await running(world)
-        for _ in range(4):
-            await load(world, until=anyio.current_time() + 2.0, per_sec=5, keys="abc")
-            await life.crash()
-            life = await running(world)
+        await _half_read(world, "fast", count=70)
+        await life.crash()
+        seen = len(documents(world, "slow"))
+        assert seen < 40
+        life = await running(world)
         record = await _over(world)
-        await world.all_passed()
         await life.stop()
         assert record.status is OperationStatus.DONE
 
     world.play(scene)
-    assert set(documents(world, "slow")) >= set(KEYS)
-    assert set(documents(world, "fast")) >= set(KEYS)
+    assert set(documents(world, "slow")) == set(documents(world, "fast")) == set(KEYS)
+    assert len(documents(world, "fast")) < len(KEYS) + 8 + 20
 
 
 def test_a_pause_in_the_middle_keeps_the_place() -> None:
@@ -283,6 +286,25 @@ def test_a_snapshot_that_is_cancelled_ends_and_leaves_nothing_behind() -> None:
     assert len(documents(world, "live")) < 100
 
 
+def test_what_is_open_when_a_snapshot_is_cancelled_does_not_bring_it_back() -> None:
+    """Its positions know of the snapshot; the route's does not any more, whatever settles."""
+    world = _world(route("live", window=40, lanes=1, secs=0.2))
+
+    async def scene() -> None:
+        life = await running(world)
+        await _half_read(world, count=10)
+        world.cancel("@" + _records(world)[0].id)
+        await _over(world)
+        live = life.subscription.routes["live"]
+        assert live.open_events > 10
+        await anyio.sleep(2.0)
+        assert live.open_events > 0
+        assert world.stored("live").snapshot is None
+        await life.stop()
+
+    world.play(scene)
+
+
 def test_a_snapshot_that_was_cancelled_before_a_crash_is_not_gone_on_with() -> None:
     """The stored position may still know of it."""
     world = _world(route("live", window=8, secs=0.1))
@@ -313,6 +335,7 @@ def test_a_finished_snapshot_whose_record_still_runs_ends_after_a_crash() -> Non
     async def scene() -> None:
         life = await running(world)
         await world.until(lambda: (found := world.stored("live").snapshot) and found.is_finished)
+        await anyio.sleep(3.0)
         await life.crash()
         assert _records(world)[0].status is OperationStatus.RUNNING
         life = await running(world)
@@ -322,6 +345,29 @@ def test_a_finished_snapshot_whose_record_still_runs_ends_after_a_crash() -> Non
 
     world.play(scene)
     assert documents(world, "live") == KEYS
+
+
+def test_a_document_that_is_a_dead_letter_is_not_sent_again_at_another_place() -> None:
+    """The next reading finds it beyond places that are stored by then: it is known by its id."""
+    bad = Trouble("rejecting", end=2.0)
+    world = _world(route("live", bad, window=8, secs=0.1))
+
+    async def scene() -> None:
+        life = await running(world)
+        await world.until(lambda: len(world.vault.letters) >= 10)
+        for _ in range(3):
+            await life.crash()
+            changes(world, "abc", 10)
+            life = await running(world)
+            await anyio.sleep(0.7)
+        record = await _over(world)
+        await world.all_passed()
+        await life.stop()
+        assert record.status is OperationStatus.DONE
+
+    world.play(scene)
+    parked = {letter.event.key.decode() for letter in world.vault.letters.values()}
+    assert parked.isdisjoint(documents(world, "live"))
 
 
 def test_one_route_through_and_a_crash_do_not_begin_it_anew() -> None:
@@ -476,6 +522,48 @@ def test_what_the_source_will_not_read_is_told() -> None:
 
     world.play(scene)
     assert len(delivered(world, "live")) == len(world.history.events)
+
+
+def test_a_route_that_catches_up_is_lent_the_reader_of_a_snapshot() -> None:
+    """A snapshot may take hours; it loses nothing by a pause."""
+    plan = WorldPlan(pace=PACE, catch_up=CatchUpPolicy(max_readers=1, quantum_secs=3.0))
+    late = route("late", Trouble("unavailable", start=2.0, end=4.0), window=8)
+    many = [f"doc-{number:04}" for number in range(1500)]
+    world = _world(route("reading"), late, route("ok"), plan=plan, keys=many)
+
+    async def scene() -> None:
+        life = await running(world)
+        world.snapshot("reading")
+        await load(world, until=15.0, per_sec=10, keys="abc")
+        live = life.subscription.routes
+        assert not _records(world)[0].status.is_over
+        assert live["late"].flow is live["ok"].flow
+        await _over(world)
+        await life.stop()
+
+    world.play(scene)
+    assert set(documents(world, "reading")) >= set(many)
+
+
+def test_a_route_that_joins_while_only_a_snapshot_is_read_gets_a_flow_of_its_own() -> None:
+    """Nobody joins the reading of a snapshot: it is never the main flow."""
+    other = RoutePlan("other", route("other").target, start=RouteStart("subscription"))
+    world = _world(route("live", window=8, secs=0.1), other)
+    world.pause("other")
+
+    async def scene() -> None:
+        life = await running(world)
+        await _half_read(world)
+        world.resume("other")
+        await load(world, until=anyio.current_time() + 2.0, per_sec=10, keys="abc")
+        assert not _records(world)[0].status.is_over
+        await world.until(lambda: not world.ledgers["other"].is_missing_something())
+        await _over(world)
+        await world.all_passed()
+        await life.stop()
+
+    world.play(scene)
+    assert documents(world, "other") == []
 
 
 def test_snapshots_take_turns_where_readers_are_few() -> None:

@@ -66,9 +66,9 @@ def _added(start: RouteStart) -> tuple[World, RoutePlan]:
     return World([route("old"), added], WorldPlan(pace=PACE)), added
 
 
-@pytest.mark.parametrize("at", ["now", "subscription", "time", "token"])
+@pytest.mark.parametrize("at", ["now", "oldest", "subscription", "time", "token"])
 def test_a_route_that_is_added_begins_where_it_is_told(at: str) -> None:
-    """Now, where the subscription stood, at a time or after a token; never twice, never with a gap."""
+    """At each kind of place; never twice, never with a gap."""
     start = RouteStart("now" if at == "token" else at, ClusterTime(FIRST_SECOND + 10, 0))  # type: ignore[arg-type]
     world, added = _added(start)
 
@@ -76,6 +76,7 @@ def test_a_route_that_is_added_begins_where_it_is_told(at: str) -> None:
         life = await running(world, routes=["old"])
         await load(world, until=20.0, per_sec=10)
         await life.stop()
+        world.source.forgotten = world.history.tokens[29]
         while_down = changes(world, "abcdef")
         if at == "token":
             token = world.history.tokens[50]
@@ -88,6 +89,7 @@ def test_a_route_that_is_added_begins_where_it_is_told(at: str) -> None:
         await life.stop()
         expected = {
             "now": later,
+            "oldest": world.history.events[30:],
             "subscription": [*while_down, *later],
             "time": [
                 e for e in world.history.events if e.cluster_time and e.cluster_time >= (FIRST_SECOND + 10, 0)

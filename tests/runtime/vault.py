@@ -13,6 +13,7 @@ import anyio
 
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import DeadLetter, Event, Position
+from eventbus.state.gaps import Gap
 from eventbus.state.letters import letter_id
 from eventbus.state.operations import Control, Operation, OperationStatus
 from eventbus.state.query import parse
@@ -99,6 +100,9 @@ class Witness:
     def asked_for(self, operation: Operation) -> None:
         """An operation was asked for."""
 
+    def recorded(self, gap: Gap) -> None:
+        """A gap became durable."""
+
     def moved(self, operation: Operation) -> None:
         """The record of an operation became durable."""
 
@@ -113,6 +117,7 @@ class Vault:
     fates: dict[tuple[str, str, str], LetterFate] = field(default_factory=dict)
     paused: dict[str, dict[str, str]] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
+    gaps: dict[str, Gap] = field(default_factory=dict)
     troubles: list[StoreTrouble] = field(default_factory=list)
 
     def fate(self, identity: tuple[str, str, str]) -> LetterFate:
@@ -407,6 +412,36 @@ class MemoryStore:
         if self._vault.leases[lease.subscription].epoch == lease.epoch:
             self._vault.positions.get(lease.subscription, {}).pop(route, None)
         await self._back("forget_position")
+
+    async def record_gap(self, gap: Gap) -> Gap | None:
+        """See `GapStore`."""
+        await self._there("record_gap")
+        before = self._vault.gaps.get(gap.id)
+        if before is None or before.end.token <= gap.end.token:
+            self._vault.gaps[gap.id] = gap
+            self._witness.recorded(gap)
+        await self._back("record_gap")
+        return before
+
+    async def gaps(
+        self,
+        *,
+        subscription: str | None = None,
+        route: str | None = None,
+        start: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[Gap]:
+        """See `GapStore`."""
+        await self._there("gaps")
+        found = [
+            gap
+            for gap in reversed(self._vault.gaps.values())
+            if subscription in {None, gap.subscription}
+            and route in {None, gap.route}
+            and start in {None, gap.start.token}
+        ]
+        await self._back("gaps")
+        return found[:limit]
 
     def _control(self, subscription: str) -> Control:
         operations = [

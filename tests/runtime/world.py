@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from random import Random
@@ -31,16 +31,18 @@ import structlog
 from anyio.abc import TaskGroup
 
 from eventbus.errors import LeaseLost, first_cause
-from eventbus.model import DeadLetter, Event, Message, Outcome, Position
+from eventbus.model import DeadLetter, Event, Message, Outcome, Position, Retry
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
 from eventbus.runtime.copies import LetterEncoder
+from eventbus.runtime.gap_events import names_gap
 from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, Subscription, SubscriptionSpec
-from eventbus.sdk import SnapshotMode, SourcePolicy, Stage
+from eventbus.sdk import OnPositionLost, SnapshotMode, SourcePolicy, Stage
+from eventbus.state.gaps import Gap
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
 from eventbus.state.store import LetterStatus, Save
 from tests.runtime.clock import run_virtual
@@ -81,6 +83,7 @@ class WorldPlan:
         drain_timeout_secs: How long a drain may take.
         store_secs: The longest way to the store or back.
         snapshot: When documents that are there already are read.
+        policy: What becomes of positions that the source loses.
     """
 
     seed: int = 0
@@ -92,6 +95,7 @@ class WorldPlan:
     drain_timeout_secs: float = 25.0
     store_secs: float = 0.002
     snapshot: SnapshotMode = SnapshotMode.NEVER
+    policy: SourcePolicy = field(default_factory=SourcePolicy)
 
 
 class World:
@@ -116,8 +120,8 @@ class World:
         self.rng = Random(self.plan.seed)
         self.history = History()
         self.vault = Vault()
-        self.source = SimulatedSource(self.history, self.plan.pace, self.rng, self._polled)
-        self.source.policy = SourcePolicy(snapshot=self.plan.snapshot)
+        policy = replace(self.plan.policy, snapshot=self.plan.snapshot)
+        self.source = SimulatedSource(self.history, self.plan.pace, self.rng, self._polled, policy)
         self.ledgers = {
             route.name: RouteLedger(
                 route.name,
@@ -125,6 +129,7 @@ class World:
                 self.history,
                 self.violated,
                 has_letters=partial(self._has_letters, route.name),
+                gaps=partial(self._gaps, route.name),
             )
             for route in routes
         }
@@ -254,6 +259,9 @@ class World:
         )
         return name
 
+    def _gaps(self, route: str) -> list[Gap]:
+        return [gap for gap in self.vault.gaps.values() if gap.route == route]
+
     def _has_letters(self, route: str, key: bytes) -> bool:
         return any(
             letter.event.key == key and self.vault.fate(identity).status is LetterStatus.PARKED
@@ -279,6 +287,16 @@ class World:
         self.violations.append(f"{anyio.current_time():.3f} s, life {len(self.lives) - 1}: {text}")
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
+
+    def check_gap(self, gap: Gap) -> None:
+        """Only what is gone may be given up, and what the policy says beside it."""
+        if gap.start.token not in self.source.lost:
+            self.violated(f"{gap.route}: a gap is recorded from {gap.start.token} on, where nothing was lost")
+        if gap.policy in {"stop", "oldest"} and gap.end.token > self.source.most_forgotten:
+            self.violated(f"{gap.route}: a gap is recorded up to {gap.end.token}, beyond what is gone")
+        if gap.policy == OnPositionLost.SNAPSHOT:
+            snapshot_id = names_gap(gap.subscription, gap.start, gap.end, size=5)
+            self.ledgers[gap.route].readings.wanted(snapshot_id, gap.end.token)
 
     def step(self) -> None:
         """Something happened; too much of it means that the engine runs in a circle."""
@@ -435,9 +453,15 @@ class Life(Witness):
     def answered(self, route: str, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         """See `Answers`."""
         stay = self.stay(route)
+        failed: set[bytes] = set()
         for message, outcome in zip(messages, outcomes, strict=True):
-            stay.under_way.discard(message.event.key)
-            self._world.ledgers[route].answered(stay, message.event, outcome, anyio.current_time())
+            key = message.event.key
+            stay.under_way.discard(key)
+            # Behind one of its key that failed it was not tried: nobody asked to wait with it.
+            asked_at = None if key in failed else anyio.current_time()
+            self._world.ledgers[route].answered(stay, message.event, outcome, asked_at)
+            if isinstance(outcome, Retry):
+                failed.add(key)
 
     def misused(self, text: str) -> None:
         """See `Answers`."""
@@ -477,6 +501,11 @@ class Life(Witness):
             for name in operation.progress.through:
                 if missing := self._world.ledgers[name].readings.missing(operation.id):
                     self._world.violated(f"{name}: snapshot {operation.id} is through without {missing}")
+
+    def recorded(self, gap: Gap) -> None:
+        """See `Witness`: only what is gone may be given up, and no more of it than the policy says."""
+        self._world.step()
+        self._world.check_gap(gap)
 
     def parked(self, letters: Sequence[DeadLetter]) -> None:
         """See `Witness`."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import anyio
 from aiohttp import web
+from anyio.abc import SocketAttribute, SocketStream
 
 from eventbus.sdk import Event, Message, Outcome
 from eventbus.sinks.webhook import WebhookOptions, WebhookSink
 from eventbus.testing import Changes, PlainEncoder
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Conversation: TypeAlias = Callable[[SocketStream], Awaitable[None]]
 
 
 async def accept(request: web.Request) -> web.StreamResponse:
@@ -44,6 +46,7 @@ class Post:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
 
 @dataclass
@@ -71,7 +74,7 @@ class Receiver:
 
     async def start(self) -> None:
         """Listen; after a stop on the same port again."""
-        app = web.Application(client_max_size=1 << 26)
+        app = web.Application(client_max_size=1 << 26, handler_args={"auto_decompress": False})
         app.router.add_route("*", "/{path:.*}", self._receive)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await self._runner.setup()
@@ -92,7 +95,7 @@ class Receiver:
         try:
             body = await request.read()
             headers = {name.lower(): value for name, value in request.headers.items()}
-            self.posts.append(Post(request.path_qs, headers, body))
+            self.posts.append(Post(request.path_qs, headers, body, request.method))
             return await self.handler(request)
         finally:
             self.under_way -= 1
@@ -107,6 +110,32 @@ async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver
         yield receiver
     finally:
         await receiver.stop()
+
+
+@asynccontextmanager
+async def talking(converse: Conversation) -> AsyncIterator[str]:
+    """A server that speaks raw bytes to whoever sends something; gives its URL."""
+
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await converse(stream)
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, handle)
+        yield f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/t0ken"
+        tasks.cancel_scope.cancel()
+
+
+async def request_of(stream: SocketStream) -> bytes:
+    """The head of a request and what came with it."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += await stream.receive()
+    return received
 
 
 def make_sink(url: str, **options: Any) -> WebhookSink:

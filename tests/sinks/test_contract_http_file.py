@@ -20,20 +20,34 @@ from tests.sinks.receiver import Receiver, make_sink, receiving
 class WebhookHarness:
     """An endpoint that refuses poison."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, **options: object) -> None:
         self._receiver = receiver
+        self._options = options
         self._accepted: list[Received] = []
         receiver.handler = self._judge
 
     async def _judge(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        if json.loads(body)["document"]["text"] == "poison":
+        bodies = self._bodies(await request.read())
+        events = [json.loads(body) for body in bodies]
+        if any(event["document"]["text"] == "poison" for event in events):
             return web.Response(status=422, text="never")
-        self._accepted.append(Received(request.headers["webhook-id"], body))
+        self._accepted += [Received(event["id"], body) for event, body in zip(events, bodies, strict=True)]
         return web.Response(status=202)
 
+    def _bodies(self, content: bytes) -> list[bytes]:
+        match self._options.get("body"):
+            case "array":  # each written once more as it was
+                return [
+                    json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+                    for event in json.loads(content)
+                ]
+            case "ndjson":
+                return content.splitlines()
+            case _:
+                return [content]
+
     def make_sink(self) -> Sink:
-        return make_sink(self._receiver.url)
+        return make_sink(self._receiver.url, **self._options)
 
     async def received(self) -> Sequence[Received]:
         return self._accepted
@@ -53,6 +67,20 @@ class TestWebhook(SinkContract, SinkRejectionContract, SinkOutageContract):
 
     def poison(self, changes: Changes) -> Event:
         return changes.change("poison", text="poison")
+
+
+class TestWebhookArrays(TestWebhook):
+    @pytest.fixture
+    async def harness(self) -> AsyncIterator[WebhookHarness]:
+        async with receiving() as receiver:
+            yield WebhookHarness(receiver, body="array", max_batch=40, adaptive=True)
+
+
+class TestWebhookLines(TestWebhook):
+    @pytest.fixture
+    async def harness(self) -> AsyncIterator[WebhookHarness]:
+        async with receiving() as receiver:
+            yield WebhookHarness(receiver, body="ndjson", keep_alive="0s")
 
 
 class FileHarness:

@@ -353,7 +353,9 @@ async def test_a_server_that_fails_costs_only_what_it_should(
             outcomes = await _send(sink, [_of(changes, 1, {}), _of(changes, 2, {})])
         assert len(set(outcomes)) == 1
         assert isinstance(outcomes[0], Retry), outcomes
-        assert (outcomes[0].fault, outcomes[0].kind) == (fault, kind), outcomes[0]
+        assert outcomes[0].fault is fault, outcomes[0]
+        # Where the driver tries again until the time is over, it may say that instead.
+        assert outcomes[0].kind in {kind, Failure.TIMEOUT}, outcomes[0]
         assert await _send(sink, [_of(changes, 1, {})]) == [DELIVERED]
 
 

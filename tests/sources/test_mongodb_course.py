@@ -200,6 +200,19 @@ def test_a_page_that_ends_inside_a_change() -> None:
     assert course.start() == Start({"resumeAfter": {"_data": place(2).token}})
 
 
+def test_from_a_place_behind_documents_that_were_read() -> None:
+    """The server hears of its own token only; the position does not go back to it; what comes is later."""
+    mark = place(5, kind=PositionKind.IDLE)
+    course = Course(Position(f"{mark.token}/000000000007", PositionKind.IDLE))
+    assert course.start() == Start({"resumeAfter": {"_data": mark.token}})
+    assert page(course, [], mark) == []
+    assert course.position.token == f"{mark.token}/000000000007"
+    course.fail(failure(Reaction.REOPEN_AT_CLUSTER_TIME))
+    assert course.start() == at_cluster_time(5, mark)
+    course.check_clock(ClusterTime(NOW, 5))
+    assert page(course, [5, 6], place(6)) == [5, 6]
+
+
 @pytest.mark.parametrize("reaction", [Reaction.HISTORY_LOST, Reaction.FATAL_CONFIGURATION])
 def test_no_going_on(reaction: Reaction) -> None:
     """Some failures leave nothing to try; what the server said about documents is not repeated."""

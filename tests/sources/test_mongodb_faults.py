@@ -8,7 +8,7 @@ from pymongo import MongoClient
 from structlog.testing import capture_logs
 
 from eventbus.devservices import MongoService
-from eventbus.errors import ConfigurationError, PositionLost
+from eventbus.errors import ConfigurationError, PositionLost, Unreachable
 from eventbus.sources.mongodb.errors import LABELS, TABLE, Reaction
 from eventbus.telemetry import metrics
 from tests.sources.faults import NOT_INJECTABLE, failing, failing_get_more, open_cursors
@@ -222,6 +222,22 @@ async def test_a_server_that_falls_silent(
             await either_faulty_watch.database.orders.insert_many([{"_id": 1}, {"_id": 2}])
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["stream_interrupted"]
     assert ids([slot.event for slot in running.slots]) == [0, 1, 2]
+
+
+async def test_the_oldest_change_is_that_of_the_oplog(faulty_watch: Watch) -> None:
+    """Who may not look at it is told what is missing; a fault that passes is one to wait for."""
+    source = faulty_watch.source()
+    entries = faulty_watch.client.local["oplog.rs"].find().sort("$natural", 1).limit(1)
+    (first,) = [entry async for entry in entries]
+    found = (await source.oldest()).cluster_time
+    assert found is not None
+    assert found.seconds == first["ts"].time
+    async with failing(faulty_watch.client, "find", errorCode=13):
+        with pytest.raises(ConfigurationError, match=r"Unauthorized \(13\).* find on local.oplog.rs"):
+            await source.oldest()
+    async with failing(faulty_watch.client, "find", times=2, errorCode=91):
+        with pytest.raises(Unreachable, match="ShutdownInProgress"):
+            await source.oldest()
 
 
 async def test_history_that_is_gone() -> None:

@@ -14,10 +14,10 @@ from bson import Binary, Decimal128, Int64, MinKey, ObjectId, Regex, Timestamp
 from pydantic import ValidationError
 
 from eventbus.model import ClusterTime
-from eventbus.sdk import Reader, Source, SourceContext
+from eventbus.sdk import Reader, SnapshotMode, SnapshotSource, Source, SourceContext
 from eventbus.sources.mongodb import MongoOptions, MongoSource
 from eventbus.sources.mongodb.extended_json import bson_values
-from eventbus.sources.mongodb.options import EXPANDED_OPERATIONS, OPERATIONS
+from eventbus.sources.mongodb.options import EXPANDED_OPERATIONS, OPERATIONS, SnapshotOptions
 from eventbus.sources.mongodb.stream import stream_spec
 from eventbus.sources.mongodb.tokens import high_water_mark
 from tests.sources.watching import Document
@@ -39,7 +39,7 @@ def test_is_a_source() -> None:
     """It has everything that the runtime asks of a source."""
     source: Source = MongoSource(MongoOptions(), SourceContext("orders", None, None))
     reader: Reader = source.reader(high_water_mark(ClusterTime(1, 1)))
-    assert isinstance(source, Source)
+    assert isinstance(source, SnapshotSource)
     assert callable(reader.next)
 
 
@@ -55,6 +55,12 @@ def test_registered() -> None:
     [
         ({"collections": ["orders"]}, "not the database"),
         ({"database": "shop", "collections": []}, "collections: .*is empty"),
+        ({"snapshot": "always"}, "snapshot.mode: .*'never', 'initial' or 'when_needed'"),
+        ({"snapshot": {"rate": 5000}}, "snapshot.rate: .*a rate above 0 with its unit"),
+        ({"snapshot": {"chunk": 0}}, "snapshot.chunk: .*greater than or equal to 1"),
+        ({"snapshot": {"chunk": 10_001}}, "snapshot.chunk: .*less than or equal to 10000"),
+        ({"snapshot": {"parallel": 17}}, "snapshot.parallel: .*less than or equal to 16"),
+        ({"snapshot": {"pause_on_lag": "0s"}}, "snapshot.pause_on_lag: .*greater than 0"),
         ({"database": "shop", "collections": ["a", "a"]}, "named twice"),
         ({"database": "shop", "collections": ["system.views"]}, "collections.0: .*MongoDB's own data"),
         ({"database": "shop", "collections": ["a$b"]}, "collections.0: .*not a name"),
@@ -135,6 +141,26 @@ def test_what_is_the_daemons_own_is_left_out() -> None:
         ({"database": "shop"}, ()),
     ):
         assert stream_spec(MongoOptions(**written), "orders", None, own).own_stages == stages
+
+
+@pytest.mark.parametrize("written", ["initial", {"mode": "initial"}])
+def test_a_snapshot_in_short_and_in_full(written: Any) -> None:
+    """The mode alone, or a mapping with more."""
+    options = MongoOptions(snapshot=written)
+    assert options.snapshot == SnapshotOptions(mode=SnapshotMode.INITIAL)
+    policy = MongoSource(options, SourceContext("orders", None, None)).policy
+    assert policy.snapshot is SnapshotMode.INITIAL
+
+
+def test_no_snapshot_by_default() -> None:
+    """Nobody gets what he did not ask for; every knob has its words."""
+    assert (
+        MongoSource(MongoOptions(), SourceContext("orders", None, None)).policy.snapshot is SnapshotMode.NEVER
+    )
+    written = {"mode": "when_needed", "rate": "300/min", "chunk": 5, "parallel": 2, "pause_on_lag": "2m"}
+    assert MongoOptions(snapshot=written).snapshot == SnapshotOptions(**written)
+    assert SnapshotOptions(**written).rate == 5.0
+    assert SnapshotOptions(**written).pause_on_lag == 120.0
 
 
 def test_modes() -> None:

@@ -18,9 +18,12 @@ from eventbus.sources.mongodb.source import MongoSource
 from eventbus.sources.mongodb.tokens import (
     cluster_time_of,
     high_water_mark,
+    is_high_water_mark,
+    next_read,
     place_in_transaction,
     position_of,
     resume_token,
+    server_token,
     timestamp_of,
 )
 from tests.sources.watching import Document
@@ -71,6 +74,21 @@ def test_there_and_back(bits: bytes | None) -> None:
     assert bson.encode(resume_token(position)) == bson.encode(token)
 
 
+@given(st.builds(ClusterTime, NUMBER, NUMBER), st.integers(1, 3000))
+def test_places_of_documents(time: ClusterTime, count: int) -> None:
+    """They follow one another behind their token, before every later one, and hold its cluster time."""
+    mark = high_water_mark(time).token
+    places = [mark]
+    for _ in range(min(count, 12)):
+        places.append(next_read(places[-1]))
+    many = f"{mark}/{count:012d}"
+    assert places == sorted(set(places))
+    assert places[-1] <= max(many, places[-1]) < next_read(max(many, places[-1])) < mark + "00"
+    assert max(many, places[-1]) < mark[:18] + "2B022C0100"
+    assert {server_token(one) for one in (*places, many)} == {mark}
+    assert {cluster_time_of(one) for one in (*places, many)} == {time}
+
+
 def _source() -> MongoSource:
     """One that has never talked to a server."""
     options = MongoOptions.model_validate({"database": "shop"})
@@ -82,15 +100,18 @@ def test_a_moment_becomes_a_position() -> None:
     assert _source().at(ClusterTime(5, 1)) == high_water_mark(ClusterTime(5, 1))
 
 
+@pytest.mark.parametrize("behind", ["", "/000000000012"])
 @pytest.mark.parametrize("written", ["826B013FDD000000062B022C0100", "826b013fdd000000062b022c0100"])
-def test_a_token_becomes_a_position(written: str) -> None:
+def test_a_token_becomes_a_position(written: str, behind: str) -> None:
     """However its digits were copied: the order of positions is that of capitals."""
-    position = _source().position(written)
-    assert position.token == "826B013FDD000000062B022C0100"
+    position = _source().position(written + behind)
+    assert position.token == "826B013FDD000000062B022C0100" + behind
     assert position.cluster_time == ClusterTime(0x6B013FDD, 6)
 
 
-@pytest.mark.parametrize("written", ["", "82", "yesterday", "91" + "0" * 30])
+@pytest.mark.parametrize(
+    "written", ["", "82", "yesterday", "91" + "0" * 30, "826B013FDD000000062B022C0100/1"]
+)
 def test_a_token_that_is_none_is_refused(written: str) -> None:
     """With what was written, and what it should look like."""
     with pytest.raises(ConfigurationError, match="is no resume token of MongoDB: those are hexadecimal"):
@@ -108,6 +129,7 @@ def test_against_the_server(either_mongo: MongoService, fresh_database: str) -> 
                 change = stream.next()
                 time = ClusterTime(change["clusterTime"].time, change["clusterTime"].inc)
                 assert position_of(bson.encode(change["_id"]), PositionKind.EVENT).cluster_time == time
+                assert not is_high_water_mark(change["_id"]["_data"])
         opened = client[fresh_database].command(
             {
                 "aggregate": "things",

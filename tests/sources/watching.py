@@ -42,7 +42,7 @@ class Watch:
         self.client = client
         self.name = database
         self.database = client[database]
-        self._closing = AsyncExitStack()
+        self.closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,7 +50,7 @@ class Watch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._closing.aclose()
+        await self.closing.aclose()
 
     def source(
         self,
@@ -68,8 +68,10 @@ class Watch:
         """A reader from a position, by default from now."""
         source = self.source(**options)
         start = start or await source.now()
-        reading = Reading(source.reader(start), start)
-        self._closing.push_async_callback(reading.reader.close)
+        reader = source.reader(start)
+        assert isinstance(reader, MongoReader)
+        reading = Reading(reader, start)
+        self.closing.push_async_callback(reading.reader.close)
         return reading
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bson
 import pytest
 
-from eventbus.model import ClusterTime, Position, PositionKind
+from eventbus.model import ClusterTime, Position, PositionKind, Snapshot
 from eventbus.state.store import Lease, Save, Store
 from tests.state.conftest import Home
 from tests.state.leases import LONG, acquired, at
@@ -58,6 +59,29 @@ async def test_a_save_moves_the_routes_it_names_and_no_other(store: Store) -> No
     await store.save([Save(lease, first)], lease_secs=LONG)
     await store.save([Save(lease, {"a": Position("2", PositionKind.IDLE)})], lease_secs=LONG)
     assert await store.positions("s") == {"a": Position("2", PositionKind.IDLE), "a.b": at("1")}
+
+
+async def test_how_far_a_snapshot_has_come_is_part_of_a_position(home: Home) -> None:
+    store = await home.start("a")
+    lease = await acquired(store)
+    scope, after = bson.encode({"match": {"$a.b": 1}}), bson.encode({"_id": {"$x": "\0"}})
+    begun = Snapshot("first")
+    under_way = Snapshot("7$.x", scope, "shop.a.b", after, read=2**40, total=2**41)
+    finished = Snapshot("z", scope, "shop.z", after, 5, 4, is_finished=True)
+    positions = {
+        name: Position("8263/000000000007", PositionKind.IDLE, ClusterTime(5, 1), snapshot=snapshot)
+        for name, snapshot in {"begun": begun, "under_way": under_way, "finished": finished}.items()
+    }
+    assert await store.save([Save(lease, positions)], lease_secs=LONG) == [True]
+    assert await (await home.start("b")).positions("s") == positions
+
+
+async def test_a_position_without_a_snapshot_takes_the_place_of_one_that_had_it(store: Store) -> None:
+    lease = await acquired(store)
+    had = Position("1", PositionKind.IDLE, ClusterTime(1, 1), extra=b"of 1", snapshot=Snapshot("s"))
+    await store.save([Save(lease, {"r": had})], lease_secs=LONG)
+    await store.save([Save(lease, {"r": at("2")})], lease_secs=LONG)
+    assert await store.positions("s") == {"r": at("2")}
 
 
 async def test_positions_of_many_routes_fit_into_one_save(store: Store) -> None:

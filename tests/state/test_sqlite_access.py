@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.model import Failure, Position
+from eventbus.model import Failure, Position, Snapshot
 from eventbus.state.letters import key_id
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
 from eventbus.state.sqlite import SqliteStore
@@ -247,9 +247,25 @@ async def test_an_updated_file_is_like_a_new_one(path: Path) -> None:
         with closing(sqlite3.connect(one)) as db:
             rows = db.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
             schemas.append({name: " ".join(sql.split()) for name, sql in rows})
-            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert db.execute("PRAGMA user_version").fetchone() == (3,)
     assert schemas[0] == schemas[1]
     assert "dead_letters_by_key" not in schemas[0]
+
+
+async def test_a_file_from_before_snapshots_is_brought_up_to_date(path: Path, store: SqliteStore) -> None:
+    lease = await store.acquire("orders", lease_secs=600, reclaim=False)
+    assert lease is not None
+    await store.save([Save(lease, {"hook": Position("1")})], lease_secs=600)
+    await store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            "ALTER TABLE positions DROP COLUMN snapshot; DROP TABLE gaps; PRAGMA user_version = 2"
+        )
+    await store.open()
+    assert await store.positions("orders") == {"hook": Position("1")}
+    moved = {"hook": Position("2", snapshot=Snapshot("s", read=1))}
+    assert await store.save([Save(lease, moved)], lease_secs=600) == [True]
+    assert await store.positions("orders") == moved
 
 
 async def test_an_update_that_is_interrupted_leaves_the_old_file(path: Path) -> None:

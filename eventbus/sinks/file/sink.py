@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from eventbus.sdk import (
     DELIVERED,
+    Carries,
     ConfigurationError,
     Duration,
     Encoded,
@@ -115,6 +116,7 @@ class FileSink:
     """
 
     Options: ClassVar[type[BaseModel]] = FileOptions
+    carries: ClassVar[Carries] = Carries(any_bytes=False)
 
     def __init__(self, name: str, options: FileOptions) -> None:
         self.name = name

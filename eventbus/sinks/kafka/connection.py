@@ -179,7 +179,7 @@ def filled(batch: Any, messages: Sequence[Message]) -> int:
     """
     for count, message in enumerate(messages):
         headers = list(message.headers)  # the client takes no other sequence
-        kept = batch.append(timestamp=None, key=message.key, value=message.body, headers=headers)
+        kept = batch.append(timestamp=None, key=message.key, value=message.body or None, headers=headers)
         if kept is None:
             return count
     return len(messages)

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from eventbus.sdk import (
     DELIVERED,
+    Carries,
     Encoded,
     Encoder,
     Event,
@@ -49,6 +50,7 @@ class KafkaSink:
     """Writes to the topics of one cluster."""
 
     Options: ClassVar[type[BaseModel]] = KafkaOptions
+    carries: ClassVar[Carries] = Carries(attributes="ce_", tombstones=True)
     traits = SinkTraits(lanes=4, max_batch=1000, max_batch_bytes=1 << 20, keeps_order=True)
 
     def __init__(self, name: str, options: KafkaOptions) -> None:
@@ -81,7 +83,11 @@ class KafkaSink:
         topic = self._topic.render(event)
         if len(topic) > LONGEST_TOPIC or topic in {"", ".", ".."}:
             return Rejected(f"Kafka allows no topic with the name {topic[:LONGEST_TOPIC]!r}")
-        headers = [("content-type", encoder.content_type.encode()), (_ID_HEADER, event.id.encode())]
+        headers = [
+            ("content-type", encoder.content_type.encode()),
+            (_ID_HEADER, event.id.encode()),
+            *encoder.headers(event),
+        ]
         body = encoder.encode(event)
         size = DefaultRecordBatchBuilder.estimate_size_in_bytes(event.key, body, headers)
         if size > self._options.max_request_size:

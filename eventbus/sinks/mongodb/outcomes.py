@@ -12,6 +12,7 @@ from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
     DocumentTooLarge,
+    ExecutionTimeout,
     NetworkTimeout,
     OperationFailure,
     PyMongoError,
@@ -79,7 +80,7 @@ def outcome_of(error: PyMongoError) -> Outcome:
     match error:
         case DocumentTooLarge():
             return Rejected("larger than MongoDB's limit on a document", Failure.TOO_LARGE)
-        case NetworkTimeout() | WTimeoutError():
+        case NetworkTimeout() | ExecutionTimeout() | WTimeoutError():
             return Retry(Fault.UNAVAILABLE, reason, kind=Failure.TIMEOUT)
         case ServerSelectionTimeoutError() | ConnectionFailure():
             return Retry(Fault.UNAVAILABLE, reason, kind=Failure.NETWORK)

@@ -1,7 +1,6 @@
-"""What goes wrong before there is an answer, as outcomes: the one place that knows the client's errors.
+"""What goes wrong before there is an answer, as outcomes: the one place that knows the system's errors.
 
-Reasons are made of our own words and the system's error texts. The library's texts are not used, since some
-of them hold the URL.
+Reasons are made of our own words and the system's error texts; none of them holds the URL.
 """
 
 from __future__ import annotations
@@ -10,44 +9,58 @@ import os
 import socket
 import ssl
 
-import aiohttp
-
 from eventbus.sdk import Failure, Fault, Retry
 
-__all__ = ["connecting_failed", "outcome_of_error"]
+__all__ = ["NoReply", "connecting_failed", "lost", "not_http", "silent"]
 
 
-def outcome_of_error(error: aiohttp.ClientError | OSError) -> Retry:
-    """The outcome of an attempt that ended in `error`.
+class NoReply(Exception):
+    """An attempt that ended without a reply; no error of ours, but what came of it.
 
-    Unknown errors are tried again; they spend the event's budget, so that none of them can last for ever.
+    Args:
+        outcome: What that means for the message.
     """
-    if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
-        return Retry(Fault.UNAVAILABLE, _connection_lost(error), kind=Failure.NETWORK)
-    if isinstance(error, aiohttp.ClientResponseError):
-        return Retry(Fault.FAILED, "the answer is not valid HTTP")
-    return Retry(Fault.FAILED, type(error).__name__)
+
+    def __init__(self, outcome: Retry) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
 
 
-def _connection_lost(error: aiohttp.ClientConnectionError | OSError) -> str:
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return connecting_failed(error.certificate_error)
-        case aiohttp.ClientConnectorError():
-            return connecting_failed(error.os_error)
-        case aiohttp.ServerDisconnectedError():
-            return "the server closed the connection without an answer"
-        case OSError():
-            return f"connection lost: {_text(error)}"
-        case _:
-            return "connection lost"
+def connecting_failed(error: BaseException) -> NoReply:
+    """There is no connection, or no TLS session in it."""
+    return NoReply(Retry(Fault.UNAVAILABLE, _why_not_connected(error), kind=Failure.NETWORK))
 
 
-def connecting_failed(error: BaseException) -> str:
-    """Why there is no connection."""
+def silent(what: str, secs: float) -> NoReply:
+    """Something did not happen in time: `what` says it without a verb, such as ``answer``.
+
+    Without a connection nobody was reached; with one, the target may be busy with just this message.
+    """
+    reason = f"no {what} within {secs:g} s"
+    fault = Fault.UNAVAILABLE if what in _OF_THE_NETWORK else Fault.FAILED
+    return NoReply(Retry(fault, reason, kind=Failure.TIMEOUT))
+
+
+_OF_THE_NETWORK = frozenset({"address", "connection", "TLS session"})
+
+
+def lost(error: BaseException | None) -> NoReply:
+    """The connection ended before there was an answer."""
+    reason = "the server closed the connection without an answer"
+    if isinstance(error, OSError):
+        reason = f"connection lost: {_text(error)}"
+    return NoReply(Retry(Fault.UNAVAILABLE, reason, kind=Failure.NETWORK))
+
+
+def not_http() -> NoReply:
+    """What came is no answer. It spends the event's budget, so that it cannot last for ever."""
+    return NoReply(Retry(Fault.FAILED, "the answer is not valid HTTP"))
+
+
+def _why_not_connected(error: BaseException) -> str:
     match error:
         case socket.gaierror():
-            return f"the host name does not resolve: {_text(error)}"
+            return f"the host name does not resolve: {error.strerror or 'unknown reason'}"
         case ssl.SSLCertVerificationError():
             return f"TLS: the certificate is not valid: {error.verify_message}"
         case ssl.SSLError():
@@ -59,15 +72,4 @@ def connecting_failed(error: BaseException) -> str:
 
 
 def _text(error: OSError) -> str:
-    """The system's text for an error; of several addresses that failed, the first one's."""
-    if isinstance(error, socket.gaierror):
-        return error.strerror or "unknown reason"
-    if error.errno:
-        return os.strerror(error.errno)
-    match error.__cause__:
-        case OSError() as cause:
-            return _text(cause)
-        case ExceptionGroup(exceptions=(OSError() as first, *_)):
-            return _text(first)
-        case _:
-            return "no address answers"
+    return os.strerror(error.errno) if error.errno else "no address answers"

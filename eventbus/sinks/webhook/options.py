@@ -5,84 +5,28 @@ Nothing here may put a secret into an error: a webhook's address and each of its
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 from yarl import URL
 
-from eventbus.sdk import Duration, Options
-from eventbus.sinks.webhook.signing import key_of
-
-__all__ = ["Signing", "WebhookOptions"]
-
-_OWN_HEADERS: Final = frozenset(
-    {
-        "accept-encoding",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "webhook-id",
-        "webhook-signature",
-        "webhook-timestamp",
-    }
+from eventbus.sdk import Duration, Options, Size
+from eventbus.sinks.webhook.answers import Reaction
+from eventbus.sinks.webhook.checks import (
+    AnswerName,
+    Header,
+    HeaderName,
+    Host,
+    NetworkName,
+    PlainUrl,
+    Secret,
+    Token,
+    UrlTemplate,
 )
-_HOP_BY_HOP_HEADERS: Final = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_TOKEN: Final = re.compile(
-    r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-)  # https://www.rfc-editor.org/rfc/rfc9110#name-tokens
-_VALUE: Final = re.compile(r"[!-~]([ \t!-~]*[!-~])?")
 
+__all__ = ["Basic", "Method", "OAuth2", "Signing", "Timeouts", "Tls", "WebhookOptions"]
 
-def _checked_url(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    try:
-        url = URL(text)
-        (url.raw_host or "").encode("idna")  # as the resolver does
-    except ValueError:
-        raise ValueError("not a URL") from None
-    if not text.isprintable() or " " in text:
-        raise ValueError("a URL holds no spaces and no control characters")
-    if url.scheme not in {"http", "https"}:
-        raise ValueError("expected a URL that begins with http:// or https://")
-    if not url.host or url.port == 0:
-        raise ValueError("the URL names no host and port that could be connected to")
-    return value
-
-
-def _checked_secret(value: SecretStr) -> SecretStr:
-    key_of(value.get_secret_value())
-    return value
-
-
-def _checked_header_name(name: str) -> str:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError("not a name that an HTTP header can have")
-    if name.lower() in _OWN_HEADERS:
-        raise ValueError("this header is set by the sink itself")
-    if name.lower() in _HOP_BY_HOP_HEADERS:
-        raise ValueError("this header belongs to the connection, not to the message")
-    return name
-
-
-def _checked_header_value(value: SecretStr) -> SecretStr:
-    if not _VALUE.fullmatch(value.get_secret_value()):
-        raise ValueError("a header's value is printable ASCII without spaces around it")
-    return value
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 
 
 class Signing(Options):
@@ -91,38 +35,153 @@ class Signing(Options):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     scheme: Literal["standard"] = "standard"
-    """``standard`` is https://www.standardwebhooks.com: HMAC-SHA256 over id, time and body."""
-    secrets: tuple[Annotated[SecretStr, AfterValidator(_checked_secret)], ...] = Field(min_length=1)
-    """Base64, with or without ``whsec_`` before it. Each message is signed with every one of them, so that a
-    secret can be replaced without losing a message: add the new one, change the receiver, drop the old."""
+    """``standard`` is https://www.standardwebhooks.com: a signature over id, time and body."""
+    secrets: tuple[Secret, ...] = Field(min_length=1)
+    """Shared secrets in base64, with or without ``whsec_`` before it, for HMAC-SHA256; private keys, with
+    ``whsk_`` before it, for Ed25519. Each message is signed with every one of them, so that a secret can be
+    replaced without losing a message: add the new one, change the receiver, drop the old."""
 
 
-class WebhookOptions(Options):
-    """An HTTP endpoint that takes one event at a time."""
+class Basic(Options):
+    """Name and password."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    url: Annotated[SecretStr, AfterValidator(_checked_url)]
-    """Where to POST; http or https. Name and password in it are sent as basic authentication."""
+    username: str = Field(min_length=1)
+    """The user's name."""
+    password: SecretStr
+    """The password."""
+
+
+class OAuth2(Options):
+    """Tokens by OAuth 2.0 client credentials, RFC 6749 section 4.4."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    token_url: PlainUrl
+    """Where tokens are asked for; http or https."""
+    client_id: str = Field(min_length=1)
+    """Who we are there."""
+    client_secret: SecretStr
+    """How we show it."""
+    credentials: Literal["header", "body"] = "header"
+    """Where id and secret stand: as basic authentication in the ``header``, or in the form, the ``body``."""
+    scope: str | None = None
+    """What the token is to be good for, if the server wants to know."""
+    audience: str | None = None
+    """Whom the token is for, if the server wants to know."""
+
+
+class Tls(Options):
+    """Certificates of a connection by https."""
+
+    ca: str | None = Field(default=None, min_length=1)
+    """A file of certificates, in PEM, to trust instead of the system's."""
+    certificate: str | None = Field(default=None, min_length=1)
+    """A file with our own certificate and those between it and its root, in PEM."""
+    key: str | None = Field(default=None, min_length=1)
+    """A file with its private key, in PEM."""
+    key_password: SecretStr | None = None
+    """What the private key is encrypted with, if it is."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Tls:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        if self.key_password is not None and self.key is None:
+            raise ValueError("there is no key that the password could be of")
+        return self
+
+
+class Timeouts(Options):
+    """Limits for phases of an attempt, each of which may also take all of ``timeout`` unless it is given."""
+
+    connect: Duration | None = Field(default=None, gt=0)
+    """To resolve the name and connect."""
+    tls: Duration | None = Field(default=None, gt=0)
+    """To agree on a TLS session."""
+    send: Duration | None = Field(default=None, gt=0)
+    """To send the request; of a large one, 256 KiB of it."""
+    first_byte: Duration | None = Field(default=None, gt=0)
+    """From the end of the request to the head of the answer."""
+
+
+class WebhookOptions(Options):
+    """An HTTP endpoint that takes events, one or several at a time."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    url: UrlTemplate
+    """Where to send; http or https, a template behind the host. Name and password in it are sent as basic
+    authentication."""
+    method: Method = "POST"
+    """The method of requests."""
+    methods: dict[str, Method] = Field(default={})
+    """Other methods for some operations, for instance ``{delete: DELETE}``."""
+    headers: dict[HeaderName, Header] = Field(default={})
+    """Further headers of every request; their values are templates."""
     signing: Signing | None = None
     """Without it messages are not signed; the header ``webhook-id`` is sent in any case."""
+    basic: Basic | None = None
+    """Name and password to send."""
+    bearer: Token | None = None
+    """A token to send as ``Authorization: Bearer``."""
+    oauth2: OAuth2 | None = None
+    """Where to get tokens to send as ``Authorization: Bearer``."""
+    tls: Tls | None = None
+    """Certificates, where the system's do not do or the endpoint wants to see ours."""
+    body: Literal["single", "array", "ndjson"] = "single"
+    """One event in a request, or several as a JSON array or as a line each."""
+    max_batch: int = Field(default=100, ge=1, le=10_000)
+    """The most events in a request, with ``array`` and ``ndjson``."""
+    max_batch_size: Size = Field(default=1 << 20, gt=0)
+    """The most bytes of events in a request, with ``array`` and ``ndjson``; a larger event goes alone."""
+    compression: Literal["none", "gzip"] = "none"
+    """How bodies from 1 KiB on are compressed. Signatures are over the body before."""
     timeout: Duration = Field(default=10.0, gt=0)
     """The most that one attempt may take, from resolving the name to the end of the answer."""
+    timeouts: Timeouts = Timeouts()
+    """Limits for its phases."""
+    keep_alive: Duration = Field(default=15.0, ge=0)
+    """How long a connection that is not needed is kept; ``0s`` for a new one for each request."""
     concurrency: int = Field(default=16, ge=1, le=10_000)
     """How many requests may be under way at once, over all routes; as many connections are kept."""
-    headers: dict[
-        Annotated[str, AfterValidator(_checked_header_name)],
-        Annotated[SecretStr, AfterValidator(_checked_header_value)],
-    ] = Field(default={})
-    """Further headers of every request, for instance ``Authorization``."""
+    adaptive: bool = False
+    """Find out how many are good for the endpoint, up to ``concurrency``: more while it answers as fast as
+    before, fewer when it fails or asks for less."""
+    answers: dict[AnswerName, Reaction] = Field(default={})
+    """What becomes of an event by the status of the answer (``404``) or by its hundred (``4xx``), where that
+    is not to be as usual."""
+    networks: tuple[NetworkName, ...] = Field(default=("public", "private"), min_length=1)
+    """The networks that may be connected to: ``public``, ``private``, and such as ``10.1.0.0/16``."""
+    handshake_origin: Host | None = None
+    """Our name in the DNS: ask the endpoint with it whether it wants events, as CloudEvents' protection
+    against abuse has it."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> WebhookOptions:
         names = [name.lower() for name in self.headers]
         if len(set(names)) < len(names):
             raise ValueError("two headers differ only in upper and lower case")
-        if "authorization" in names and URL(self.url.get_secret_value()).user is not None:
+        shown = {
+            "a user name in the URL": URL(self.url.get_secret_value()).user is not None,
+            "a header Authorization": "authorization" in names,
+            "basic": self.basic is not None,
+            "bearer": self.bearer is not None,
+            "oauth2": self.oauth2 is not None,
+        }
+        given = [name for name, is_given in shown.items() if is_given]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)}: only one can be sent")
+        return self
+
+    @model_validator(mode="after")
+    def _of_use(self) -> WebhookOptions:
+        url = self.url.get_secret_value()
+        if self.handshake_origin is not None and "{" in url:
             raise ValueError(
-                "the URL has a user name and there is a header Authorization: only one can be sent"
+                "handshake_origin: an endpoint is asked by its address, so url can be no template"
             )
+        if self.tls is not None and not url.lower().startswith("https:"):
+            raise ValueError("tls: the url does not begin with https://")
         return self

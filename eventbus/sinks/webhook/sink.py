@@ -1,55 +1,60 @@
-"""One HTTP POST for each event: connect, sign, send, hand the answer to those who judge it.
+"""Signed HTTP requests, one for each event or for several: sign, send, hand the answer to those who judge it.
 
 It must not judge by itself (`answers` and `faults` do), retry, or follow a redirect.
 """
 
 from __future__ import annotations
 
-import io
 import ssl
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
-from math import inf
+from itertools import groupby
 from typing import ClassVar, Final
 
-import aiohttp
 import anyio
 import anyio.to_thread
-from anyio.abc import AnyByteStream
 from pydantic import BaseModel
+from yarl import URL
 
 from eventbus.sdk import (
+    DELIVERED,
+    Carries,
+    ConfigurationError,
     Encoded,
     Encoder,
     Event,
-    Failure,
-    Fault,
     Message,
     Outcome,
     ProbeStep,
-    Retry,
+    Rejected,
     SinkTraits,
     Unreachable,
 )
 from eventbus.sinks.reaching import probed
 from eventbus.sinks.webhook.answers import Answer, outcome_of_answer
-from eventbus.sinks.webhook.faults import connecting_failed, outcome_of_error
+from eventbus.sinks.webhook.certificates import context_of
+from eventbus.sinks.webhook.client import Client
+from eventbus.sinks.webhook.connection import Patience, Reply
+from eventbus.sinks.webhook.content import Content, compressed, content_of, encode
+from eventbus.sinks.webhook.dialling import Dialler, Origin
+from eventbus.sinks.webhook.faults import NoReply
+from eventbus.sinks.webhook.handshake import Permission, ask
+from eventbus.sinks.webhook.networks import Networks
 from eventbus.sinks.webhook.options import WebhookOptions
+from eventbus.sinks.webhook.places import Places
 from eventbus.sinks.webhook.signing import Signer
-from eventbus.sinks.webhook.target import Target
+from eventbus.sinks.webhook.target import Target, origin_of
+from eventbus.sinks.webhook.tokens import Tokens
 
 __all__ = ["WebhookSink"]
 
-_CONTENT_KEPT_BYTES: Final = 4096
-_CONTENT_PATIENCE_SECS: Final = 1.0
-_CLOSE_SECS: Final = 5.0
 _LARGE_BODY_BYTES: Final = 1 << 20
+_EXCERPTED_BYTES: Final = 4096
 
 
 class WebhookSink:
-    """POSTs each event to one URL.
+    """Sends events to one URL.
 
     Args:
         name: Name of the sink in the configuration.
@@ -57,141 +62,204 @@ class WebhookSink:
     """
 
     Options: ClassVar[type[BaseModel]] = WebhookOptions
+    carries: ClassVar[Carries] = Carries(attributes="ce-")
 
     def __init__(self, name: str, options: WebhookOptions) -> None:
         self.name = name
-        self.traits = SinkTraits(
-            lanes=options.concurrency, max_batch=1, max_batch_bytes=16 << 20, concurrency=options.concurrency
-        )
-        self._target = Target.of(options)
+        self.traits = _traits(options)
+        self._options = options
+        self._target = Target(options)
         signing = options.signing
         self._signer = Signer(secret.get_secret_value() for secret in signing.secrets) if signing else None
-        self._timeout_secs = options.timeout
-        self._session: aiohttp.ClientSession | None = None
+        oauth2 = options.oauth2
+        self._token_origin = origin_of(URL(oauth2.token_url.get_secret_value())) if oauth2 else None
+        self._patience = _patience(options)
+        self._places = Places(name, options.concurrency, adaptive=options.adaptive)
+        self._client: Client | None = None
+        self._tokens: Tokens | None = None
+        self._token_client: Client | None = None
+        self._permission: Permission | None = None
 
     async def open(self) -> None:
         """Connect once, so that an address that leads nowhere is known before the first event.
 
         Raises:
-            Unreachable: There is no connection, or no TLS session, with the endpoint now.
+            Unreachable: There is no connection, no TLS session, no token or no permission now.
+            ConfigurationError: A certificate cannot be used.
         """
-        if self._session is not None:
+        if self._client is not None:
             return
-        is_tls = self._target.url.scheme == "https"
-        # Reading the system's certificates takes tens of milliseconds.
-        tls = await anyio.to_thread.run_sync(ssl.create_default_context) if is_tls else None
-        await self._try_connecting(tls)
-        self._session = self._make_session(tls)
+        tls = await self._certificates()
+        client = self._client_of(self._target.origin, tls)
+        try:
+            await self._begin(client, tls)
+        except NoReply as error:
+            client.close()
+            raise Unreachable(f"{self._target.origin}: {error.outcome.reason}") from error
+        self._client = client
 
     def probe(self) -> AsyncGenerator[ProbeStep, None]:
-        """See `eventbus.sdk.ProbedSink`."""
-        tls = ssl.create_default_context() if self._target.url.scheme == "https" else None
-        addresses = [(self._target.host, self._target.port)]
-        return probed(self, addresses, tls=tls, timeout_secs=self._timeout_secs, last="open")
+        """See `eventbus.sdk.ProbedSink`; to the addresses alone that events may be sent to."""
+        origin, options = self._target.origin, self._options
+        return probed(
+            self,
+            [(origin.host, origin.port)],
+            tls=self._context() if origin.is_secure else None,
+            timeout_secs=options.timeout,
+            last="open",
+            allow=Networks(options.networks).allow,
+        )
 
     async def close(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            with anyio.move_on_after(_CLOSE_SECS, shield=True):
-                await session.close()
+        for client in (self._client, self._token_client):
+            if client is not None:
+                client.close()
+        self._client = self._tokens = self._token_client = None
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """The event as the encoder writes it, with its content type."""
-        return Message(
-            event, encoder.encode(event), headers=(("Content-Type", encoder.content_type.encode()),)
-        )
+        return encode(event, encoder, self._options.body)
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """POST each message once."""
-        assert self._session is not None, "open comes first"
-        return [await self._attempt(self._session, message) for message in messages]
+        """Send the messages, in their order: those of one address together."""
+        assert self._client is not None, "open comes first"
+        if len(messages) == 1:
+            return [await self._attempt(messages)]
+        outcomes: list[Outcome] = []
+        for _, several in groupby(messages, lambda message: self._target.head(message.event)):
+            outcomes += await self._attempt_together(list(several))
+        return outcomes
 
-    async def _attempt(self, session: aiohttp.ClientSession, message: Message) -> Outcome:
-        try:
-            response = await self._post(session, message)
-        except TimeoutError:
-            return Retry(Fault.FAILED, f"no answer within {self._timeout_secs:g} s", kind=Failure.TIMEOUT)
-        except (aiohttp.ClientError, OSError) as error:
-            return outcome_of_error(error)
-        answer = await self._read(response)
-        return outcome_of_answer(answer, datetime.now(UTC))
+    async def _attempt_together(self, messages: Sequence[Message]) -> list[Outcome]:
+        """The answer is for all of them, but for a refusal: that says only that one of them cannot be taken.
 
-    async def _post(self, session: aiohttp.ClientSession, message: Message) -> aiohttp.ClientResponse:
-        headers = await self._headers(message)
-        # One write for a small body together with its headers; a large one in pieces, so that the loop
-        # goes on in between.
-        body = io.BytesIO(message.body) if len(message.body) > _LARGE_BODY_BYTES else message.body
-        return await session.post(self._target.url, data=body, headers=headers, allow_redirects=False)
-
-    async def _headers(self, message: Message) -> Mapping[str, str]:
-        """Made anew for each attempt: receivers refuse a time that is minutes old."""
-        now = int(time.time())
-        headers = {name: value.decode() for name, value in message.headers}
-        headers["webhook-id"] = message.event.id
-        headers["webhook-timestamp"] = str(now)
-        if self._signer is not None:
-            headers["webhook-signature"] = await _signature(self._signer, message, now)
-        return headers
-
-    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
-        """The answer, with the beginning of its content.
-
-        The status has decided already, so a content that is slow, broken or long changes nothing but the
-        connection's fate: only one that was read to its end can be used again.
+        Then each half is offered by itself, and so on, until it is known which.
         """
+        if self._options.body == "single":
+            return [await self._attempt([message]) for message in messages]
+        outcome = await self._attempt(messages)
+        if not isinstance(outcome, Rejected) or len(messages) == 1:
+            return [outcome] * len(messages)
+        half = len(messages) // 2
+        return await self._attempt_together(messages[:half]) + await self._attempt_together(messages[half:])
+
+    async def _attempt(self, messages: Sequence[Message]) -> Outcome:
+        """One request."""
+        assert self._client is not None
+        if self._permission is not None:
+            await self._permission.take_turn()
+        await self._places.enter()
+        begun_at = anyio.current_time()
+        is_answered: bool | None = None
         try:
-            content = await _beginning(response)
+            outcome = await self._outcome(self._client, messages)
+            is_answered = outcome is DELIVERED or isinstance(outcome, Rejected)
+        except NoReply as error:
+            outcome, is_answered = error.outcome, False
         finally:
-            response.close()
-        headers = response.headers
-        excerpt = "" if 200 <= response.status < 300 else self._target.excerpt(content)
-        return Answer(response.status, headers.get("Retry-After"), headers.get("Location"), excerpt)
+            self._places.leave(begun_at, anyio.current_time(), is_answered=is_answered)
+        return outcome
 
-    async def _try_connecting(self, tls: ssl.SSLContext | None) -> None:
-        endpoint = self._target.endpoint
-        try:
-            with anyio.fail_after(self._timeout_secs):
-                await anyio.aclose_forcefully(await _connected(self._target, tls))
-        except TimeoutError:
-            raise Unreachable(f"{endpoint}: no connection within {self._timeout_secs:g} s") from None
-        except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
-            raise Unreachable(f"{endpoint}: {connecting_failed(error)}") from error
+    async def _outcome(self, client: Client, messages: Sequence[Message]) -> Outcome:
+        content = content_of(messages, self._options.body)
+        start = self._target.head(messages[0].event)
+        if self._tokens is None:
+            return self._judged(await client.request(*await self._request(start, content)))
+        token = await self._tokens.current()
+        reply = await client.request(*await self._request(start, content, token))
+        if reply.status == 401:
+            self._tokens.refused(token)
+            token = await self._tokens.current()
+            reply = await client.request(*await self._request(start, content, token))
+        return self._judged(reply, token)
 
-    def _make_session(self, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self.traits.concurrency or 0,
-                ssl=tls or True,
-                resolver=aiohttp.ThreadedResolver(),
-            ),
-            headers=self._target.headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_secs, ceil_threshold=inf),
-            auto_decompress=False,
+    async def _request(self, start: bytes, content: Content, token: str = "") -> tuple[bytes, bytes]:
+        """Head and body. Made anew for each attempt: receivers refuse a time that is minutes old."""
+        body = content.body
+        now = int(time.time())
+        head = start + content.headers + f"webhook-id: {content.id}\r\nwebhook-timestamp: {now}\r\n".encode()
+        is_large = len(body) > _LARGE_BODY_BYTES
+        if self._signer is not None:
+            sign, of_what = self._signer.signature, (content.id, now, body)
+            signature = await anyio.to_thread.run_sync(sign, *of_what) if is_large else sign(*of_what)
+            head += f"webhook-signature: {signature}\r\n".encode()
+        if token:
+            head += f"Authorization: Bearer {token}\r\n".encode()
+        if self._options.compression == "gzip":
+            smaller = await anyio.to_thread.run_sync(compressed, body) if is_large else compressed(body)
+            if smaller is not None:
+                head, body = head + b"Content-Encoding: gzip\r\n", smaller
+        return head + b"Content-Length: %d\r\n\r\n" % len(body), body
+
+    def _judged(self, reply: Reply, token: str = "") -> Outcome:
+        if 200 <= reply.status < 300:
+            return DELIVERED
+        content = reply.content[:_EXCERPTED_BYTES]
+        if token:
+            content = content.replace(token.encode(), b"*" * len(token))
+        headers = {name: value.decode("latin-1") for name, value in reply.headers.items()}
+        answer = Answer(
+            reply.status,
+            headers.get(b"retry-after"),
+            headers.get(b"location"),
+            self._target.excerpt(content),
         )
+        return outcome_of_answer(answer, datetime.now(UTC), self._options.answers)
+
+    async def _certificates(self) -> ssl.SSLContext | None:
+        """How to speak TLS, if anybody here speaks it. Reading the system's certificates takes a while."""
+        if not any(origin.is_secure for origin in (self._target.origin, self._token_origin) if origin):
+            return None
+        return await anyio.to_thread.run_sync(self._context)
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return context_of(self._options.tls)
+        except ValueError as error:
+            raise ConfigurationError(f"sinks.{self.name}.tls: {error}") from None
+
+    async def _begin(self, client: Client, tls: ssl.SSLContext | None) -> None:
+        """Whatever can fail before the first event fails here.
+
+        Raises:
+            NoReply: Something that is needed is not there.
+        """
+        await client.try_connecting()
+        oauth2, token_origin = self._options.oauth2, self._token_origin
+        if oauth2 is not None and token_origin is not None and self._tokens is None:
+            self._token_client = self._client_of(token_origin, tls)
+            self._tokens = Tokens(oauth2, self._token_client)
+        if self._tokens is not None:
+            await self._tokens.current()
+        if self._options.handshake_origin is not None:
+            self._permission = await ask(client, self._target.question(), self._options.handshake_origin)
+
+    def _client_of(self, origin: Origin, tls: ssl.SSLContext | None) -> Client:
+        dialler = Dialler(origin, Networks(self._options.networks), self._patience, tls)
+        return Client(dialler, self._patience, self._options.keep_alive)
 
 
-async def _connected(target: Target, tls: ssl.SSLContext | None) -> AnyByteStream:
-    if tls is None:
-        return await anyio.connect_tcp(target.host, target.port)
-    return await anyio.connect_tcp(target.host, target.port, ssl_context=tls, tls_standard_compatible=False)
+def _traits(options: WebhookOptions) -> SinkTraits:
+    if options.body == "single":
+        max_batch, max_batch_size = 1, 16 << 20
+    else:
+        max_batch, max_batch_size = options.max_batch, options.max_batch_size
+    return SinkTraits(
+        lanes=options.concurrency,
+        max_batch=max_batch,
+        max_batch_bytes=max_batch_size,
+        keeps_order=options.body != "single",
+        concurrency=options.concurrency,
+    )
 
 
-async def _signature(signer: Signer, message: Message, now: int) -> str:
-    if len(message.body) <= _LARGE_BODY_BYTES:
-        return signer.signature(message.event.id, now, message.body)
-    return await anyio.to_thread.run_sync(signer.signature, message.event.id, now, message.body)
-
-
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    """The first bytes of the content; all of it is read if it is not much longer than what is kept."""
-    kept = bytearray()
-    if response.content.is_eof():  # it came with the headers, as short ones do
-        with suppress(aiohttp.ClientError, OSError):
-            kept += response.content.read_nowait()
-        return bytes(kept[:_CONTENT_KEPT_BYTES])
-    with anyio.move_on_after(_CONTENT_PATIENCE_SECS), suppress(aiohttp.ClientError, OSError):
-        while len(kept) <= _CONTENT_KEPT_BYTES and (chunk := await response.content.readany()):
-            kept += chunk
-    return bytes(kept[:_CONTENT_KEPT_BYTES])
+def _patience(options: WebhookOptions) -> Patience:
+    total, timeouts = options.timeout, options.timeouts
+    return Patience(
+        total=total,
+        connect=timeouts.connect or total,
+        tls=timeouts.tls or total,
+        send=timeouts.send or total,
+        first_byte=timeouts.first_byte or total,
+    )

@@ -4,60 +4,71 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
 
+from pydantic import SecretStr
 from yarl import URL
 
 from eventbus import __version__
+from eventbus.encoding.template import Template
+from eventbus.sdk import Event
+from eventbus.sinks.webhook.dialling import Origin
 from eventbus.sinks.webhook.options import WebhookOptions
 from eventbus.telemetry.redaction import MASK, redact
 
-__all__ = ["Target"]
+__all__ = ["Target", "basic", "origin_of"]
 
 _EXCERPT_BYTES: Final = 200
 _SHORTEST_SECRET_IN_PATH: Final = 12
+_MOST_HEADS: Final = 4096
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Target:
-    """A webhook's address and fixed headers.
+    """A webhook's address and the headers that all its requests have.
 
     Args:
-        url: Without user name and password.
-        host: Where to connect to.
-        port: Where to connect to.
-        headers: Of every request, the password among them.
-        secrets: Matches every byte string that must not be shown; None if there is none.
+        options: What users wrote.
     """
 
-    url: URL
-    host: str
-    port: int
-    headers: Mapping[str, str]
-    secrets: re.Pattern[bytes] | None
+    __slots__ = ("_headers", "_heads", "_method", "_methods", "_url", "origin", "secrets")
 
-    @classmethod
-    def of(cls, options: WebhookOptions) -> Target:
-        """The target that users described."""
+    def __init__(self, options: WebhookOptions) -> None:
         text = options.url.get_secret_value()
-        url = URL(text, encoded=text.isascii())  # sent as it was written, wherever it can be
+        url = _url(text)
+        self.origin = origin_of(url)
         given = {name: value.get_secret_value() for name, value in options.headers.items()}
-        headers = {"User-Agent": f"eventbus/{__version__}", "Accept-Encoding": "identity"}
-        if url.user is not None:
-            headers["Authorization"] = _basic(url.user, url.password or "")
-        headers = {name: value for name, value in headers.items() if name.lower() not in _lowered(given)}
-        secret_values = [*given.values(), headers.get("Authorization", "")]
-        secrets = _pattern([*_parts_of_headers(secret_values), *_secret_parts(url)])
-        return cls(url.with_user(None), url.raw_host or "", url.port or 0, headers | given, secrets)
+        fixed = {"User-Agent": f"eventbus/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+        authorization = _authorization(options, url)
+        if authorization is not None:
+            fixed["Authorization"] = authorization
+        if options.handshake_origin is not None:
+            fixed["Origin"] = options.handshake_origin
+        lowered = {name.lower() for name in given}
+        fixed = {name: value for name, value in fixed.items() if name.lower() not in lowered}
+        self.secrets = _pattern(_secrets(options, url, [*given.values(), authorization or ""]))
+        self._url = Template(text, _percent_encoded)
+        self._headers = {
+            name: Template(value, _percent_encoded) for name, value in (_literal(fixed) | given).items()
+        }
+        self._method, self._methods = options.method, options.methods
+        self._heads: dict[tuple[str, str, str], bytes] = {}
 
-    @property
-    def endpoint(self) -> str:
-        """Host and port, for people."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+    def head(self, event: Event) -> bytes:
+        """The beginning of the request that an event goes with: method, path, and what all requests have."""
+        kind = (event.operation, event.database, event.collection)
+        head = self._heads.get(kind)
+        if head is None:
+            if len(self._heads) >= _MOST_HEADS:  # a cluster's collections are not bounded
+                self._heads.clear()
+            method = self._methods.get(event.operation, self._method)
+            head = self._heads[kind] = self._made(method, event)
+        return head
+
+    def question(self) -> bytes:
+        """The beginning of a request that asks what the endpoint can do; its address is no template."""
+        return self._made("OPTIONS", _NOTHING)
 
     def excerpt(self, content: bytes) -> str:
         """The first 200 bytes of an answer's content in one line, without secrets and control characters.
@@ -71,13 +82,61 @@ class Target:
         shown = "".join(character if character.isprintable() else " " for character in text)
         return re.sub(r"\*{3,}", MASK, " ".join(shown.split()))
 
+    def _made(self, method: str, event: Event) -> bytes:
+        url = _url(self._url.render(event))
+        lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {_host(url)}"]
+        lines += [f"{name}: {value.render(event)}" for name, value in self._headers.items()]
+        return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
-def _lowered(names: Iterable[str]) -> set[str]:
-    return {name.lower() for name in names}
+
+_NOTHING: Final = Event(token="", operation="", database="", collection="")
 
 
-def _basic(user: str, password: str) -> str:
+def origin_of(url: URL) -> Origin:
+    """Whom a URL leads to."""
+    return Origin(url.raw_host or "", url.port or 0, url.scheme == "https")
+
+
+def basic(user: str, password: str) -> str:
+    """The value of the header ``Authorization`` for a name and a password."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _url(text: str) -> URL:
+    """A URL, sent as it was written wherever it can be."""
+    return URL(text, encoded=text.isascii())
+
+
+def _host(url: URL) -> str:
+    host = f"[{url.raw_host}]" if ":" in (url.raw_host or "") else url.raw_host or ""
+    return host if url.is_default_port() else f"{host}:{url.port}"
+
+
+def _percent_encoded(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _literal(headers: dict[str, str]) -> dict[str, str]:
+    """Headers as templates that stand for nothing but themselves."""
+    return {name: value.replace("{", "{{").replace("}", "}}") for name, value in headers.items()}
+
+
+def _authorization(options: WebhookOptions, url: URL) -> str | None:
+    if url.user is not None:
+        return basic(url.user, url.password or "")
+    if options.basic is not None:
+        return basic(options.basic.username, options.basic.password.get_secret_value())
+    return f"Bearer {options.bearer.get_secret_value()}" if options.bearer is not None else None
+
+
+def _secrets(options: WebhookOptions, url: URL, header_values: list[str]) -> Iterator[str]:
+    """All that must not be shown."""
+    yield from _parts_of_headers(header_values)
+    yield from _secret_parts(url)
+    own: list[SecretStr | None] = [options.bearer]
+    own += [options.basic.password] if options.basic is not None else []
+    own += [options.oauth2.client_secret] if options.oauth2 is not None else []
+    yield from (secret.get_secret_value() for secret in own if secret is not None)
 
 
 def _parts_of_headers(values: Iterable[str]) -> Iterator[str]:

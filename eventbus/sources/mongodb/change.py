@@ -14,7 +14,7 @@ from eventbus.sources.mongodb.elements import DOCUMENT, INT64, NULL, Element, do
 from eventbus.sources.mongodb.namespaces import Namespaces
 from eventbus.sources.mongodb.tokens import place_in_transaction, position_of
 
-__all__ = ["INVALIDATE", "event_of"]
+__all__ = ["INVALIDATE", "event_of", "key_of", "section"]
 
 INVALIDATE: Final = "invalidate"
 _NO_DOCUMENT: Final = document({})
@@ -39,11 +39,9 @@ def event_of(
     kind = PositionKind.INVALIDATE if operation == INVALIDATE else PositionKind.EVENT
     position = position_of(_needed(fields, b"_id").value, kind)
     assert position.cluster_time is not None
-    key = _section(fields, b"documentKey")
-    if key is None and operation in _WITH_DOCUMENT:
-        raise _missing(b"documentKey")
+    key = key_of(fields) if operation in _WITH_DOCUMENT else section(fields, b"documentKey")
     database, collection = _namespace(fields, operation, namespaces)
-    update = elements(_section(fields, b"updateDescription") or _NO_DOCUMENT)
+    update = elements(section(fields, b"updateDescription") or _NO_DOCUMENT)
     changed, removed = _what_changed(fields, update)
     wall_time = fields.get(b"wallTime")
     return Event(
@@ -56,14 +54,40 @@ def event_of(
         cluster_time=position.cluster_time,
         time_ms=_signed(wall_time) if wall_time else position.cluster_time.seconds * 1000,
         document_key=key,
-        document=_section(fields, b"fullDocument"),
-        before=_section(fields, b"fullDocumentBeforeChange"),
+        document=section(fields, b"fullDocument"),
+        before=section(fields, b"fullDocumentBeforeChange"),
         changed=changed,
         removed=removed,
         size=size,
         fragment=fragment,
         details=_details(fields, update, position.token),
     )
+
+
+def key_of(fields: Mapping[bytes, Element]) -> bytes:
+    """The key of a change's document.
+
+    Raises:
+        ConfigurationError: The stages of ``source.pipeline`` took it away.
+    """
+    key = section(fields, b"documentKey")
+    if key is None:
+        raise _missing(b"documentKey")
+    return key
+
+
+def section(fields: Mapping[bytes, Element], name: bytes) -> bytes | None:
+    """One part of a change as raw BSON; None where it has none.
+
+    Raises:
+        ConfigurationError: The stages of ``source.pipeline`` made something else of it.
+    """
+    element = fields.get(name)
+    if element is None or element.kind == NULL:
+        return None
+    if element.kind != DOCUMENT:
+        raise ConfigurationError(f"source.pipeline: its stages turn {name.decode()} into no document")
+    return element.value
 
 
 def _namespace(fields: Mapping[bytes, Element], operation: str, namespaces: Namespaces) -> tuple[str, str]:
@@ -79,10 +103,10 @@ def _what_changed(
     fields: Mapping[bytes, Element], update: Mapping[bytes, Element]
 ) -> tuple[bytes | None, tuple[str, ...]]:
     """What an update set and removed; for a rename, where it went."""
-    if target := _section(fields, b"to"):
+    if target := section(fields, b"to"):
         return document({b"to": Element(DOCUMENT, target)}), ()
     removed = update.get(b"removedFields")
-    return _section(update, b"updatedFields"), strings(removed.value) if removed else ()
+    return section(update, b"updatedFields"), strings(removed.value) if removed else ()
 
 
 def _details(fields: Mapping[bytes, Element], update: Mapping[bytes, Element], token: str) -> bytes | None:
@@ -110,15 +134,6 @@ def _transaction(fields: Mapping[bytes, Element], token: str) -> Element | None:
     if index is not None:
         found[b"index"] = Element(INT64, index.to_bytes(8, "little"))
     return Element(DOCUMENT, document(found))
-
-
-def _section(fields: Mapping[bytes, Element], name: bytes) -> bytes | None:
-    element = fields.get(name)
-    if element is None or element.kind == NULL:
-        return None
-    if element.kind != DOCUMENT:
-        raise ConfigurationError(f"source.pipeline: its stages turn {name.decode()} into no document")
-    return element.value
 
 
 def _needed(fields: Mapping[bytes, Element], name: bytes) -> Element:

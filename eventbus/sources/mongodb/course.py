@@ -16,7 +16,7 @@ from typing import Any, Final, assert_never
 from eventbus.errors import ConfigurationError, PositionLost
 from eventbus.model import Batch, ClusterTime, Event, Parked, Position, PositionKind, Slot
 from eventbus.sources.mongodb.errors import Failure, Reaction
-from eventbus.sources.mongodb.tokens import cluster_time_of, resume_token, timestamp_of
+from eventbus.sources.mongodb.tokens import cluster_time_of, resume_token, server_token, timestamp_of
 
 __all__ = ["Course", "Reading", "Start"]
 
@@ -89,7 +89,7 @@ class Course:
             return Start({how: resume_token(self.position)})
         if after_invalidate:  # nothing shares the cluster time of a drop or a rename
             time = ClusterTime(time.seconds, time.increment + 1)
-        return Start({"startAtOperationTime": timestamp_of(time)}, beyond=self.position.token)
+        return Start({"startAtOperationTime": timestamp_of(time)}, beyond=server_token(self.position.token))
 
     def check_clock(self, server: ClusterTime | None) -> None:
         """See that the server's clock has reached the position.

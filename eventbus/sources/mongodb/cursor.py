@@ -68,16 +68,27 @@ class ServerCursor:
         Raises:
             PyMongoError: The server refused, or did not answer.
         """
+        return await cls.of(client, spec.database, spec.command(stages, start))
+
+    @classmethod
+    async def of(
+        cls, client: AsyncMongoClient[Any], database: str, command: Mapping[str, Any]
+    ) -> ServerCursor:
+        """Send any command that opens a cursor.
+
+        Raises:
+            PyMongoError: The server refused, or did not answer.
+        """
         session = client.start_session(causal_consistency=False)
         try:
-            opened = await _send(client[spec.database], spec.command(stages, start), session)
+            opened = await _send(client[database], command, session)
         except BaseException as error:
             with anyio.CancelScope(shield=True):
                 if not isinstance(error, PyMongoError):  # given up while the server may have opened a cursor
                     await _kill_session(client, session)
                 await session.end_session()
             raise
-        return cls(client, spec.database, session, opened)
+        return cls(client, database, session, opened)
 
     async def more(self, *, batch_size: int, wait_ms: int) -> Reply:
         """Wait for changes.

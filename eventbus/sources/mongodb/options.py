@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from eventbus.sdk import Options
+from eventbus.sdk import OnPositionLost, Options, SnapshotMode
 from eventbus.sources.mongodb.extended_json import bson_values
 from eventbus.suggestions import did_you_mean, listed
+from eventbus.units import Duration, Rate
 
 __all__ = [
     "ALL_OPERATIONS",
@@ -19,6 +20,7 @@ __all__ = [
     "FullDocument",
     "LookupMissing",
     "MongoOptions",
+    "SnapshotOptions",
 ]
 
 OPERATIONS: Final = (
@@ -180,6 +182,26 @@ def _stage(written: dict[str, Any]) -> dict[str, Any]:
     return _mql(written)
 
 
+def _snapshot(written: Any) -> Any:
+    return {"mode": written} if isinstance(written, str) else written
+
+
+class SnapshotOptions(Options):
+    """Reading the documents that are there already, beside their changes."""
+
+    mode: SnapshotMode = SnapshotMode.NEVER
+    """When it is done by itself: ``never``; ``initial``, when a route begins that has no position;
+    ``when_needed``, also when MongoDB has lost a route's position."""
+    rate: Rate | None = None
+    """How many documents are read at most, of each route that has a snapshot under way."""
+    chunk: int = Field(default=1000, ge=1, le=10_000)
+    """How many documents one query brings at most; fewer where they are large."""
+    parallel: int = Field(default=4, ge=1, le=16)
+    """How many queries run at the same time."""
+    pause_on_lag: Duration = Field(default=60.0, gt=0)
+    """While the stream is further behind than this, only changes are read."""
+
+
 class MongoOptions(Options):
     """Changes of collections, of a database or of a whole cluster."""
 
@@ -215,6 +237,18 @@ class MongoOptions(Options):
     expanded_events: bool = False
     """Whether to read what happens to collections, too: create, createIndexes, dropIndexes, modify, and on
     sharded clusters shardCollection, refineCollectionShardKey, reshardCollection."""
+    on_position_lost: OnPositionLost = OnPositionLost.STOP
+    """What becomes of a route whose position the server no longer has: ``stop`` until an operator decides;
+    ``oldest`` or ``now`` to go on from there; ``snapshot`` to go on from now and read all documents beside.
+    A gap is recorded in any case."""
+    gap_events: bool = True
+    """Whether the sinks of a route hear of its gaps, as events of type ``eventbus.gap``."""
+
+    snapshot: Annotated[
+        SnapshotOptions, BeforeValidator(_snapshot, json_schema_input_type=SnapshotMode | SnapshotOptions)
+    ] = SnapshotOptions()
+    """Reading the documents that are there already: ``never``, ``initial`` or ``when_needed``, or a mapping
+    that also says how."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -13,7 +13,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import InvalidOperation, PyMongoError
 
 from eventbus.core.backoff import Backoff
-from eventbus.model import Batch, Parked, Position, PositionKind
+from eventbus.model import Batch, ClusterTime, Parked, Position, PositionKind
 from eventbus.sources.mongodb.changes import ChangeDecoder
 from eventbus.sources.mongodb.course import Course, Reading
 from eventbus.sources.mongodb.cursor import ServerCursor, can_split
@@ -51,6 +51,12 @@ class MongoReader:
         self._client = client
         self._spec = spec
         self._subscription = subscription
+        self.wait_at_most_ms: int | None = None
+        """How long a poll may wait for a first change; None for as long as it likes."""
+        self.server_time: ClusterTime | None = None
+        """How far the server's own clock of operations was at the last poll."""
+        self.is_idle = False
+        """Whether the last poll brought nothing, not even a part of a change."""
         self._course = Course(start)
         self._decoder = ChangeDecoder(delta=spec.delta)
         self._cursor: ServerCursor | None = None
@@ -103,7 +109,7 @@ class MongoReader:
         """One poll; None if it brought nothing but a reason to try again."""
         try:
             cursor = self._cursor or await self._open()
-            wait_ms = min(self._wait_ms, self._longest_wait_ms())
+            wait_ms = min(self._wait_ms, self.wait_at_most_ms or self._wait_ms, self._longest_wait_ms())
             reply = await cursor.more(batch_size=self._course.batch_size, wait_ms=wait_ms)
         except InvalidOperation:  # the client was closed under us: no failure of the server
             raise
@@ -131,6 +137,7 @@ class MongoReader:
 
     def _take(self, reply: Reply) -> Batch:
         """Make a batch of a reply. Nothing awaits here, so that no cancellation can lose what was read."""
+        self.server_time, self.is_idle = reply.operation_time, reply.is_empty
         reading = self._course.reading
         position = self._course.position
         end = position_of(reply.token, PositionKind.IDLE) if reply.token else position

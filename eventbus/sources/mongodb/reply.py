@@ -50,6 +50,11 @@ class Reply:
             operation_time=_time(value(fields, b"operationTime")),
         )
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no change at all."""
+        return not self.buffer[self.changes + 4]
+
     def starts(self) -> Iterator[int]:
         """Where each change begins in `buffer`."""
         buffer = self.buffer

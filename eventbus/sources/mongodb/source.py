@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -9,13 +10,16 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.model import ClusterTime, Position, PositionKind
+from eventbus.model import ClusterTime, Position, PositionKind, Snapshot
 from eventbus.sdk import SourceContext, SourcePolicy
+from eventbus.sources.mongodb.beginning import begun
 from eventbus.sources.mongodb.cursor import ServerCursor, can_split
 from eventbus.sources.mongodb.errors import Reaction, failure_of
-from eventbus.sources.mongodb.options import MongoOptions
+from eventbus.sources.mongodb.inventory import Inventory
+from eventbus.sources.mongodb.options import MongoOptions, SnapshotOptions
 from eventbus.sources.mongodb.probe import probe
 from eventbus.sources.mongodb.reader import MongoReader
+from eventbus.sources.mongodb.snapshot_reader import SnapshotReader
 from eventbus.sources.mongodb.stream import StreamSpec, stream_spec
 from eventbus.sources.mongodb.tokens import cluster_time_of, high_water_mark, position_of
 
@@ -33,7 +37,7 @@ class MongoSource:
     Options: ClassVar[type[BaseModel]] = MongoOptions
 
     def __init__(self, options: MongoOptions, context: SourceContext) -> None:
-        self.policy = SourcePolicy()
+        self.policy = SourcePolicy(options.snapshot.mode, options.on_position_lost, options.gap_events)
         self._options = options
         self._subscription = context.subscription
         self._own_database = context.own_database
@@ -41,6 +45,7 @@ class MongoSource:
         self._spec: StreamSpec = stream_spec(
             options, context.subscription, context.own_database, context.own_collection
         )
+        self._inventory = Inventory(context.client, options, context.own_database, context.own_collection)
 
     async def check(self) -> None:
         """Try everything that can be tried without reading; see `eventbus.sdk.Source`."""
@@ -77,7 +82,13 @@ class MongoSource:
             oplog = self._client["local"]["oplog.rs"]
             first = await oplog.find_one({}, {"ts": 1}, sort=[("$natural", 1)])
         except PyMongoError as error:
-            raise Unreachable(f"MongoDB: {failure_of(error).reason}") from None
+            failure = failure_of(error)
+            if failure.reaction is Reaction.FATAL_CONFIGURATION:
+                raise ConfigurationError(
+                    f"mongodb.uri: the oldest change that is left cannot be asked for: {failure.reason} (the "
+                    "user needs the privilege find on local.oplog.rs, and the server must be no mongos)"
+                ) from None
+            raise Unreachable(f"MongoDB: {failure.reason}") from None
         assert first is not None  # an oplog is never empty
         return high_water_mark(ClusterTime(first["ts"].time, first["ts"].inc + 1))
 
@@ -95,6 +106,30 @@ class MongoSource:
                 f"{token!r} is no resume token of MongoDB: those are hexadecimal digits that begin with 82"
             ) from None
 
-    def reader(self, start: Position) -> MongoReader:
+    def reader(self, start: Position) -> MongoReader | SnapshotReader:
         """A reader of everything after `start`; see `eventbus.sdk.Source`."""
-        return MongoReader(self._client, self._spec, self._subscription, start)
+        if start.snapshot is None:
+            return MongoReader(self._client, self._spec, self._subscription, start)
+        return SnapshotReader(
+            self._client, self._spec, self._subscription, start, self._inventory, self._options.snapshot
+        )
+
+    async def begin_snapshot(
+        self, snapshot_id: str, *, collections: Sequence[str] = (), match: Mapping[str, Any] | None = None
+    ) -> Snapshot:
+        """A snapshot that has read nothing yet; see `eventbus.sdk.SnapshotSource`.
+
+        Args:
+            snapshot_id: Names it.
+            collections: Which collections to read; with their databases if the source is a whole cluster.
+            match: A filter of MQL for their documents, with values in Extended JSON.
+
+        Raises:
+            Unreachable: The server does not answer now.
+            ConfigurationError: There is nothing of that kind to be read.
+        """
+        return await begun(self._client, self._spec, self._inventory, snapshot_id, collections, match)
+
+
+def _policy(options: SnapshotOptions) -> SourcePolicy:
+    return SourcePolicy(snapshot=options.mode)

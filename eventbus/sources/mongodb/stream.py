@@ -65,6 +65,11 @@ class StreamSpec:
     delta: bool = False
     lookup_missing: LookupMissing | None = None
 
+    @property
+    def is_of_cluster(self) -> bool:
+        """Whether it is a stream of all databases."""
+        return "allChangesForCluster" in self.options
+
     def stages(
         self, *, splits: bool, beyond: str | None = None, identity_only: bool = False
     ) -> tuple[Stage, ...]:

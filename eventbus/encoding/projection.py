@@ -1,0 +1,167 @@
+"""Which fields of documents a message has: an event in, an event with less in its documents out.
+
+Its id, its key and the key of its document stay as they are; and ``_id`` stays in every document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from eventbus.encoding.json import decoded
+from eventbus.model import Event, Section
+
+__all__ = ["Projection"]
+
+_PATHS_BY_FIELD: Final = "truncated_arrays"
+_PATHS_BY_KEY: Final = "disambiguated_paths"
+
+
+class Projection:
+    """Keeps some fields, or all but some.
+
+    Args:
+        fields: Paths to keep, such as ``payment.status``; empty to keep all but `without`.
+        without: Paths to leave out.
+    """
+
+    def __init__(self, fields: Sequence[str] = (), without: Sequence[str] = ()) -> None:
+        self._keeps = bool(fields)
+        self._tree = _tree([*fields, "_id"] if fields else [path for path in without if path != "_id"])
+
+    def __call__(self, event: Event) -> Event:
+        """The event with what is left of its documents."""
+        return Event(
+            token=event.token,
+            operation=event.operation,
+            database=event.database,
+            collection=event.collection,
+            cluster_time=event.cluster_time,
+            time_ms=event.time_ms,
+            document_key=event.document_key,
+            document=self._document(event.document),
+            before=self._document(event.before),
+            changed=self._changed(event.changed) if event.document_key is not None else event.changed,
+            removed=[path for path in event.removed if self._part(path) is not _NOTHING],
+            size=event.size,
+            key=event.key,
+            fragment=event.fragment,
+            kind=event.kind,
+            attributes=event.attributes,
+            extra=event.extra,
+            id=event.id,
+            snapshot=event.snapshot,
+            details=self._details(event.details),
+        )
+
+    def _document(self, section: Section) -> Section:
+        if section is None:
+            return None
+        return _only(_of(section), self._tree) if self._keeps else _without(_of(section), self._tree)
+
+    def _changed(self, section: Section) -> Section:
+        """What an update set, by path: a path may end above, at or below one that was asked for."""
+        if section is None:
+            return None
+        kept: dict[str, Any] = {}
+        for path, value in _of(section).items():
+            part = self._part(path)
+            if part is _ALL:
+                kept[path] = value
+            elif part is not _NOTHING and not self._keeps:
+                kept[path] = _without_in(value, part)
+            elif part is not _NOTHING and isinstance(value, Mapping | list):
+                kept[path] = _only_in(value, part)
+        return kept
+
+    def _part(self, path: str) -> _Tree:
+        """What of the value at a path is concerned: nothing, all, or what a tree says."""
+        tree = self._tree
+        for name in path.split("."):
+            if name.isdecimal() and name not in tree and tree is not self._tree:
+                continue  # an index of an array: paths reach into arrays without it
+            if name not in tree:
+                return _NOTHING if self._keeps else _ALL
+            tree = tree[name]
+            if not tree:
+                return _ALL if self._keeps else _NOTHING
+        return tree
+
+    def _details(self, details: Section) -> Section:
+        """What else is told: of the paths in it those that are left."""
+        if details is None:
+            return None
+        found = dict(_of(details))
+        if _PATHS_BY_FIELD in found:
+            arrays = found[_PATHS_BY_FIELD]
+            found[_PATHS_BY_FIELD] = [one for one in arrays if self._part(one["field"]) is not _NOTHING]
+        if _PATHS_BY_KEY in found:
+            paths = found[_PATHS_BY_KEY].items()
+            found[_PATHS_BY_KEY] = {path: one for path, one in paths if self._part(path) is not _NOTHING}
+        return found
+
+
+class _Tree(dict[str, "_Tree"]):
+    """Names of fields, and what is meant of each; nothing further means the whole field."""
+
+
+_ALL: Final = _Tree()
+_NOTHING: Final = _Tree()
+
+
+def _tree(paths: Sequence[str]) -> _Tree:
+    root = _Tree()
+    whole = set(paths)
+    for path in whole:
+        names = path.split(".")
+        if any(".".join(names[:length]) in whole for length in range(1, len(names))):
+            continue  # a field above it is meant as a whole
+        at = root
+        for name in names:
+            at = at.setdefault(name, _Tree())
+    return root
+
+
+def _of(section: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    return decoded(section) if isinstance(section, bytes) else section
+
+
+def _only(document: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
+    kept = {}
+    for name, value in document.items():
+        part = tree.get(name)
+        if part is None:
+            continue
+        if not part:
+            kept[name] = value
+        elif isinstance(value, Mapping | list):
+            kept[name] = _only_in(value, part)
+    return kept
+
+
+def _only_in(value: Any, tree: _Tree) -> Any:
+    """As MongoDB projects: into the documents of arrays as well, and of other values nothing is kept."""
+    if isinstance(value, Mapping):
+        return _only(value, tree)
+    if isinstance(value, list):
+        return [_only_in(item, tree) for item in value if isinstance(item, Mapping | list)]
+    return None
+
+
+def _without(document: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
+    kept = {}
+    for name, value in document.items():
+        part = tree.get(name)
+        if part is None:
+            kept[name] = value
+        elif part:
+            kept[name] = _without_in(value, part)
+    return kept
+
+
+def _without_in(value: Any, tree: _Tree) -> Any:
+    if isinstance(value, Mapping):
+        return _without(value, tree)
+    if isinstance(value, list):
+        return [_without_in(item, tree) for item in value]
+    return value
