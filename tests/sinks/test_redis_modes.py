@@ -232,6 +232,9 @@ async def test_a_hash_has_the_fields_of_the_newest_event(
             many = {f"f{number}": number for number in range(2500)}
             return json.dumps({"text": "é", "none": None, "list": [1]} | many).encode()
 
+        def headers(self, event: Event) -> Sequence[tuple[str, bytes]]:
+            return ()
+
     event = changes.change("a")
     await admin.hset(name, "before", "1")
     async with redis_sink(own.url, mode="hash", key=name, ttl="1h") as sink:
