@@ -57,11 +57,13 @@ def _has_claims(config: Config, sink: str) -> bool:
 
 
 def _schemas(config: Config, sink: str) -> dict[tuple[str, str], tuple[RegisteredSchema, SchemaRegistry]]:
-    return {
-        (name, route.name): (schema_of(route.encoding, name), _registry(route.encoding.registry))
-        for name, route in _routes_into(config, sink)
-        if route.encoding.registry is not None
-    }
+    found = {}
+    for name, route in _routes_into(config, sink):
+        registry = route.encoding.registry
+        if registry is not None:
+            schema = schema_of(route.encoding, name, registry.subject)
+            found[name, route.name] = schema, _registry(registry)
+    return found
 
 
 def _registry(registry: RegistryPolicy) -> SchemaRegistry:

@@ -105,12 +105,11 @@ def _avro_contradictions(
         yield "schema", "is in the registry, and not in messages of avro"
 
 
-def schema_of(encoding: EncodingPolicy, subscription: str) -> RegisteredSchema:
-    """The schema of an encoding in Avro, not yet registered."""
+def schema_of(encoding: EncodingPolicy, subscription: str, subject: str | None = None) -> RegisteredSchema:
+    """The schema of an encoding in Avro, not yet registered; its subject is its full name unless given."""
     is_debezium = encoding.envelope == "debezium"
     definition = debezium_schema(subscription) if is_debezium else cloudevents_schema()
-    given = encoding.registry.subject if encoding.registry is not None else None
-    return RegisteredSchema(given or f"{definition['namespace']}.{definition['name']}", definition)
+    return RegisteredSchema(subject or f"{definition['namespace']}.{definition['name']}", definition)
 
 
 def depends_on_sink(encoding: EncodingPolicy) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from eventbus.config import models
 from eventbus.registry import Registry
 
-__all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models"]
+__all__ = ["SECTIONS", "documented_models", "is_typed", "keys", "plugin_models"]
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "The sections": models.Document,
@@ -29,6 +30,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`window`": models.WindowPolicy,
     "`circuit`": models.CircuitPolicy,
     "`dead_letters` of a route": models.DeadLetterPolicy,
+    "`encoding`": models.EncodingPolicy,
+    "`claim_check`": models.ClaimCheckPolicy,
+    "`registry`": models.RegistryPolicy,
     "`sinks.<name>`": models.SinkSection,
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`catch_up`": models.CatchUpPolicy,
@@ -52,6 +56,11 @@ def plugin_models() -> dict[str, type[BaseModel]]:
 def documented_models() -> dict[str, type[BaseModel]]:
     """All of them."""
     return SECTIONS | plugin_models()
+
+
+def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The options of a model by what users write."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def is_typed(heading: str) -> bool:

@@ -6,6 +6,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
+import anyio.abc
 import orjson
 import pytest
 from cloudevents.core.formats.json import JSONFormat
@@ -47,7 +49,8 @@ def _client(server: SchemaRegistryServer, **options: Any) -> SchemaRegistry:
 
 async def _registered(server: SchemaRegistryServer, **options: Any) -> tuple[Encoder, RegisteredSchema]:
     encoding = _policy(**options)
-    schema = schema_of(encoding, "order-events")
+    assert encoding.registry is not None
+    schema = schema_of(encoding, "order-events", encoding.registry.subject)
     schema.id = await _client(server).id_of(schema)
     return encoder_of(encoding, Origin("order-events", "orders"), KAFKA, schema), schema
 
@@ -162,6 +165,16 @@ async def test_a_registry_that_is_away_is_waited_for(server: SchemaRegistryServe
     await sink.close()
     assert shelf.steps == ["sink opened", "sink opened", "sent 1", "sink closed"]
     assert server.read(message.body)["attribute"]["subscription"] == "a"
+
+
+async def test_a_registry_that_hangs_is_away(server: SchemaRegistryServer) -> None:
+    """For as long as it may take an answer."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener:
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        client = SchemaRegistry(f"http://127.0.0.1:{port}", login=None, registers=True, timeout_secs=0.1)
+        with pytest.raises(Unreachable, match="does not answer: TimeoutError"):
+            await client.id_of(schema_of(_policy(), "a"))
 
 
 async def test_an_answer_without_an_id_is_none(server: SchemaRegistryServer) -> None:
