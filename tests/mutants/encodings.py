@@ -69,8 +69,8 @@ ENCODING_MUTANTS: tuple[Mutant, ...] = (
         "what an update tells is not projected",
         LEFT_OUT,
         PROJECTION,
-        "            changed=self._changed(event.changed) if event.document_key is not None else event.changed,\n",
-        "            changed=event.changed,\n",
+        "changed=self._changed(event.changed) if event.document_key is not None else event.changed",
+        "changed=event.changed",
         "tests/encoding/test_projection.py::test_what_an_update_tells_is_projected_by_its_paths",
     ),
     Mutant(
