@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import hypothesis
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -15,6 +16,9 @@ from pymongo.errors import PyMongoError
 from eventbus.devservices import KafkaService, MongoService, RedisService, Unavailable
 
 T = TypeVar("T")
+
+hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine makes any time too short
+hypothesis.settings.load_profile("suite")
 
 SLOW_MODULES = {
     "test_any_yaml",

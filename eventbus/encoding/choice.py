@@ -77,7 +77,7 @@ def contradictions(encoding: EncodingPolicy, carries: Carries) -> Iterator[tuple
         if envelope not in {"change", "document"} and not (envelope == "cloudevents" and is_binary):
             yield "format", "bson needs the envelope change or document, or cloudevents in binary mode"
         if not carries.any_bytes:
-            yield "format", "bson is no text, and the sink writes lines"
+            yield "format", "bson is no text, which the sink needs"
         if encoding.json_mode != "relaxed":
             yield "json", f"{encoding.json_mode} is about JSON, and the format is bson"
     if encoding.format == "avro":
@@ -96,7 +96,7 @@ def _avro_contradictions(
     if envelope not in {"cloudevents", "debezium"} or encoding.mode == "binary":
         yield "format", "avro needs the envelope debezium, or cloudevents in structured mode"
     if not carries.any_bytes:
-        yield "format", "avro is no text, and the sink writes lines"
+        yield "format", "avro is no text, which the sink needs"
     if encoding.registry is None:
         yield "registry", "avro needs the registry in which its schema is registered"
     if encoding.claim_check is not None:

@@ -155,6 +155,10 @@ class Route:
         """The snapshot that is under way or about to begin, as far as it was admitted."""
         return self.wanted_snapshot or self.admitted.snapshot
 
+    def skip(self, event_ids: Collection[str]) -> None:
+        """These are settled already, wherever they are offered again."""
+        self._parked.update(event_ids)
+
     def begin_snapshot(self) -> None:
         """From here on documents are read beside the changes, as it is wanted."""
         assert self.flow is None or self.flow.position.token == self.admitted.token

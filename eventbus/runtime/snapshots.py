@@ -24,7 +24,7 @@ from eventbus.runtime.operations import waits_for
 from eventbus.runtime.route import Route
 from eventbus.sdk import SnapshotSource
 from eventbus.state.operations import Operation, OperationKind, OperationStatus, Progress
-from eventbus.state.store import ControlStore, Lease
+from eventbus.state.store import ControlStore, Lease, Store
 
 if TYPE_CHECKING:
     from eventbus.runtime.subscription import SubscriptionSpec
@@ -85,7 +85,7 @@ class Snapshots:
     def __init__(
         self,
         spec: SubscriptionSpec,
-        store: ControlStore,
+        store: Store,
         lease: Lease,
         routes: Mapping[str, Route],
         feeding: Feeding,
@@ -182,6 +182,9 @@ class Snapshots:
             )
         except ConfigurationError as error:
             return str(error)
+        if record.status is OperationStatus.RUNNING:  # it was begun before, and its place was lost
+            for route in routes:
+                route.skip(await self._store.parked_after(self._spec.name, route.name, ""))
         self._feeding.begin_snapshot(routes, snapshot)
         return ""
 

@@ -277,7 +277,7 @@ class Subscription:
                 encoder=spec.encoder,
                 policy=spec.policy,
                 start=start,
-                parked=await self._store.parked_after(self.spec.name, name, start.token),
+                parked=await self._store.parked_after(self.spec.name, name, _parked_beyond(start)),
                 changed=self._feeding.changed,
                 letters=await self._letters(name),
                 held=await self._held(name) if spec.policy.holds_keys else {},
@@ -328,6 +328,14 @@ class Subscription:
             result = await call()
             tasks.cancel_scope.cancel()
         return result
+
+
+def _parked_beyond(start: Position) -> str:
+    """Beyond which token dead letters may be offered again to a route that begins at a position.
+
+    A document that is read again is found at a later place than the one at which it became a dead letter.
+    """
+    return start.token if start.snapshot is None or start.snapshot.is_finished else ""
 
 
 @asynccontextmanager

@@ -13,13 +13,13 @@ from tests.cli.by_hand import move
 from tests.cli.command_line import CommandLine
 
 LIST = """\
-┏─┳─┳─┳─┳─┳─┳─┳─┳─┳─┳─┳─┓
-┃ id ┃ kind ┃ subscription ┃ route ┃ status ┃ delivered ┃ parked ┃ total ┃ reached ┃ \
-requested_by ┃ age_secs ┃ problem ┃
-┡─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─┩
-│ second │ replay │ products │ feed │ failed │ 3 │ 0 │ │ <time> │ eve@there │ 0 │ the oplog │
-│ first │ dead_letters │ orders │ hook │ waiting │ 0 │ 0 │ 7 │ │ eve@there │ 0 │ │
-└─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┘
+┏─┳─┳─┳─┳─┳─┳─┳─┳─┳─┳─┳─┳─┳─┓
+┃ id ┃ kind ┃ subscription ┃ route ┃ status ┃ delivered ┃ parked ┃ read ┃ total ┃ reached ┃ \
+left_secs ┃ requested_by ┃ age_secs ┃ problem ┃
+┡─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─┩
+│ second │ replay │ products │ feed │ failed │ 3 │ 0 │ │ │ <time> │ │ eve@there │ 0 │ the oplog │
+│ first │ dead_letters │ orders │ hook │ waiting │ 0 │ 0 │ │ 7 │ │ │ eve@there │ 0 │ │
+└─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┘
 """
 
 

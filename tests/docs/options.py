@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from eventbus.config import models
 from eventbus.registry import Registry
 
-__all__ = ["SECTIONS", "documented_models", "is_typed", "keys", "plugin_models"]
+__all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models", "written_options"]
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "The sections": models.Document,
@@ -53,14 +53,14 @@ def plugin_models() -> dict[str, type[BaseModel]]:
     return {heading: model for heading, model in found.items() if model.__module__.startswith("eventbus.")}
 
 
+def written_options(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The options of a model by the names that users write."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def documented_models() -> dict[str, type[BaseModel]]:
     """All of them."""
     return SECTIONS | plugin_models()
-
-
-def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The options of a model by what users write."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def is_typed(heading: str) -> bool:

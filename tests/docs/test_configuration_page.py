@@ -16,13 +16,13 @@ from eventbus.config.reading import yaml_scalar
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
 from eventbus.units import parse_duration, parse_size
-from tests.docs.options import SECTIONS, documented_models, keys
+from tests.docs.options import SECTIONS, documented_models, written_options
 from tests.docs.pages import ROOT, Block, blocks, tables
 
 PAGE = ROOT / "docs/configuration.md"
 TABLES = tables(PAGE)
 MODELS = documented_models()
-OPTIONS = [(heading, name) for heading, model in MODELS.items() for name in keys(model)]
+OPTIONS = [(heading, name) for heading, model in MODELS.items() for name in written_options(model)]
 
 
 def _rows(heading: str) -> dict[str, list[str]]:
@@ -37,14 +37,14 @@ def test_every_model_has_a_heading_with_exactly_its_options(heading: str) -> Non
 
 
 def _in_order(heading: str) -> list[str]:
-    names = list(keys(MODELS[heading]))
+    names = list(written_options(MODELS[heading]))
     return sorted(names, key=lambda name: (name != "type", names.index(name)))
 
 
 @pytest.mark.parametrize(("heading", "name"), OPTIONS)
 def test_the_default_on_the_page_is_the_one_in_the_code(heading: str, name: str) -> None:
     """In backticks stands a value; `required` stands for itself; words stand for what is no fixed value."""
-    field = keys(MODELS[heading])[name]
+    field = written_options(MODELS[heading])[name]
     written = _rows(heading)[name][1]
     if field.is_required() or (name == "type" and heading.endswith("sqlite`")):
         assert written == "required"
@@ -99,7 +99,7 @@ def test_the_list_of_sections_here_is_complete() -> None:
 
 def test_every_property_of_the_json_schema_is_an_option_of_a_documented_model() -> None:
     """The models that this test walks are all that an editor offers."""
-    known = {name for model in MODELS.values() for name in keys(model)} | {"type"}
+    known = {name for model in MODELS.values() for name in written_options(model)} | {"type"}
     assert _property_names(json_schema(Registry.from_entry_points())) == known
 
 

@@ -85,7 +85,7 @@ def test_every_metric_that_a_page_names_exists(page: Path) -> None:
     """Expressions for alerts break silently when a metric is renamed."""
     exposed = {_exposed(metric) for metric in METRIC_OBJECTS}
     named = re.findall(r"\beventbus_[a-z_]+", " ".join(code_spans(page)))
-    known = exposed | {"eventbus_spool", "eventbus_claims"}  # a package of an example, a bucket
+    known = exposed | {"eventbus_spool", "eventbus_claims"}  # the plugins' example, a bucket of GridFS
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in named} - known == set()
 
 

@@ -60,7 +60,6 @@ def test_a_snapshot_through_two_kills(scene: Scene) -> None:
                 peaks.append(peak_bytes(daemon.process.pid))
                 daemon.kill()
                 daemon.start()
-            (over,) = operator.do("operation", "show", asked["id"], "--json").rows
             with operator.begin("operation", "show", asked["id"], "--follow") as followed:
                 followed.end()
             secs = time.monotonic() - begun
@@ -77,7 +76,7 @@ def test_a_snapshot_through_two_kills(scene: Scene) -> None:
         f"{DOCUMENTS} documents, {pace:.0f} writes a second, {secs:.0f} s: {received.reads} readings, "
         f"{received.repeated} changes repeated; idle {idle >> 20} MB, most {max(peaks) >> 20} MB"
     )
-    assert over["kind"] == "snapshot"
+    assert asked["kind"] == "snapshot"
     assert received.stale == []
     assert received.documents == there
     assert max(peaks) - idle <= MOST_BYTES

@@ -13,7 +13,7 @@ from eventbus.runtime.start import RouteStart
 from eventbus.sdk import SnapshotMode
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
 from tests.runtime.history import FIRST_SECOND, Fate, Pace
-from tests.runtime.scenes import delivered, documents, lateness, load, readers, route, running
+from tests.runtime.scenes import changes, delivered, documents, lateness, load, readers, route, running
 from tests.runtime.target import Trouble
 from tests.runtime.vault import StoreTrouble
 from tests.runtime.world import NAME, Life, RoutePlan, World, WorldPlan
@@ -335,6 +335,7 @@ def test_a_finished_snapshot_whose_record_still_runs_ends_after_a_crash() -> Non
     async def scene() -> None:
         life = await running(world)
         await world.until(lambda: (found := world.stored("live").snapshot) and found.is_finished)
+        await anyio.sleep(3.0)
         await life.crash()
         assert _records(world)[0].status is OperationStatus.RUNNING
         life = await running(world)
@@ -344,6 +345,29 @@ def test_a_finished_snapshot_whose_record_still_runs_ends_after_a_crash() -> Non
 
     world.play(scene)
     assert documents(world, "live") == KEYS
+
+
+def test_a_document_that_is_a_dead_letter_is_not_sent_again_at_another_place() -> None:
+    """The next reading finds it beyond places that are stored by then: it is known by its id."""
+    bad = Trouble("rejecting", end=2.0)
+    world = _world(route("live", bad, window=8, secs=0.1))
+
+    async def scene() -> None:
+        life = await running(world)
+        await world.until(lambda: len(world.vault.letters) >= 10)
+        for _ in range(3):
+            await life.crash()
+            changes(world, "abc", 10)
+            life = await running(world)
+            await anyio.sleep(0.7)
+        record = await _over(world)
+        await world.all_passed()
+        await life.stop()
+        assert record.status is OperationStatus.DONE
+
+    world.play(scene)
+    parked = {letter.event.key.decode() for letter in world.vault.letters.values()}
+    assert parked.isdisjoint(documents(world, "live"))
 
 
 def test_one_route_through_and_a_crash_do_not_begin_it_anew() -> None:

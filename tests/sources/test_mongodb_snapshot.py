@@ -65,12 +65,20 @@ class Writers:
         self._watch = watch
         self._names = ["a", "b"]
         self._version = 1000
+        self._writes = 0
         self._random = random.Random(7)
 
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
             await self._write()
+            self._writes += 1
+
+    async def more(self) -> None:
+        """Wait for some further writes."""
+        wanted = self._writes + 10
+        while self._writes < wanted:
+            await anyio.lowlevel.checkpoint()
 
     async def _write(self) -> None:
         database, rng = self._watch.database, self._random
@@ -119,9 +127,12 @@ async def test_documents_among_changes(either_watch: Watch) -> None:
     for name in ("a", "b"):
         await filled(watch, name, list(range(100)))
     reading = await snapshot(watch, snapshot=SMALL)
+    writers = Writers(watch)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Writers(watch).run)
-        await reading.finish()
+        tasks.start_soon(writers.run)
+        while not reading.is_finished:
+            await reading.batch()
+            await writers.more()
         tasks.cancel_scope.cancel()
     await watch.database.a.insert_one({"_id": "end", "v": 10**9})
     expected = await stored(watch, "a", "b")

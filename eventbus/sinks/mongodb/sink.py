@@ -1,0 +1,180 @@
+"""Writes a batch as one unordered bulk for each collection.
+
+The route never puts two events of a key into one call, so that the order of writes does not matter, and the
+failure of one stops no other. Whatever the driver sends again by itself the server recognises as the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, TypeAlias
+
+import anyio
+import pymongo
+from pydantic import BaseModel
+from pymongo import AsyncMongoClient, ReadPreference
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import ConfigurationError as DriverConfigurationError
+from pymongo.write_concern import WriteConcern
+
+from eventbus.encoding.template import Template
+from eventbus.sdk import (
+    DELIVERED,
+    Carries,
+    ConfigurationError,
+    Encoded,
+    Encoder,
+    EncodingError,
+    Event,
+    Failure,
+    Message,
+    Outcome,
+    Rejected,
+    SinkTraits,
+    Unreachable,
+)
+from eventbus.sinks.mongodb.options import MongoSinkOptions
+from eventbus.sinks.mongodb.outcomes import outcome_of, outcomes_of, reason_of
+from eventbus.sinks.mongodb.writes import MARKED_UNTIL, Inserts, Mirror, Write
+
+__all__ = ["MongoSink"]
+
+_LARGEST: Final = 16 << 20
+_CLOSE_SECS: Final = 1.0
+_POOL_SIZE: Final = 16
+_DURABLY: Final = WriteConcern("majority", j=True)
+_INDEX: Final = "eventbus_markers"
+_Document: TypeAlias = dict[str, Any]
+
+
+class MongoSink:
+    """Writes documents to one deployment.
+
+    Args:
+        name: Name of the sink in the configuration.
+        options: What users wrote.
+    """
+
+    Options: ClassVar[type[BaseModel]] = MongoSinkOptions
+    carries: ClassVar[Carries] = Carries(any_bytes=False)  # events are read as JSON
+    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=4 << 20)
+
+    def __init__(self, name: str, options: MongoSinkOptions) -> None:
+        self.name = name
+        self._uri = options.uri.get_secret_value()
+        self._timeout_secs = options.timeout
+        self._database = Template(options.database or "{database}")
+        self._collection = Template(options.collection or "{collection}")
+        self._leaves_markers = options.guard and options.deletes == "mirror"
+        self._content = _content(options)
+        self._client: AsyncMongoClient[_Document] | None = None
+        self._prepared: set[tuple[str, str]] = set()
+
+    async def open(self) -> None:
+        """Connect, and wait for a primary.
+
+        Raises:
+            Unreachable: There is none now, or it refuses us, which may be mended there.
+            ConfigurationError: The driver does not understand the URI.
+        """
+        if self._client is None:
+            self._client = self._connected()
+        with anyio.CancelScope(shield=True):  # see `send`
+            try:
+                await self._client.admin.command("ping")
+            except DriverConfigurationError as error:
+                raise ConfigurationError(f"mongodb sink {self.name}: uri: {reason_of(error)}") from None
+            except PyMongoError as error:
+                raise Unreachable(f"mongodb sink {self.name}: {reason_of(error)}") from error
+
+    async def close(self) -> None:
+        """Release the connections; a dead server holds up nobody."""
+        client, self._client = self._client, None
+        if client is not None:
+            with anyio.move_on_after(2 * _CLOSE_SECS, shield=True), pymongo.timeout(_CLOSE_SECS):
+                await client.close()
+
+    def encode(self, event: Event, encoder: Encoder) -> Encoded:
+        """See `eventbus.sdk.Sink`. A message of an event that is passed over has no target."""
+        if not self._content.concerns(event):
+            return Message(event, b"")
+        try:
+            body = self._content.body(event, encoder)
+        except EncodingError as error:
+            return Rejected(str(error), Failure.ENCODING)
+        if len(body) > _LARGEST:
+            return Rejected(f"{len(body)} bytes, more than a document may have", Failure.TOO_LARGE)
+        return Message(event, body, target=f"{self._database.render(event)}/{self._collection.render(event)}")
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """See `eventbus.sdk.Sink`.
+
+        Cancelling the driver would be worse than waiting for it, which is bounded: on Python 3.11 a task that
+        waits for a server or a connection can be left behind with the lock of the whole client.
+        """
+        outcomes: list[Outcome] = [DELIVERED] * len(messages)
+        with anyio.CancelScope(shield=True):
+            for target, writes in self._by_target(messages).items():
+                answers = await self._write(target, list(writes.values()))
+                for index, outcome in zip(writes, answers, strict=True):
+                    outcomes[index] = outcome
+        return outcomes
+
+    def _by_target(self, messages: Sequence[Message]) -> Mapping[str, Mapping[int, Write]]:
+        """What is to be written to each collection, by the index of its message."""
+        found: defaultdict[str, dict[int, Write]] = defaultdict(dict)
+        for index, message in enumerate(messages):
+            if message.target:
+                found[message.target][index] = self._content.write(message)
+        return found
+
+    async def _write(self, target: str, writes: Sequence[Write]) -> Sequence[Outcome]:
+        assert self._client is not None, "the sink is not open"
+        database, _, name = target.partition("/")
+        try:
+            collection = self._client.get_database(
+                database, write_concern=_DURABLY, read_preference=ReadPreference.PRIMARY
+            )[name]
+            await self._prepare(collection)
+            await collection.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            own = self._content
+            return outcomes_of(error, len(writes), names=own.names, is_repeatable=own.is_repeatable)
+        except PyMongoError as error:
+            return [outcome_of(error)] * len(writes)
+        return [DELIVERED] * len(writes)
+
+    async def _prepare(self, collection: AsyncCollection[_Document]) -> None:
+        """See to it that markers go when their time has come."""
+        namespace = (collection.database.name, collection.name)
+        if not self._leaves_markers or namespace in self._prepared:
+            return
+        await collection.create_index(MARKED_UNTIL, name=_INDEX, expireAfterSeconds=0, sparse=True)
+        self._prepared.add(namespace)
+
+    def _connected(self) -> AsyncMongoClient[_Document]:
+        try:
+            return AsyncMongoClient(
+                self._uri,
+                appName=f"eventbus-sink-{self.name}",
+                maxPoolSize=_POOL_SIZE,
+                retryWrites=True,
+                timeoutMS=round(self._timeout_secs * 1000),
+                connectTimeoutMS=round(self._timeout_secs * 1000),
+            )
+        except (ValueError, TypeError, OSError, PyMongoError):  # the driver's words may quote a password
+            raise ConfigurationError(
+                f"mongodb sink {self.name}: uri: the driver does not understand it"
+            ) from None
+
+
+def _content(options: MongoSinkOptions) -> Inserts | Mirror:
+    if options.mode == "insert":
+        return Inserts()
+    return Mirror(
+        options.fields,
+        deletes=options.deletes == "mirror",
+        marker_secs=options.marker_ttl if options.guard else None,
+    )
