@@ -9,17 +9,33 @@ microseconds of processor time an event.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import bson
 from bson import Int64, ObjectId
 
-from eventbus.encoding.cloudevents import CloudEventsEncoder
-from eventbus.encoding.extended import canonical_extended_json
-from eventbus.encoding.plain import plain_json
+from eventbus.config.encoding import EncodingPolicy
+from eventbus.encoding.choice import Origin, encoder_of
 from eventbus.model import ClusterTime, Event
-from eventbus.sdk import Encoder
+from eventbus.sdk import Carries, Encoder
 
+OPTIONS: Sequence[dict[str, Any]] = (
+    {},
+    {"json": "canonical"},
+    {"json": "plain"},
+    {"mode": "binary"},
+    {"envelope": "debezium"},
+    {"envelope": "debezium", "schema": True},
+    {"envelope": "change"},
+    {"envelope": "change", "format": "bson"},
+    {"envelope": "document"},
+    {"envelope": "document", "format": "bson"},
+    {"without": ["items"]},
+    {"body": {"id": "{document._id}", "text": "{operation} of {document.customer}"}},
+    {"claim_check": {}},
+)
 ROUNDS = 15
 EVENTS = 2000
 
@@ -63,13 +79,13 @@ def microseconds(encoder: Encoder) -> float:
 
 
 def main() -> None:
-    encoders: dict[str, Encoder] = {
-        "cloudevents, relaxed": CloudEventsEncoder("s", "s"),
-        "cloudevents, canonical": CloudEventsEncoder("s", "s", write=canonical_extended_json),
-        "cloudevents, plain": CloudEventsEncoder("s", "s", write=plain_json),
-    }
-    for name, encoder in encoders.items():
-        print(f"{name:32}{microseconds(encoder):8.1f} µs  {len(encoder.encode(events()[0])):6} bytes")
+    headers = Carries(attributes="ce_", tombstones=True)
+    for options in OPTIONS:
+        encoding = EncodingPolicy.model_validate(options)
+        encoder = encoder_of(encoding, Origin("orders", "orders"), headers)
+        name = ", ".join(f"{key}: {value}" for key, value in options.items()) or "default"
+        size = len(encoder.encode(events()[0]))
+        print(f"{name:45}{microseconds(encoder):8.1f} µs  {size:6} bytes")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSink
-from eventbus.config.models import EncodingPolicy, PriorityPolicy
+from eventbus.config.models import PriorityPolicy, RegistryPolicy
 from eventbus.config.starts import start_time
 from eventbus.core.circuit import CircuitPolicy
-from eventbus.encoding.choice import Origin, depends_on_sink, encoder_of
+from eventbus.encoding.avro import RegisteredSchema
+from eventbus.encoding.choice import Origin, depends_on_sink, encoder_of, schema_of
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.encoding.dead_letters import copy_attributes, copy_headers
 from eventbus.model import ClusterTime, Event
@@ -22,6 +23,7 @@ from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 from eventbus.sdk import Carries, Encoder, Source, carried_by
 from eventbus.sinks.claiming import ClaimingSink
+from eventbus.sinks.registering import RegisteringSink, SchemaRegistry
 from eventbus.state.mongodb_claims import MongoClaims
 from eventbus.state.store import StoredDeadLetter
 
@@ -37,12 +39,40 @@ def _shared_sink(config: Config, name: str, sink: ResolvedSink) -> SharedSink:
     made = sink.cls(name, sink.options)
     if isinstance(config.state, MongoDBState) and _has_claims(config, name):
         made = ClaimingSink(made, _claims(config.state))
+    if schemas := _schemas(config, name):
+        made = RegisteringSink(made, schemas)
     return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
 
 
+def _routes_into(config: Config, sink: str) -> Iterator[tuple[str, ResolvedRoute]]:
+    """The routes of all subscriptions that lead to a sink, each with the name of its subscription."""
+    for subscription in config.subscriptions.values():
+        for route in subscription.routes:
+            if route.sink == sink:
+                yield subscription.name, route
+
+
 def _has_claims(config: Config, sink: str) -> bool:
-    routes = [route for declared in config.subscriptions.values() for route in declared.routes]
-    return any(route.sink == sink and route.encoding.claim_check is not None for route in routes)
+    return any(route.encoding.claim_check is not None for _, route in _routes_into(config, sink))
+
+
+def _schemas(config: Config, sink: str) -> dict[tuple[str, str], tuple[RegisteredSchema, SchemaRegistry]]:
+    found = {}
+    for name, route in _routes_into(config, sink):
+        registry = route.encoding.registry
+        if registry is not None:
+            schema = schema_of(route.encoding, name, registry.subject)
+            found[name, route.name] = schema, _registry(registry)
+    return found
+
+
+def _registry(registry: RegistryPolicy) -> SchemaRegistry:
+    login = None
+    if registry.username is not None and registry.password is not None:
+        login = registry.username, registry.password.get_secret_value()
+    return SchemaRegistry(
+        registry.url, login=login, registers=registry.register_schemas, timeout_secs=registry.timeout
+    )
 
 
 def _claims(state: MongoDBState) -> MongoClaims:
@@ -64,9 +94,9 @@ def spec_of(
     routes = {
         route.name: RouteSpec(
             sinks[route.sink],
-            encoders.encoder(route.encoding, sinks[route.sink]),
+            encoders.encoder(route, sinks[route.sink]),
             policy_of(route),
-            partial(encoders.replay_encoder, route.encoding, sinks[route.sink]),
+            partial(encoders.replay_encoder, route, sinks[route.sink]),
             _start(route.start),
             _copies_to(name, declared.service, route, sinks),
         )
@@ -89,15 +119,23 @@ class _Encoders:
         self._origin = Origin(subscription, service)
         self._made: dict[tuple[str, Carries | None], Encoder] = {}
 
-    def encoder(self, encoding: EncodingPolicy, sink: SharedSink) -> Encoder:
-        carries = carried_by(sink.sink)
+    def encoder(self, route: ResolvedRoute, sink: SharedSink) -> Encoder:
+        encoding, carries = route.encoding, carried_by(sink.sink)
+        if encoding.format == "avro":  # its schema is registered for this sink
+            return self._encoder(route, sink, self._origin)
         key = (encoding.model_dump_json(), carries if depends_on_sink(encoding) else None)
         if key not in self._made:
-            self._made[key] = encoder_of(encoding, self._origin, carries)
+            self._made[key] = self._encoder(route, sink, self._origin)
         return self._made[key]
 
-    def replay_encoder(self, encoding: EncodingPolicy, sink: SharedSink, operation: str) -> Encoder:
-        return encoder_of(encoding, replace(self._origin, replay=operation), carried_by(sink.sink))
+    def replay_encoder(self, route: ResolvedRoute, sink: SharedSink, operation: str) -> Encoder:
+        return self._encoder(route, sink, replace(self._origin, replay=operation))
+
+    def _encoder(self, route: ResolvedRoute, sink: SharedSink, origin: Origin) -> Encoder:
+        schema = None
+        if isinstance(sink.sink, RegisteringSink) and route.encoding.format == "avro":
+            schema = sink.sink.schema(origin.subscription, route.name)
+        return encoder_of(route.encoding, origin, carried_by(sink.sink), schema)
 
 
 def policy_of(route: ResolvedRoute) -> RoutePolicy:

@@ -127,7 +127,7 @@ class Carries:
         attributes: What the names of headers begin with that hold attributes of CloudEvents in binary mode;
             None for a sink without headers. With ``ce-`` the values are percent-encoded, as HTTP asks for.
         tombstones: Whether a message without content tells that a document is gone, and of which key.
-        any_bytes: Whether the content may be any bytes; otherwise it must be a line of text.
+        any_bytes: Whether the content may be any bytes; otherwise it must be text of one line.
     """
 
     attributes: Literal["ce_", "ce-"] | None = None

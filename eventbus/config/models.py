@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from eventbus.config.compressors import installed_compressor
-from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy
+from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy, RegistryPolicy
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.config.section import Section
 from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
@@ -44,6 +44,7 @@ __all__ = [
     "MongoDBStateSection",
     "Name",
     "PriorityPolicy",
+    "RegistryPolicy",
     "RetryPolicy",
     "RouteSection",
     "SQLiteStateSection",

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy
+from eventbus.encoding.avro import (
+    RegisteredSchema,
+    avro_body,
+    cloudevents_record,
+    cloudevents_schema,
+    debezium_schema,
+)
 from eventbus.encoding.body import body_template
 from eventbus.encoding.claims import (
     ClaimCheck,
@@ -28,14 +35,18 @@ from eventbus.encoding.projection import Projection
 from eventbus.model import Event
 from eventbus.sdk import Carries, Encoder
 
-__all__ = ["Origin", "contradictions", "depends_on_sink", "encoder_of"]
+__all__ = ["Origin", "contradictions", "depends_on_sink", "encoder_of", "schema_of"]
 
 _MODES: Final[Mapping[str, SectionWriter]] = {
     "relaxed": relaxed_json,
     "canonical": canonical_extended_json,
     "plain": plain_json,
 }
-_MEDIA_TYPES: Final = {"json": "application/json", "bson": "application/bson"}
+_MEDIA_TYPES: Final = {
+    "json": "application/json",
+    "bson": "application/bson",
+    "avro": "application/vnd.apache.avro",
+}
 _Body = Callable[[Event], bytes]
 
 
@@ -66,13 +77,39 @@ def contradictions(encoding: EncodingPolicy, carries: Carries) -> Iterator[tuple
         if envelope not in {"change", "document"} and not (envelope == "cloudevents" and is_binary):
             yield "format", "bson needs the envelope change or document, or cloudevents in binary mode"
         if not carries.any_bytes:
-            yield "format", "bson is no text, and the sink writes lines"
+            yield "format", "bson is no text, which the sink needs"
         if encoding.json_mode != "relaxed":
             yield "json", f"{encoding.json_mode} is about JSON, and the format is bson"
+    if encoding.format == "avro":
+        yield from _avro_contradictions(encoding, envelope, carries)
+    elif encoding.registry is not None:
+        yield "registry", "is about format avro"
     if encoding.with_schema and envelope != "debezium":
         yield "schema", f"belongs to the envelope debezium, not to {envelope}"
     if encoding.fields and encoding.without:
         yield "without", "does not go together with fields: name those to keep, or those to leave out"
+
+
+def _avro_contradictions(
+    encoding: EncodingPolicy, envelope: str, carries: Carries
+) -> Iterator[tuple[str, str]]:
+    if envelope not in {"cloudevents", "debezium"} or encoding.mode == "binary":
+        yield "format", "avro needs the envelope debezium, or cloudevents in structured mode"
+    if not carries.any_bytes:
+        yield "format", "avro is no text, which the sink needs"
+    if encoding.registry is None:
+        yield "registry", "avro needs the registry in which its schema is registered"
+    if encoding.claim_check is not None:
+        yield "claim_check", "has no form in avro"
+    if encoding.with_schema:
+        yield "schema", "is in the registry, and not in messages of avro"
+
+
+def schema_of(encoding: EncodingPolicy, subscription: str, subject: str | None = None) -> RegisteredSchema:
+    """The schema of an encoding in Avro, not yet registered; its subject is its full name unless given."""
+    is_debezium = encoding.envelope == "debezium"
+    definition = debezium_schema(subscription) if is_debezium else cloudevents_schema()
+    return RegisteredSchema(subject or f"{definition['namespace']}.{definition['name']}", definition)
 
 
 def depends_on_sink(encoding: EncodingPolicy) -> bool:
@@ -80,10 +117,22 @@ def depends_on_sink(encoding: EncodingPolicy) -> bool:
     return encoding.mode == "binary" or encoding.envelope == "document"
 
 
-def encoder_of(encoding: EncodingPolicy, origin: Origin, carries: Carries) -> Encoder:
-    """The encoder for a sink; `contradictions` has none to tell."""
+def encoder_of(
+    encoding: EncodingPolicy, origin: Origin, carries: Carries, schema: RegisteredSchema | None = None
+) -> Encoder:
+    """The encoder for a sink; `contradictions` has none to tell.
+
+    Args:
+        encoding: What is asked for.
+        origin: Whose events they are.
+        carries: What the sink's messages can be like.
+        schema: The one of `schema_of`, for an encoding in Avro.
+    """
     write = _MODES[encoding.json_mode]
     envelope = CloudEventsEncoder(origin.subscription, origin.service, origin.replay, write=write)
+    if schema is not None:
+        body = _projected(encoding, _avro(encoding, envelope, origin, schema))
+        return ComposedEncoder(_MEDIA_TYPES["avro"], body, _headers(encoding, envelope, origin, carries))
     if encoding.envelope == "cloudevents" and encoding.mode == "structured" and encoding.body is None:
         whole: Encoder = envelope
         if encoding.fields or encoding.without:
@@ -115,7 +164,7 @@ def _headers(
         return no_headers
     if encoding.mode == "binary":
         return attributes_in_headers(envelope.attributes, carries.attributes)
-    if origin.replay is not None:
+    if origin.replay is not None and carries.attributes == "ce_":  # HTTP has several messages in a request
         return constant_headers([("eventbus-replay", origin.replay.encode())])
     return no_headers
 
@@ -125,6 +174,14 @@ def _projected(encoding: EncodingPolicy, body: _Body) -> _Body:
         return body
     projection = Projection(encoding.fields, encoding.without)
     return lambda event: body(projection(event))
+
+
+def _avro(
+    encoding: EncodingPolicy, envelope: CloudEventsEncoder, origin: Origin, schema: RegisteredSchema
+) -> _Body:
+    if encoding.envelope == "debezium":
+        return avro_body(schema, DebeziumEnvelope(origin.subscription, _MODES[encoding.json_mode]).payload)
+    return avro_body(schema, cloudevents_record(envelope))
 
 
 def _body(encoding: EncodingPolicy, envelope: CloudEventsEncoder, origin: Origin, carries: Carries) -> _Body:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-__all__ = ["connect_schema"]
+__all__ = ["ENVELOPE_FIELDS", "connect_schema"]
 
 
 def connect_schema(prefix: str) -> bytes:
@@ -70,7 +70,7 @@ _TRANSACTION: Final = [
     _field("total_order", "int64"),
     _field("data_collection_order", "int64"),
 ]
-_ENVELOPE: Final = [
+ENVELOPE_FIELDS: Final = [
     _document("before"),
     _document("after"),
     _field(
@@ -86,4 +86,4 @@ _ENVELOPE: Final = [
     _field("ts_ms", "int64", optional=True),
     _field("transaction", "struct", optional=True, name="event.block", version=1, fields=_TRANSACTION),
 ]
-_HEAD: Final = b'{"type":"struct","fields":%b,"optional":false,"name":' % orjson.dumps(_ENVELOPE)
+_HEAD: Final = b'{"type":"struct","fields":%b,"optional":false,"name":' % orjson.dumps(ENVELOPE_FIELDS)

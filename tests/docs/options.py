@@ -32,6 +32,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`dead_letters` of a route": models.DeadLetterPolicy,
     "`encoding`": models.EncodingPolicy,
     "`claim_check`": models.ClaimCheckPolicy,
+    "`registry`": models.RegistryPolicy,
     "`sinks.<name>`": models.SinkSection,
     "`subscriptions.<name>`": models.SubscriptionSection,
     "`catch_up`": models.CatchUpPolicy,

@@ -52,9 +52,10 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.PriorityPolicy: ("assembly.py", {"priority"}),
     models.CircuitPolicy: ("assembly.py", {"circuit"}),
     models.CatchUpPolicy: ("assembly.py", {"catch_up"}),
-    models.DeadLetterPolicy: ("assembly.py", {"dead_letters"}),
     models.EncodingPolicy: ("encoding", {"encoding"}),
     models.ClaimCheckPolicy: ("encoding", {"claim_check"}),
+    models.RegistryPolicy: ("assembly.py", {"registry"}),
+    models.DeadLetterPolicy: ("assembly.py", {"dead_letters"}),
 }
 """Who reads a section, and what they call it: a common name elsewhere proves nothing. What ends in `config`
 lives on in `config.resolved`; the rest is handed on as it is."""

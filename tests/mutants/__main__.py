@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.documents import DOCUMENT_MUTANTS
+from tests.mutants.encodings import ENCODING_MUTANTS
 from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.sinks import SINK_MUTANTS
@@ -39,7 +40,7 @@ def main(wanted: str) -> int:
     """Try every mutant whose name contains `wanted`."""
     begun = time.monotonic()
     every = (
-        *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS),
+        *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *ENCODING_MUTANTS),
         *(*GAP_MUTANTS, *SINK_MUTANTS, *SNAPSHOT_MUTANTS, *WEBHOOK_MUTANTS),
     )
     chosen = [mutant for mutant in every if wanted in mutant.name]

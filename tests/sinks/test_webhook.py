@@ -13,11 +13,13 @@ from typing import Any
 import anyio
 import pytest
 from aiohttp import web
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.sdk import DELIVERED, Fault, Message, Outcome, Rejected, Retry
 from eventbus.testing import Changes, PlainEncoder
+from tests.encoding.changes import change, encoder
 from tests.sinks.receiver import Receiver, answering, hang, message_of, opened, receiving, send_one
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +57,20 @@ async def test_every_secret_signs_and_receivers_can_verify_each(receiver: Receiv
         Webhook(base64.b64encode(b"third" * 5).decode()).verify(post.body, post.headers)
     with pytest.raises(WebhookVerificationError):
         Webhook(OLD).verify(post.body + b" ", post.headers)
+
+
+async def test_attributes_stand_in_headers_in_binary_mode(receiver: Receiver) -> None:
+    """As the CloudEvents project's package reads them; the body is the data alone."""
+    event = change(document_key={"_id": 'größe "50 %"'})
+    async with opened(receiver.url) as sink:
+        message = sink.encode(event, encoder(sink.carries, mode="binary"))
+        assert isinstance(message, Message)
+        assert await sink.send([message]) == [DELIVERED]
+    (post,) = receiver.posts
+    read = from_http_event(HTTPMessage(headers=post.headers, body=post.body))
+    assert (read.get_id(), read.get_subject()) == (event.id, 'größe "50 %"')
+    assert read.get_attributes()["datacontenttype"] == "application/json"
+    assert json.loads(post.body)["operation"] == "update"
 
 
 async def test_the_time_is_of_the_attempt_and_the_id_of_the_event(

@@ -22,6 +22,7 @@ from pymongo.write_concern import WriteConcern
 from eventbus.encoding.template import Template
 from eventbus.sdk import (
     DELIVERED,
+    Carries,
     ConfigurationError,
     Encoded,
     Encoder,
@@ -60,6 +61,7 @@ class MongoSink:
     """
 
     Options: ClassVar[type[BaseModel]] = MongoSinkOptions
+    carries: ClassVar[Carries] = Carries(any_bytes=False)  # events are read as JSON
     traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=4 << 20)
 
     def __init__(self, name: str, options: MongoSinkOptions) -> None:
