@@ -169,7 +169,7 @@ def test_two_ctrl_c_end_it_at_once_wherever_it_is(
     if demo.process.poll() is None:
         demo.press_ctrl_c()
 
-    assert demo.end() == 130, demo.said()
+    assert demo.end() in {130, -signal.SIGINT}, demo.said()  # a shell calls both 130
     assert "Traceback" not in demo.said()
     assert demo.kept() == []
 

@@ -193,7 +193,6 @@ class SimulatedReader:
         await self._unless_closed(self._pace.poll_secs * self._rng.random())
         if self._token < self._source.forgotten:
             self._source.lost.add(self._token)
-            self._source.most_forgotten = max(self._source.most_forgotten, self._source.forgotten)
             raise PositionLost("the history does not reach back so far")
         first = self._history.after(self._token)
         if first == len(self._history.events):
@@ -274,7 +273,7 @@ class SimulatedSource:
         self.lost: set[str] = set()
         """Every token from which a reader could not go on."""
         self.most_forgotten = ""
-        """The furthest that was ever forgotten when a reader needed it."""
+        """The furthest that was ever said to be forgotten."""
         self.most_readers = 0
         """The most that were ever open at once."""
         self.readers: list[SimulatedReader] = []
@@ -298,6 +297,7 @@ class SimulatedSource:
         await anyio.sleep(self._pace.poll_secs)
         if self.away:
             raise Unreachable("the source is away")
+        self.most_forgotten = max(self.most_forgotten, self.forgotten)
         return self.position(self.forgotten) if self.forgotten else self.at(ClusterTime(FIRST_SECOND, 0))
 
     def at(self, time: ClusterTime) -> Position:

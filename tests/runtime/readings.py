@@ -118,8 +118,8 @@ class Readings:
 
     def _is_excused(self, key: str, since: str) -> bool:
         changed = self._history.by_key.get(key.encode(), [])
-        is_filtered = self._history.documents.get(key) is Fate.FILTER
-        return is_filtered or (bool(changed) and changed[-1].token > since)
+        is_left_out = self._history.documents.get(key) in {Fate.FILTER, Fate.FORMLESS}
+        return is_left_out or (bool(changed) and changed[-1].token > since)
 
     def _check_fresh(self, read: Event) -> None:
         version = version_of(read)
