@@ -18,6 +18,7 @@ from eventbus.errors import (
     ConfigurationError,
     EncodingError,
     EventbusError,
+    LeaseLost,
     NoForm,
     PositionLost,
     Unreachable,
@@ -49,6 +50,7 @@ __all__ = [
     "Batch",
     "Carries",
     "ClusterTime",
+    "Commit",
     "ConfigurationError",
     "Delivered",
     "Duration",
@@ -60,6 +62,7 @@ __all__ = [
     "Failure",
     "Fault",
     "Filtered",
+    "LeaseLost",
     "Message",
     "NoForm",
     "OnPositionLost",
@@ -73,6 +76,7 @@ __all__ = [
     "ProbeStep",
     "ProbedSink",
     "Reader",
+    "Refused",
     "Rejected",
     "Retry",
     "Sink",
@@ -86,6 +90,8 @@ __all__ = [
     "SourceContext",
     "SourcePolicy",
     "Stage",
+    "TransactionalSink",
+    "Transactions",
     "Unreachable",
     "carried_by",
 ]
@@ -233,6 +239,77 @@ class ProbedSink(Sink, Protocol):
 
         Raises:
             ConfigurationError: Trying again is of no use.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing of a slice took effect, because of some of its messages.
+
+    Args:
+        by: What came of these, by their index: Rejected, or Retry with a fault of the message's own. The
+            others were not judged.
+    """
+
+    by: Mapping[int, Rejected | Retry]
+
+
+Commit: TypeAlias = Delivered | Refused | Retry
+"""What came of a slice: all of it and its position took effect; nothing, because of some of its messages;
+nothing or all, one cannot tell, because of the target."""
+
+
+class Transactions(Protocol):
+    """What a target holds of one route whose position it keeps, in one transaction with its messages."""
+
+    async def claim(self, epoch: int) -> bytes | None:
+        """Shut out every owner with a lower epoch, and then read the position.
+
+        What such an owner has under way takes effect before this returns, or never. It may be called again,
+        with the same epoch.
+
+        Args:
+            epoch: The epoch of the lease; it grows with every owner.
+
+        Returns:
+            The position of the last slice that took effect, as `commit` was given it; None if none ever did.
+
+        Raises:
+            LeaseLost: An owner with a higher epoch has claimed it.
+            Unreachable: Try again later.
+            ConfigurationError: Trying again is of no use.
+        """
+
+    async def commit(self, messages: Sequence[Message], position: bytes) -> Commit:
+        """Have messages and a position take effect together, or neither.
+
+        A slice whose fate is unknown is given again, with the same position: if it took effect, it does not
+        do so twice, and Delivered is the answer.
+
+        Args:
+            messages: In source order, a key perhaps more than once; perhaps none, if only the position moves.
+            position: To be kept as it is; no other slice has an equal one.
+
+        Raises:
+            LeaseLost: An owner with a higher epoch has claimed it; nothing took effect.
+        """
+
+    async def close(self) -> None:
+        """Release what this holds. Bounded in time; nothing is under way any more."""
+
+
+@runtime_checkable
+class TransactionalSink(Sink, Protocol):
+    """A sink whose target keeps a route's position beside the route's data: for ``delivery: exactly_once``.
+
+    `Sink.send` stays in use for what is no part of the route's history: replays, gaps and watermarks.
+    """
+
+    def transactions(self, route: str) -> Transactions:
+        """Those of one route. No I/O happens here; they are used only while the sink is open.
+
+        Args:
+            route: Names the route in the target: ``<subscription>/<route>``.
         """
 
 
