@@ -41,12 +41,13 @@ class _Kept:
     renewed_at: float
     saved_at: float
     positions: dict[str, Position] = field(default_factory=dict)
-    settled: int = 0
+    settled: dict[str, int] = field(default_factory=dict)
     lost: str | None = None
     ending: bool = False
 
-    def total_settled(self) -> int:
-        return sum(route.settled_events for route in self.routes.values())
+    def settled_now(self) -> dict[str, int]:
+        """By route: the routes of operations come and go, and a sum could be the same by chance."""
+        return {name: route.settled_events for name, route in self.routes.items()}
 
     def lose(self, reason: str) -> None:
         self.lost = reason
@@ -147,7 +148,7 @@ class Saver:
 
     def _is_due(self, kept: _Kept) -> bool:
         renewal_due = anyio.current_time() - kept.renewed_at >= self._lease_secs / 3
-        return kept.lost is None and (renewal_due or kept.total_settled() != kept.settled)
+        return kept.lost is None and (renewal_due or kept.settled_now() != kept.settled)
 
     async def _save(self, due: list[_Kept]) -> bool:
         """Write what moved; False if the store could not be asked."""
@@ -156,19 +157,19 @@ class Saver:
             if not due:
                 return True
             begun = anyio.current_time()
-            settled = [kept.total_settled() for kept in due]
+            settled = [kept.settled_now() for kept in due]
             saves = [Save(kept.lease, self._moved(kept, begun)) for kept in due]
             held = await self._write(saves, self._patience(due, begun))
             if held is None:
                 self._lose_expired(due)
                 return False
             metrics.state_saved(anyio.current_time() - begun, ok=True)
-            for kept, save, total, still_held in zip(due, saves, settled, held, strict=True):
+            for kept, save, now_settled, still_held in zip(due, saves, settled, held, strict=True):
                 if not still_held:
                     kept.lose(_lost_to_another(kept.lease))
                     continue
                 kept.renewed_at = begun
-                kept.settled = total
+                kept.settled = now_settled
                 if save.positions:
                     kept.saved_at = begun
                     kept.positions.update(save.positions)
@@ -181,7 +182,7 @@ class Saver:
 
     def _moved(self, kept: _Kept, now: float) -> dict[str, Position]:
         """Positions worth writing: any after an event was settled, idle ones only now and then."""
-        idle = kept.total_settled() == kept.settled
+        idle = kept.settled_now() == kept.settled
         if idle and not kept.ending and now - kept.saved_at < _IDLE_SAVE_SECS:
             return {}
         marks = {name: route.watermark() for name, route in kept.routes.items()}

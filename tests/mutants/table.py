@@ -533,6 +533,14 @@ MUTANTS = (
         DRAINS + "::test_a_stop_is_bounded_though_the_store_hangs",
     ),
     Mutant(
+        "what moved is told from the sum over all routes",
+        "duplicates after a crash are bounded",
+        SAVER,
+        "renewal_due or kept.settled_now() != kept.settled",
+        "renewal_due or sum(kept.settled_now().values()) != sum(kept.settled.values())",
+        "tests/runtime/test_saver.py::test_what_a_route_settles_is_saved_though_as_much_went_with_a_replay",
+    ),
+    Mutant(
         "a lease need not be given back",
         "a successor begins at once",
         SAVER,

@@ -58,6 +58,9 @@ class Arrivals:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
+    def opening(self) -> None:
+        """See `Answers`."""
+
     def sending(self, route: str, messages: Sequence[Message]) -> None:
         """See `Answers`."""
 

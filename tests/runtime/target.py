@@ -124,6 +124,9 @@ class RouteTag:
 class Answers(Protocol):
     """Whoever keeps account of what a target gets and answers."""
 
+    def opening(self) -> None:
+        """A connection is about to be there."""
+
     def sending(self, route: str, messages: Sequence[Message]) -> None:
         """An attempt begins."""
 
@@ -162,6 +165,7 @@ class FaultySink:
     async def open(self) -> None:
         """See `eventbus.sdk.Sink`."""
         await self._pass_time()
+        self._answers.opening()
         if self._target.trouble("closed"):
             raise Unreachable("the target cannot be connected to")
         if self._target.trouble("refusing"):

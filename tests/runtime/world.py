@@ -325,6 +325,9 @@ class Copies:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    def opening(self) -> None:
+        """See `Answers`."""
+
     def sending(self, route: str, messages: Sequence[Message]) -> None:
         """See `Answers`."""
         self._world.copy_calls.append(len(messages))
@@ -429,6 +432,10 @@ class Life(Witness):
             self._cannot_progress |= down
 
     # What its sinks and its store tell
+
+    def opening(self) -> None:
+        """See `Answers`."""
+        self._world.step()
 
     def sending(self, route: str, messages: Sequence[Message]) -> None:
         """See `Answers`."""
