@@ -21,7 +21,9 @@ from pymongo.write_concern import WriteConcern
 from tests.e2e.child import Child, say
 from tests.e2e.oracle import Arrival
 
-_GROUPS_PER_SECOND: Final = 40
+_GROUPS_PER_SECOND: Final = 20
+_WRITERS: Final = 4
+"""One waits for each answer, and a server that is read from beside takes its time."""
 _AT_ONCE: Final = 5000
 
 
@@ -98,14 +100,15 @@ class Received:
 
 
 class _Writer:
-    """The child's end."""
+    """One of those at the child's end, each with documents of its own."""
 
     def __init__(
-        self, collection: Collection[dict[str, Any]], keys: int, per_second: int, rng: Random
+        self, collection: Collection[dict[str, Any]], keys: range, per_second: int, rng: Random
     ) -> None:
         self.made = 0
         self._collection = collection
-        self._versions = [0] * keys
+        self._versions = dict.fromkeys(keys, 0)
+        self._keys = keys
         self._gone: set[int] = set()
         self._per_second = per_second
         self._rng = rng
@@ -130,7 +133,7 @@ class _Writer:
             self.made += len(group)
 
     def _write(self) -> InsertOne[dict[str, Any]] | UpdateOne | DeleteOne:
-        key = self._rng.randrange(len(self._versions))
+        key = self._rng.choice(self._keys)
         self._versions[key] += 1
         if key in self._gone:
             self._gone.remove(key)
@@ -144,11 +147,20 @@ class _Writer:
 def _main(uri: str, database: str, keys: str, per_second: str, seed: str) -> None:
     with MongoClient[dict[str, Any]](uri) as client:
         collection = client[database].get_collection("orders", write_concern=WriteConcern(1))
-        writer = _Writer(collection, int(keys), int(per_second), Random(int(seed)))
-        writer.start()
+        writers = [
+            _Writer(
+                collection,
+                range(number, int(keys), _WRITERS),
+                int(per_second) // _WRITERS,
+                Random(f"{seed}/{number}"),
+            )
+            for number in range(_WRITERS)
+        ]
+        for writer in writers:
+            writer.start()
         say({})
         sys.stdin.readline()
-        say({"per_second": writer.stop()})
+        say({"per_second": sum([writer.stop() for writer in writers])})
 
 
 if __name__ == "__main__":
