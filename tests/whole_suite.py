@@ -1,8 +1,11 @@
 """The whole suite, in the order that takes the least time on two cores.
 
-What needs no server runs beside the tests on real servers; those that measure how routes delay each other,
-and those that kill what they run on, come last and alone. What failed is run once more: a test that passes
-then depends on the machine's load, and is to be mended.
+What needs no server runs beside the tests on real servers, and after it the whole daemon, end to end. Tests
+marked ``alone`` come last: those that measure how routes delay each other, and those whose load fills the
+machine. What failed is run once more: a test that passes then depends on the machine's load, and is to be
+mended.
+
+    python -m tests.whole_suite [beside]
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from pathlib import Path
 from tests.side_by_side import main as side_by_side
 
 PYTEST = f"{sys.executable} -m pytest"
-ALONE = "tests/e2e"
+END_TO_END = "tests/e2e"
+BESIDE = ("no-servers", "end-to-end")
+"""The parts that run in turn beside the tests on real servers."""
 NOTHING_TO_RUN = 5
 """What pytest ends with then."""
 
@@ -22,9 +27,10 @@ NOTHING_TO_RUN = 5
 def parts() -> dict[str, str]:
     """The command of each part, by name; each remembers its failures in a place of its own."""
     of_part = {
-        "servers": f"-m services --ignore={ALONE}",
-        "no-servers": f"-q -m 'not services' --ignore={ALONE}",
-        "alone": ALONE,
+        "servers": f"-m services --ignore={END_TO_END}",
+        "no-servers": f"-q -m 'not services' --ignore={END_TO_END}",
+        "end-to-end": f"-q -m 'not alone' {END_TO_END}",
+        "alone": f"-m alone {END_TO_END}",
     }
     return {name: f"{PYTEST} -o cache_dir=.pytest_cache/{name} {which}" for name, which in of_part.items()}
 
@@ -41,7 +47,7 @@ def main() -> int:
         The exit code: 0 if everything passed, at the second try at the latest.
     """
     commands = parts()
-    failed = side_by_side(["--watch", commands["servers"], commands["no-servers"]])
+    failed = side_by_side(["--watch", commands["servers"], f"{sys.executable} -m tests.whole_suite beside"])
     failed |= side_by_side(["--watch", commands["alone"]])
     if not failed:
         return 0
@@ -55,5 +61,15 @@ def main() -> int:
     return int(not ended or any(status not in (0, NOTHING_TO_RUN) for status in ended))
 
 
+def beside() -> int:
+    """What runs beside the tests on real servers.
+
+    Returns:
+        The exit code: 0 if everything passed.
+    """
+    commands = parts()
+    return max([subprocess.call(commands[part], shell=True) for part in BESIDE])
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(beside() if sys.argv[1:] == ["beside"] else main())

@@ -19,7 +19,7 @@ from tests.e2e.oracle import Expected, judge
 from tests.e2e.scene import Scene
 from tests.e2e.state_history import StateHistory, Version
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.alone]
 
 LEASE_SECS = 3
 WINDOW = 64

@@ -18,7 +18,7 @@ from tests.e2e.oracle import judge
 from tests.e2e.scene import Scene
 from tests.e2e.webhook_process import Behaviour
 
-pytestmark = [pytest.mark.services, pytest.mark.proof, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.services, pytest.mark.alone, pytest.mark.proof, pytest.mark.timeout(1800)]
 
 FULL = os.environ.get("EVENTBUS_PROOF") == "full"
 SIZE = Size(1000, 4096, 900.0) if FULL else Size(200, 256, 60.0)
