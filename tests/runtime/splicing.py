@@ -92,10 +92,11 @@ class Splicing:
         scope, after = self._snapshot.scope, self._snapshot.after or b""
         left = sorted(key for key in versions if key.encode() > after and (not scope or key.encode() < scope))
         rows = []
-        for key in left[: self._rng.randint(1, 5)]:
+        known = _number(self._end.token) if self._end.token.startswith(f"{base}/") else 0
+        for number, key in enumerate(left[: self._rng.randint(1, 5)], known + 1):
             read = self._snapshot.read + 1
             self._snapshot = replace(self._snapshot, collection="orders", after=key.encode(), read=read)
-            rows.append(self._row(f"{base}/{read:012}", key, versions[key]))
+            rows.append(self._row(f"{base}/{number:012}", key, versions[key]))
         if len(rows) == len(left):
             self._snapshot = replace(self._snapshot, is_finished=True)
             if rows:
@@ -119,6 +120,11 @@ class Splicing:
             id=f"{self._snapshot.id}:{key}",
             snapshot=self._snapshot,
         )
+
+
+def _number(token: str) -> int:
+    """Which document it stands for of those between two changes: an earlier snapshot may have had some."""
+    return int(token.partition("/")[2] or 0)
 
 
 def _with_snapshot(event: Event, snapshot: Snapshot) -> Event:
