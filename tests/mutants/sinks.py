@@ -71,7 +71,7 @@ SINK_MUTANTS: tuple[Mutant, ...] = (
         "a value is a pattern",
         "values of an event are no patterns",
         INVALIDATION,
-        "[KeyTemplate(text, escaped_for_glob) for text in options.patterns]",
+        "[KeyTemplate(text, _escaped_for_glob) for text in options.patterns]",
         "[KeyTemplate(text) for text in options.patterns]",
         f"{IN_REDIS}::test_keys_and_patterns_are_deleted",
     ),

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 from redis.crc import key_slot
 
+from eventbus.encoding.keys import KeyTemplate
 from eventbus.sdk import (
     DELIVERED,
     Encoded,
@@ -25,7 +26,6 @@ from eventbus.sdk import (
 )
 from eventbus.sinks.redis import scripts
 from eventbus.sinks.redis.calls import Arguments, Calls
-from eventbus.sinks.redis.keys import KeyTemplate
 from eventbus.sinks.redis.options import RedisOptions
 from eventbus.sinks.redis.server import Client
 

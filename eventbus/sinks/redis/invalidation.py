@@ -13,9 +13,9 @@ from typing import Any, Final
 import orjson
 from redis.asyncio import RedisCluster
 
+from eventbus.encoding.keys import KeyTemplate
 from eventbus.sdk import DELIVERED, Encoded, Encoder, Event, Message, Outcome, Rejected
 from eventbus.sinks.redis.cache import is_of_the_daemon
-from eventbus.sinks.redis.keys import KeyTemplate, escaped_for_glob
 from eventbus.sinks.redis.options import RedisOptions
 from eventbus.sinks.redis.outcomes import ERRORS, outcome_of
 from eventbus.sinks.redis.server import Client
@@ -31,7 +31,7 @@ class Invalidation:
     def __init__(self, options: RedisOptions, client: Client) -> None:
         self._client = client
         self._keys = [KeyTemplate(text) for text in options.keys]
-        self._patterns = [KeyTemplate(text, escaped_for_glob) for text in options.patterns]
+        self._patterns = [KeyTemplate(text, _escaped_for_glob) for text in options.patterns]
         self._scan_count = options.scan_count
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:  # noqa: ARG002 - its work is not wanted
@@ -95,3 +95,8 @@ def _rendered(templates: Sequence[KeyTemplate], event: Event) -> list[str]:
     """What the event has all values for, each once."""
     texts = (template.render(event) for template in templates)
     return list(dict.fromkeys(text for text in texts if text is not None))
+
+
+def _escaped_for_glob(text: str) -> str:
+    """The text as a pattern of Redis that matches nothing else."""
+    return "".join(f"\\{character}" if character in "*?[]\\" else character for character in text)

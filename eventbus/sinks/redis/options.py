@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
+from eventbus.encoding.keys import KeyText
 from eventbus.encoding.template import TemplateText
 from eventbus.sdk import Duration, Options
-from eventbus.sinks.redis.keys import KeyText
 
 __all__ = ["Certificates", "RedisOptions", "Sentinel"]
 

@@ -14,9 +14,10 @@ from bson.errors import BSONError
 from pydantic import AfterValidator
 
 from eventbus.canonical import canonical_value
-from eventbus.sdk import EncodingError, Event
+from eventbus.errors import EncodingError
+from eventbus.model import Event
 
-__all__ = ["KeyTemplate", "KeyText", "escaped_for_glob"]
+__all__ = ["KeyTemplate", "KeyText"]
 
 _SECTIONS: Final = ("document_key", "document", "before", "changed")
 _NAMES: Final = ("database", "collection", "operation", "event_id")
@@ -54,11 +55,6 @@ class KeyTemplate:
                     return None
                 pieces.append(self._clean(text))
         return "".join(pieces)
-
-
-def escaped_for_glob(text: str) -> str:
-    """The text as a pattern of Redis that matches nothing else."""
-    return "".join(f"\\{character}" if character in "*?[]\\" else character for character in text)
 
 
 class _Part(NamedTuple):
