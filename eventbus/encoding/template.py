@@ -40,6 +40,11 @@ class Template:
         """All that does not come from events."""
         return "".join(part.literal for part in self._parts)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is the same for all events."""
+        return not any(part.name for part in self._parts)
+
     def render(self, event: Event) -> str:
         """The text for one event."""
         kind = (event.operation, event.database, event.collection)

@@ -111,7 +111,7 @@ ROUTE_MUTANTS = (
         ARRANGEMENT,
         "        flow.held_until = 0.0\n        flow.woken.notify()\n",
         "        flow.held_until = 0.0\n",
-        ISOLATION + "::test_a_route_that_joins_a_flow_blocked_for_an_hour_is_served",
+        ISOLATION + "::test_a_route_that_joins_a_batch_in_hand_is_given_it_at_once",
     ),
     Mutant(
         "there is no bound on readers",

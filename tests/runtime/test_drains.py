@@ -14,10 +14,13 @@ from tests.runtime.world import NAME, World, WorldPlan
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_drain_takes_nothing_more_from_the_batch_in_hand(seed: int) -> None:
-    """A batch of a thousand waits for room in two windows of eight: what has no ticket yet is forgotten."""
+    """A batch of a thousand waits for room in two windows of eight: what has no ticket yet is forgotten.
+
+    Also while the reader takes its time to close.
+    """
     world = World(
         [route("one", window=8, secs=0.05), route("other", window=8, secs=0.3)],
-        WorldPlan(seed=seed, pace=Pace(batch=1000)),
+        WorldPlan(seed=seed, pace=Pace(batch=1000, close_secs=3.0)),
     )
 
     async def scene() -> None:

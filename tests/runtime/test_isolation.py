@@ -160,6 +160,29 @@ def test_a_route_that_joins_a_flow_blocked_for_an_hour_is_served() -> None:
     world.play(scene, within_secs=4000.0)
 
 
+def test_a_route_that_joins_a_batch_in_hand_is_given_it_at_once() -> None:
+    """The flow waits for room in its only route, for an hour; the other one stands before the same batch."""
+    world = World(
+        [route("hanging", Trouble("hanging", start=0.0, end=3700.0), window=1), route("paused")],
+        WorldPlan(pace=PACE),
+    )
+
+    async def scene() -> None:
+        world.pause("paused")
+        life = await running(world)
+        events = [world.change(f"k{number}") for number in range(5)]
+        await anyio.sleep_until(3500.0)
+        assert readers(world) == 1
+        world.resume("paused")
+        await anyio.sleep_until(3503.0)
+        assert readers(world) == 1
+        assert set(events) == set(delivered(world, "paused"))
+        await world.all_passed()
+        await life.stop()
+
+    world.play(scene, within_secs=4000.0)
+
+
 def test_a_window_full_by_bytes_detaches_too() -> None:
     """A few large events fill it as many small ones do."""
     world = World(

@@ -11,8 +11,9 @@ from typing import Any
 import anyio
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-__all__ = ["Record", "create_topic", "new_topic_name", "records"]
+__all__ = ["Record", "create_topic", "described", "new_topic_name", "records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,20 @@ async def _created(servers: str, topic: NewTopic) -> bool:
     finally:
         await admin.close()
     return True
+
+
+async def described(servers: str, topic: str) -> tuple[int, str]:
+    """How many partitions it has, and what becomes of old records."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        [found] = await admin.describe_topics([topic])
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": None})
+        [reply] = await admin.describe_configs([resource])
+    finally:
+        await admin.close()
+    [(*_, settings)] = reply.resources
+    return len(found["partitions"]), dict(setting[:2] for setting in settings)["cleanup.policy"]
 
 
 async def records(servers: str, topic: str) -> Sequence[Record]:

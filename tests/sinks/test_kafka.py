@@ -15,11 +15,11 @@ from cloudevents.core.formats.json import JSONFormat
 
 from eventbus.devservices import KafkaService
 from eventbus.encoding.cloudevents import CloudEventsEncoder
-from eventbus.sdk import DELIVERED, Event, Message, Outcome, Rejected
+from eventbus.sdk import DELIVERED, Event, Message, Outcome, Rejected, Retry, Unreachable
 from eventbus.sinks.kafka import KafkaOptions, KafkaSink
 from eventbus.sinks.kafka.partitioner import partition_of
 from eventbus.testing import Changes, PlainEncoder
-from tests.sinks.kafka_topics import create_topic, new_topic_name, records
+from tests.sinks.kafka_topics import create_topic, described, new_topic_name, records
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
 
@@ -136,17 +136,87 @@ async def test_batches_are_not_larger_than_configured(kafka_service: KafkaServic
         assert sink._connection is first
 
 
-async def test_batches_are_compressed(kafka_service: KafkaService, changes: Changes) -> None:
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+async def test_batches_are_compressed(
+    kafka_service: KafkaService, changes: Changes, compression: str
+) -> None:
     """The broker judges the compressed size, and a consumer reads what was sent."""
     topic = await create_topic(kafka_service.bootstrap_servers, partitions=1, max_message_bytes="20000")
     event = changes.change("a", text="x" * 100_000)
     async with opened(kafka_service, topic) as sink:
         [outcome] = await _send(sink, [event])
         assert isinstance(outcome, Rejected)
-    async with opened(kafka_service, topic, compression="gzip") as sink:
+    async with opened(kafka_service, topic, compression=compression) as sink:
         assert await _send(sink, [event]) == [DELIVERED]
     [record] = await records(kafka_service.bootstrap_servers, topic)
     assert record.value == PlainEncoder().encode(event)
+
+
+async def test_the_key_is_what_was_asked_for(kafka_service: KafkaService, changes: Changes) -> None:
+    """A template's records lie where Java puts that key; without one, a document's stay together."""
+    servers = kafka_service.bootstrap_servers
+    events = [changes.change(f"key-{number % 9}") for number in range(90)]
+    for number, event in enumerate(events):
+        event.document = {"customer": f"c{number % 4}" if number % 5 else None}
+    by_customer = await create_topic(servers, partitions=5)
+    async with opened(kafka_service, by_customer, key="customer-{document.customer}") as sink:
+        assert set(await _send(sink, events)) == {DELIVERED}
+    keyed = [record for record in await records(servers, by_customer) if record.key]
+    assert {record.key for record in keyed} == {
+        b"customer-c0",
+        b"customer-c1",
+        b"customer-c2",
+        b"customer-c3",
+    }
+    assert all(record.partition == partition_of(record.key, 5) for record in keyed)
+    without = await create_topic(servers, partitions=5)
+    async with opened(kafka_service, without, key="none") as sink:
+        assert set(await _send(sink, events)) == {DELIVERED}
+    places = {event.id: partition_of(event.key, 5) for event in events}
+    for record in await records(servers, without):
+        assert not record.key
+        assert record.partition == places[record.headers["event-id"].decode()]
+
+
+async def test_headers_hold_values_of_the_event(kafka_service: KafkaService, changes: Changes) -> None:
+    """A trace goes on where the document has one; a header without a value is not there."""
+    topic = await create_topic(kafka_service.bootstrap_servers, partitions=1)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    events = changes.distinct(2)
+    events[0].document = {"trace": {"parent": trace}}
+    headers = {"traceparent": "{document.trace.parent}", "origin": "shop/{collection}"}
+    async with opened(kafka_service, topic, headers=headers) as sink:
+        assert set(await _send(sink, events)) == {DELIVERED}
+    with_trace, without = await records(kafka_service.bootstrap_servers, topic)
+    origin = f"shop/{events[0].collection}".encode()
+    assert (with_trace.headers["traceparent"], with_trace.headers["origin"]) == (trace.encode(), origin)
+    assert "traceparent" not in without.headers
+
+
+async def test_a_topic_is_made_as_configured(kafka_service: KafkaService, changes: Changes) -> None:
+    """Before brokers make one as they like; one that is there already is left as it is."""
+    servers, name = kafka_service.bootstrap_servers, new_topic_name()
+    there = await create_topic(servers, partitions=2)
+    topics = {"create": True, "partitions": 7, "replication": 1, "config": {"cleanup.policy": "compact"}}
+    async with opened(kafka_service, name, topics=topics) as sink:
+        assert await _send(sink, [changes.change("a")]) == [DELIVERED]
+    async with opened(kafka_service, there, topics=topics) as sink:
+        assert await _send(sink, [changes.change("a")]) == [DELIVERED]
+    assert await described(servers, name) == (7, "compact")
+    assert await described(servers, there) == (2, "delete")
+
+
+async def test_a_topic_that_cannot_be_made_says_why(kafka_service: KafkaService, changes: Changes) -> None:
+    """This cluster has one broker; the operator reads what the broker said, and the event waits."""
+    name = new_topic_name()
+    topics = {"create": True, "partitions": 1, "replication": 3}
+    async with opened(kafka_service, name + ".{collection}", topics=topics) as sink:
+        [outcome] = await _send(sink, [changes.change("a")])
+    assert isinstance(outcome, Retry)
+    assert "replication factor" in outcome.reason.lower()
+    with pytest.raises(Unreachable, match=r"(?i)replication factor"):
+        async with opened(kafka_service, name, topics=topics):
+            pass
 
 
 async def test_many_lanes_write_at_once_and_keep_their_order(

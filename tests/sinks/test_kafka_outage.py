@@ -12,7 +12,7 @@ import pytest
 from anyio.abc import SocketStream
 
 from eventbus.devservices import KafkaService
-from eventbus.sdk import DELIVERED, Event, Fault, Message, Outcome, Retry, Unreachable
+from eventbus.sdk import DELIVERED, Event, Fault, Message, Outcome, Rejected, Retry, Unreachable
 from eventbus.sinks.kafka import KafkaOptions, KafkaSink
 from eventbus.sinks.kafka.producer import Producer
 from eventbus.testing import Changes, PlainEncoder
@@ -31,8 +31,8 @@ def changes() -> Changes:
     return Changes()
 
 
-def _sink(servers: str, topic: str, *, request_timeout: str = "1s") -> KafkaSink:
-    options = {"bootstrap_servers": servers, "topic": topic, "request_timeout": request_timeout}
+def _sink(servers: str, topic: str, *, request_timeout: str = "1s", **others: object) -> KafkaSink:
+    options = {"bootstrap_servers": servers, "topic": topic, "request_timeout": request_timeout, **others}
     return KafkaSink("orders_topic", KafkaOptions.model_validate(options))
 
 
@@ -212,13 +212,30 @@ async def test_a_topic_that_is_missing_waits_until_it_is_there(
     assert len(await records(own_kafka.bootstrap_servers, missing)) == 1
 
 
+async def test_a_constant_topic_is_looked_for_at_the_start(own_kafka: KafkaService, changes: Changes) -> None:
+    """The sink waits for it, and says so; or it opens, and what has nowhere to go is a dead letter."""
+    missing = new_topic_name()
+    sink = _sink(own_kafka.bootstrap_servers, missing)
+    with pytest.raises(Unreachable, match=missing):
+        await sink.open()
+    await sink.close()
+    parking = _sink(own_kafka.bootstrap_servers, missing, topics={"missing": "park"})
+    await parking.open()
+    [outcome] = await _send(parking, [changes.change("a")])
+    await parking.close()
+    assert outcome == Rejected(f"Kafka: there is no topic {missing!r}, and none is created")
+
+
 async def test_brokers_that_moved_are_found_by_the_bootstrap_servers(
     own_kafka: KafkaService, kafka_service: KafkaService, changes: Changes
 ) -> None:
     """Two clusters stand for the old and the new addresses; the topic was not asked for at the old ones."""
     topic = await create_topic(kafka_service.bootstrap_servers)
+    events = changes.distinct(3)
+    for event in events:
+        event.collection = topic
     while True:  # the client begins with any of them
-        sink = _sink(f"{own_kafka.bootstrap_servers},{kafka_service.bootstrap_servers}", topic)
+        sink = _sink(f"{own_kafka.bootstrap_servers},{kafka_service.bootstrap_servers}", "{collection}")
         await sink.open()
         assert sink._connection is not None
         [broker] = sink._connection._producer.client.cluster.brokers()
@@ -227,7 +244,7 @@ async def test_brokers_that_moved_are_found_by_the_bootstrap_servers(
         await sink.close()
     own_kafka.kill()
     try:
-        await _until_delivered(sink, changes.distinct(3))
+        await _until_delivered(sink, events)
     finally:
         await anyio.to_thread.run_sync(own_kafka.restart)
     await sink.close()

@@ -260,8 +260,16 @@ def test_servers_are_a_list_or_a_text(value: object, expected: list[str]) -> Non
         ("topic", "shop orders", "' ' in the name of a topic"),
         ("topic", "größe.{collection}", "'ö' in the name of a topic"),
         ("topic", "x" * 250, "longer than the 249 characters"),
-        ("compression", "zstd", "'none' or 'gzip'"),
+        ("compression", "brotli", "'none', 'gzip'"),
         ("batch_size", 100, "a size with its unit"),
+        ("key", "{documents.id}", "unknown name {documents.id}"),
+        ("key", "", "must not be empty"),
+        ("headers", {"x": "{trace}"}, "unknown name {trace}"),
+        ("topics", {"create": True, "partitions": 3}, "create: true needs partitions and replication"),
+        ("topics", {"partitions": 3}, "partitions without create: true would have no effect"),
+        ("tls", {"key_file": "k.pem"}, "belong to a certificate_file"),
+        ("sasl", {"mechanism": "GSSAPI"}, "'PLAIN'"),
+        ("sasl", {"mechanism": "SCRAM-SHA-256", "username": "u"}, "password"),
         ("request_timeout", "0s", "greater than 0"),
         ("acks", "1", "not permitted"),
     ],
@@ -271,6 +279,24 @@ def test_mistakes_are_errors_of_the_configuration(option: str, value: object, me
     with pytest.raises(ValidationError, match=option) as caught:
         _options(**{option: value})
     assert message in str(caught.value)
+
+
+def test_a_password_is_never_sent_in_the_clear() -> None:
+    sasl = {"mechanism": "PLAIN", "username": "shop", "password": "open-sesame"}
+    with pytest.raises(ValidationError, match="give tls, or use SCRAM") as caught:
+        _options(sasl=sasl)
+    assert "open-sesame" not in str(caught.value)
+    assert _options(sasl=sasl, tls={}).tls is not None
+
+
+@pytest.mark.parametrize("codec", ["snappy", "lz4", "zstd"])
+def test_a_codec_without_its_package_is_an_error_of_the_configuration(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventbus.sinks.kafka.options.find_spec", lambda _: None)
+    with pytest.raises(ValidationError, match=r"pip install 'eventbus\[compression\]'"):
+        _options(compression=codec)
+    assert _options(compression="gzip").compression == "gzip"
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,21 @@ so the connection is spent then: it takes nothing new, and ends when its last ba
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import anyio
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from eventbus.sdk import Message, Unreachable
+from eventbus.sdk import Fault, Message, Retry, Unreachable
 from eventbus.sinks.kafka.options import KafkaOptions
+from eventbus.sinks.kafka.outcomes import outcome_of
 from eventbus.sinks.kafka.producer import Producer
 
-__all__ = ["Connection", "Stalled", "filled", "open_connection", "patience_left"]
+__all__ = ["Connection", "Stalled", "Unauthorised", "filled", "open_connection", "patience_left"]
 
 _LONGEST_TOPIC_SEARCH_SECS: Final = 5.0
 
@@ -31,18 +32,25 @@ class Stalled(Exception):
     """The producer was given up; whether the brokers took the batch is unknown."""
 
 
-async def open_connection(options: KafkaOptions) -> Connection:
+class Unauthorised(Unreachable):
+    """The brokers do not let us in."""
+
+
+async def open_connection(options: KafkaOptions, client: Mapping[str, Any]) -> Connection:
     """Connect and get a producer id.
 
+    Args:
+        options: What users wrote.
+        client: Those of `eventbus.sinks.kafka.security.client_arguments`.
+
     Raises:
+        Unauthorised: The brokers do not let us in.
         Unreachable: No broker answers as it should.
     """
     producer = Producer(
-        bootstrap_servers=options.bootstrap_servers,
-        client_id=options.client_id,
         compression_type=None if options.compression == "none" else options.compression,
         max_batch_size=options.batch_size,
-        request_timeout_ms=math.ceil(options.request_timeout * 1000),
+        **client,
     )
     started = False
     try:
@@ -50,12 +58,33 @@ async def open_connection(options: KafkaOptions) -> Connection:
             await producer.start()
         started = True
     except (KafkaError, TimeoutError) as error:
-        servers = ", ".join(options.bootstrap_servers)
-        raise Unreachable(f"no Kafka broker answers at {servers}") from error
+        raise await _why(options, client, error) from error
     finally:
         if not started:
             await producer.end()
     return Connection(producer, options.request_timeout)
+
+
+async def _why(
+    options: KafkaOptions, client: Mapping[str, Any], error: KafkaError | TimeoutError
+) -> Unreachable:
+    """Why there is no connection. The client keeps that to itself, so one broker is asked once more."""
+    away = Unreachable(f"no Kafka broker answers at {', '.join(options.bootstrap_servers)}")
+    if options.sasl is None:
+        return away
+    place = options.bootstrap_servers[0]
+    host, _, port = place.rpartition(":") if ":" in place else (place, ":", "9092")
+    asked = {name: value for name, value in client.items() if name != "bootstrap_servers"}
+    try:
+        (await create_conn(host.strip("[]"), int(port), **asked)).close()
+    except KafkaError as found:
+        error = found
+    except (OSError, TimeoutError):
+        pass
+    outcome = outcome_of(error) if isinstance(error, KafkaError) else None
+    if isinstance(outcome, Retry) and outcome.fault is Fault.UNAUTHORISED:
+        return Unauthorised(f"Kafka does not let us in: {error}")
+    return away
 
 
 class Connection:

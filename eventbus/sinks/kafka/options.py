@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
+from eventbus.encoding.keys import KeyText
 from eventbus.encoding.template import Template, TemplateText
 from eventbus.sdk import Duration, Options, Size
+from eventbus.sinks.webhook.options import OAuth2
 
-__all__ = ["LONGEST_TOPIC", "KafkaOptions", "topic_template"]
+__all__ = [
+    "DOCUMENT_KEY",
+    "LONGEST_TOPIC",
+    "NO_KEY",
+    "Certificates",
+    "KafkaOptions",
+    "OAuthBearer",
+    "Password",
+    "Topics",
+    "topic_template",
+]
+
+DOCUMENT_KEY: Final = "document_key"
+NO_KEY: Final = "none"
 
 LONGEST_TOPIC: Final = 249
 _ILLEGAL: Final = re.compile(r"[^a-zA-Z0-9._-]")
@@ -44,8 +70,83 @@ def _address(text: str) -> str:
     return text
 
 
+def _there(codec: str) -> str:
+    if codec in {"snappy", "lz4", "zstd"} and find_spec("cramjam") is None:
+        raise ValueError(
+            f"{codec} needs a package that is not installed: pip install 'eventbus[compression]'"
+        )
+    return codec
+
+
+class Certificates(Options):
+    """What TLS needs beyond the authorities that this machine trusts. Names are verified in any case."""
+
+    ca_file: Path | None = None
+    """Certificates of the authorities that may have signed the brokers', in PEM."""
+    certificate_file: Path | None = None
+    """Our own certificate, in PEM, for brokers that ask for one."""
+    key_file: Path | None = None
+    """The private key of our certificate, in PEM; without it both are in `certificate_file`."""
+    key_password: SecretStr | None = None
+    """What the private key is encrypted with, if it is."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if self.certificate_file is None and (self.key_file is not None or self.key_password is not None):
+            raise ValueError("key_file and key_password belong to a certificate_file")
+        return self
+
+
+class Password(Options):
+    """A user that the brokers know by name and password."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    """How the password is shown: ``PLAIN`` sends it, so only with `tls`; SCRAM never does."""
+    username: str = Field(min_length=1)
+    """The user's name."""
+    password: SecretStr
+    """The password."""
+
+
+class OAuthBearer(Options):
+    """A user that the brokers know by an access token."""
+
+    mechanism: Literal["OAUTHBEARER"]
+    """Tokens by OAuth 2.0 client credentials."""
+    oauth2: OAuth2
+    """Where tokens are asked for, as who."""
+
+
+class Topics(Options):
+    """What becomes of topics that do not exist."""
+
+    create: bool = False
+    """Make them, as follows; otherwise the brokers may, if they are told to."""
+    partitions: int | None = Field(default=None, ge=1)
+    """How many partitions a new one has."""
+    replication: int | None = Field(default=None, ge=1)
+    """How many replicas, each on a broker of its own."""
+    config: Mapping[str, str | int | bool] = {}
+    """Its further settings, such as ``cleanup.policy: compact``."""
+    missing: Literal["wait", "park"] = "wait"
+    """Events for one that does not exist, and is not made: they wait for it, or become dead letters."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        strange = sorted(self.model_fields_set & {"partitions", "replication", "config"})
+        if strange and not self.create:
+            raise ValueError(f"{', '.join(strange)} without create: true would have no effect")
+        if self.create and (self.partitions is None or self.replication is None):
+            raise ValueError("create: true needs partitions and replication")
+        return self
+
+
 class KafkaOptions(Options):
     """A Kafka cluster and the topic to write to."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # it may hold a password
 
     bootstrap_servers: Annotated[
         list[Annotated[str, AfterValidator(_address)]],
@@ -58,12 +159,29 @@ class KafkaOptions(Options):
     one document lie in several topics, and Kafka keeps no order among them."""
     client_id: str = Field(default="eventbus", min_length=1)
     """The name under which brokers log this client and apply quotas."""
-    compression: Literal["none", "gzip"] = "none"
+    key: Literal["document_key", "none"] | KeyText = DOCUMENT_KEY
+    """The records' key: ``document_key``; ``none``; or a template, such as ``{document.customer_id}``.
+    Records of an equal key lie in one partition; without one, those of an equal document do."""
+    headers: Mapping[Annotated[str, StringConstraints(min_length=1)], KeyText] = {}
+    """Further headers; their values are templates. One of which a value is null or missing is left out."""
+    topics: Topics = Topics()
+    """What becomes of topics that do not exist."""
+    compression: Annotated[Literal["none", "gzip", "snappy", "lz4", "zstd"], AfterValidator(_there)] = "none"
     """How batches are compressed on their way and in the broker."""
     batch_size: Size = Field(default=512 * 1024, gt=0)
     """The most bytes of one batch to one partition; a single larger message goes alone."""
     max_request_size: Size = Field(default=1024 * 1024, gt=0)
     """The largest message that is offered to Kafka; larger ones are parked. Not more than the brokers'
     ``message.max.bytes`` and the topic's ``max.message.bytes``."""
+    tls: Certificates | None = None
+    """Encrypts connections; ``{}`` trusts the authorities that this machine trusts."""
+    sasl: Annotated[Password | OAuthBearer, Field(discriminator="mechanism")] | None = None
+    """Who we are to the brokers."""
     request_timeout: Duration = Field(default=10.0, gt=0)
     """How long a partition may acknowledge nothing before the connection is given up for a new one."""
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> Self:
+        if isinstance(self.sasl, Password) and self.sasl.mechanism == "PLAIN" and self.tls is None:
+            raise ValueError("sasl with mechanism PLAIN sends the password as it is: give tls, or use SCRAM")
+        return self

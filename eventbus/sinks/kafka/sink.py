@@ -8,18 +8,20 @@ not wait for each other: while one's batch is under way, the next one's is ready
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import anyio
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from pydantic import BaseModel
 
+from eventbus.encoding.keys import KeyTemplate
 from eventbus.sdk import (
     DELIVERED,
     Carries,
+    ConfigurationError,
     Encoded,
     Encoder,
     Event,
@@ -33,11 +35,13 @@ from eventbus.sdk import (
     SinkTraits,
     Unreachable,
 )
-from eventbus.sinks.kafka.connection import Connection, Stalled, filled, open_connection
-from eventbus.sinks.kafka.options import LONGEST_TOPIC, KafkaOptions, topic_template
+from eventbus.sinks.kafka.connection import Connection, Stalled, Unauthorised, filled, open_connection
+from eventbus.sinks.kafka.options import DOCUMENT_KEY, LONGEST_TOPIC, NO_KEY, KafkaOptions, topic_template
 from eventbus.sinks.kafka.outcomes import outcome_of
 from eventbus.sinks.kafka.partitioner import partition_of
 from eventbus.sinks.kafka.plan import Plan
+from eventbus.sinks.kafka.security import AccessTokens, access_tokens, client_arguments, tls_of
+from eventbus.sinks.kafka.topics import create_topic
 from eventbus.sinks.reaching import probed
 
 __all__ = ["KafkaSink"]
@@ -57,26 +61,42 @@ class KafkaSink:
         self.name = name
         self._options = options
         self._topic = topic_template(options.topic)
+        self._key = KeyTemplate(options.key) if options.key not in {DOCUMENT_KEY, NO_KEY} else None
+        self._headers = {name: KeyTemplate(value) for name, value in options.headers.items()}
+        self._client: Mapping[str, Any] = {}
+        self._tokens: AccessTokens | None = None
         self._connection: Connection | None = None
         self._opening = anyio.Lock()
         self._failure: Unreachable | None = None
 
     async def open(self) -> None:
-        """See `eventbus.sdk.Sink`."""
+        """See `eventbus.sdk.Sink`; a topic that is the same for all events must be there.
+
+        Raises:
+            Unreachable: No broker answers, or there is no such topic yet.
+            ConfigurationError: A certificate cannot be used.
+        """
         await self._connected()
+        if self._topic.is_constant and self._options.topics.missing == "wait":
+            count = await self._partitions(self._topic.literals)
+            if isinstance(count, Retry):
+                raise Unreachable(count.reason)
 
     def probe(self) -> AsyncGenerator[ProbeStep, None]:
         """See `eventbus.sdk.ProbedSink`."""
         places = (server.rpartition(":") for server in self._options.bootstrap_servers)
         addresses = [(host.strip("[]"), int(port)) for host, _, port in places]
         patience = self._options.request_timeout
-        return probed(self, addresses, tls=None, timeout_secs=patience, last="authenticate")
+        tls = tls_of(self._options.tls)
+        return probed(self, addresses, tls=tls, timeout_secs=patience, last="authenticate")
 
     async def close(self) -> None:
         """See `eventbus.sdk.Sink`."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.end()
+        if self._tokens is not None:
+            self._tokens.close()
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`."""
@@ -87,13 +107,24 @@ class KafkaSink:
             ("content-type", encoder.content_type.encode()),
             (_ID_HEADER, event.id.encode()),
             *encoder.headers(event),
+            *self._own_headers(event),
         ]
-        body = encoder.encode(event)
-        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(event.key, body, headers)
+        body, key = encoder.encode(event), self._key_of(event)
+        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(key, body, headers)
         if size > self._options.max_request_size:
             reason = f"{size} bytes, more than max_request_size {self._options.max_request_size}"
             return Rejected(reason, Failure.TOO_LARGE)
-        return Message(event, body, key=event.key, target=topic, headers=headers)
+        return Message(event, body, key=key, target=topic, headers=headers)
+
+    def _key_of(self, event: Event) -> bytes | None:
+        if self._key is None:
+            return event.key if self._options.key == DOCUMENT_KEY else None
+        text = self._key.render(event)
+        return text.encode() if text is not None else None
+
+    def _own_headers(self, event: Event) -> list[tuple[str, bytes]]:
+        values = [(name, template.render(event)) for name, template in self._headers.items()]
+        return [(name, value.encode()) for name, value in values if value is not None]
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `eventbus.sdk.Sink`."""
@@ -118,7 +149,8 @@ class KafkaSink:
             return
         partitions: defaultdict[int, list[int]] = defaultdict(list)
         for index, message in messages.items():
-            partitions[partition_of(message.event.key, count)].append(index)
+            key = message.event.key if message.key is None else message.key
+            partitions[partition_of(key, count)].append(index)
         await _all(
             [
                 partial(
@@ -143,7 +175,7 @@ class KafkaSink:
         try:
             connection = await self._connected()
         except Unreachable as error:
-            return len(messages), Retry(Fault.UNAVAILABLE, str(error), kind=Failure.NETWORK)
+            return len(messages), _not_reached(error)
         batch = connection.batch()
         count = filled(batch, messages)
         try:
@@ -160,12 +192,34 @@ class KafkaSink:
         """How many partitions a topic has, or what not knowing it means for its messages."""
         try:
             connection = await self._connected()
-            count = connection.partitions(topic) or await connection.find(topic)
+            count = connection.partitions(topic) or await self._found(connection, topic)
         except Unreachable as error:
-            return Retry(Fault.UNAVAILABLE, str(error), kind=Failure.NETWORK)
+            return _not_reached(error)
         except KafkaError as error:
             return outcome_of(error)
-        return count or Retry(Fault.UNAVAILABLE, f"Kafka: there is no topic {topic!r}, and none is created")
+        return count or self._without_topic(topic)
+
+    async def _found(self, connection: Connection, topic: str) -> int:
+        """How many partitions a topic has that was not heard of yet, or was just made; 0 if there is none.
+
+        It is made before anybody asks for it, or brokers might make it as they like.
+        """
+        refused: KafkaError | None = None
+        if self._options.topics.create:
+            try:
+                await create_topic(self._client, topic, self._options.topics)
+            except (ClusterAuthorizationFailedError, TopicAuthorizationFailedError) as error:
+                refused = error  # it may be there all the same
+        count = await connection.find(topic)
+        if not count and refused is not None:
+            raise refused
+        return count
+
+    def _without_topic(self, topic: str) -> Outcome:
+        reason = f"Kafka: there is no topic {topic!r}, and none is created"
+        if self._options.topics.missing == "park":
+            return Rejected(reason)
+        return Retry(Fault.UNAVAILABLE, reason)
 
     async def _connected(self) -> Connection:
         """The connection, a new one if there is none or it is spent; all who wait share one attempt.
@@ -183,12 +237,27 @@ class KafkaSink:
                 await self._connection.retire()
             if self._failure is not None and self._failure is not known_failure:
                 raise Unreachable(str(self._failure))
+            self._client = self._client or self._arguments()
             try:
-                self._connection = await open_connection(self._options)
+                self._connection = await open_connection(self._options, self._client)
             except Unreachable as error:
                 self._failure = error
                 raise
             return self._connection
+
+    def _arguments(self) -> Mapping[str, Any]:
+        """What every client is told; files are read once."""
+        try:
+            self._tokens = access_tokens(self._options)
+            return client_arguments(self._options, self._tokens)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"sinks.{self.name}.tls: {error}") from None
+
+
+def _not_reached(error: Unreachable) -> Retry:
+    if isinstance(error, Unauthorised):
+        return Retry(Fault.UNAUTHORISED, str(error), kind=Failure.UNAUTHORISED)
+    return Retry(Fault.UNAVAILABLE, str(error), kind=Failure.NETWORK)
 
 
 async def _all(calls: Sequence[Callable[[], Coroutine[None, None, None]]]) -> None:
