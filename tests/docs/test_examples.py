@@ -19,6 +19,7 @@ ENVIRON = {
     "EVENTBUS_PORT": "0",
     "FULFILMENT_SECRET": base64.b64encode(b"a secret of a test").decode(),
     "FULFILMENT_TOKEN": "t",
+    "KAFKA_PASSWORD": "p",
 }
 REST = """
 mongodb: {uri: "mongodb://localhost/?replicaSet=rs0"}

@@ -251,6 +251,27 @@ async def test_brokers_that_moved_are_found_by_the_bootstrap_servers(
     assert len(await records(kafka_service.bootstrap_servers, topic)) == 3
 
 
+async def test_the_broker_knows_the_client_by_its_name() -> None:
+    """It stands in every request, the first one included."""
+    heard = b""
+
+    async def hear(connection: SocketStream) -> None:
+        nonlocal heard
+        async with connection:
+            heard += await connection.receive()
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    sink = _sink(f"127.0.0.1:{port}", "t", client_id="the-shop")
+    async with listener, anyio.create_task_group() as serving:
+        serving.start_soon(listener.serve, hear)
+        with pytest.raises(Unreachable):
+            await sink.open()
+        serving.cancel_scope.cancel()
+    await sink.close()
+    assert b"\x00\x08the-shop" in heard
+
+
 async def test_lanes_share_one_attempt_to_connect(changes: Changes) -> None:
     """Many lanes in an outage do not multiply it."""
     connections = 0

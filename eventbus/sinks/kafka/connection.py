@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import anyio
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from eventbus.sdk import Fault, Message, Retry, Unreachable
@@ -26,6 +26,7 @@ from eventbus.sinks.kafka.producer import Producer
 __all__ = ["Connection", "Stalled", "Unauthorised", "filled", "open_connection", "patience_left"]
 
 _LONGEST_TOPIC_SEARCH_SECS: Final = 5.0
+_LONGEST_CLOSE_SECS: Final = 1.0
 
 
 class Stalled(Exception):
@@ -75,12 +76,15 @@ async def _why(
     place = options.bootstrap_servers[0]
     host, _, port = place.rpartition(":") if ":" in place else (place, ":", "9092")
     asked = {name: value for name, value in client.items() if name != "bootstrap_servers"}
+    connection = AIOKafkaConnection(host.strip("[]"), int(port), **asked)
     try:
-        (await create_conn(host.strip("[]"), int(port), **asked)).close()
+        await connection.connect()
     except KafkaError as found:
         error = found
     except (OSError, TimeoutError):
         pass
+    with anyio.move_on_after(_LONGEST_CLOSE_SECS):
+        await connection.close()
     outcome = outcome_of(error) if isinstance(error, KafkaError) else None
     if isinstance(outcome, Retry) and outcome.fault is Fault.UNAUTHORISED:
         return Unauthorised(f"Kafka does not let us in: {error}")

@@ -29,8 +29,7 @@ __all__ = [
     "NO_KEY",
     "Certificates",
     "KafkaOptions",
-    "OAuthBearer",
-    "Password",
+    "Sasl",
     "Topics",
     "topic_template",
 ]
@@ -97,30 +96,33 @@ class Certificates(Options):
         return self
 
 
-class Password(Options):
-    """A user that the brokers know by name and password."""
+class Sasl(Options):
+    """Who we are to the brokers."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)  # it may hold a password
 
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-    """How the password is shown: ``PLAIN`` sends it, so only with `tls`; SCRAM never does."""
-    username: str = Field(min_length=1)
-    """The user's name."""
-    password: SecretStr
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+    """How we show it: a password, which ``PLAIN`` sends and SCRAM does not; or an access token."""
+    username: str | None = Field(default=None, min_length=1)
+    """The user's name, for a password."""
+    password: SecretStr | None = None
     """The password."""
+    oauth2: OAuth2 | None = None
+    """Where tokens are asked for, as who, for ``OAUTHBEARER``."""
 
-
-class OAuthBearer(Options):
-    """A user that the brokers know by an access token."""
-
-    mechanism: Literal["OAUTHBEARER"]
-    """Tokens by OAuth 2.0 client credentials."""
-    oauth2: OAuth2
-    """Where tokens are asked for, as who."""
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        by_token = self.mechanism == "OAUTHBEARER"
+        needed = {"oauth2"} if by_token else {"username", "password"}
+        if missing := sorted(name for name in needed if getattr(self, name) is None):
+            raise ValueError(f"mechanism {self.mechanism} needs {' and '.join(missing)}")
+        if strange := sorted(self.model_fields_set - needed - {"mechanism"}):
+            raise ValueError(f"mechanism {self.mechanism} has no {', '.join(strange)}")
+        return self
 
 
 class Topics(Options):
-    """What becomes of topics that do not exist."""
+    """Topics that do not exist, and events for them."""
 
     create: bool = False
     """Make them, as follows; otherwise the brokers may, if they are told to."""
@@ -175,13 +177,13 @@ class KafkaOptions(Options):
     ``message.max.bytes`` and the topic's ``max.message.bytes``."""
     tls: Certificates | None = None
     """Encrypts connections; ``{}`` trusts the authorities that this machine trusts."""
-    sasl: Annotated[Password | OAuthBearer, Field(discriminator="mechanism")] | None = None
+    sasl: Sasl | None = None
     """Who we are to the brokers."""
     request_timeout: Duration = Field(default=10.0, gt=0)
     """How long a partition may acknowledge nothing before the connection is given up for a new one."""
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Self:
-        if isinstance(self.sasl, Password) and self.sasl.mechanism == "PLAIN" and self.tls is None:
+        if self.sasl is not None and self.sasl.mechanism == "PLAIN" and self.tls is None:
             raise ValueError("sasl with mechanism PLAIN sends the password as it is: give tls, or use SCRAM")
         return self

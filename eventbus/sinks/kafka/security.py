@@ -12,7 +12,7 @@ from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError
 from yarl import URL
 
 from eventbus.sdk import ConfigurationError, Fault
-from eventbus.sinks.kafka.options import Certificates, KafkaOptions, OAuthBearer, Password
+from eventbus.sinks.kafka.options import Certificates, KafkaOptions
 from eventbus.sinks.webhook.client import Client
 from eventbus.sinks.webhook.connection import Patience
 from eventbus.sinks.webhook.dialling import Dialler
@@ -43,14 +43,13 @@ def client_arguments(options: KafkaOptions, tokens: AccessTokens | None) -> dict
         "security_protocol": _PROTOCOLS[sasl is not None, tls is not None],
         "ssl_context": tls,
     }
-    if isinstance(sasl, Password):
+    if sasl is not None:
         arguments |= {
             "sasl_mechanism": sasl.mechanism,
             "sasl_plain_username": sasl.username,
-            "sasl_plain_password": sasl.password.get_secret_value(),
+            "sasl_plain_password": sasl.password.get_secret_value() if sasl.password is not None else None,
+            "sasl_oauth_token_provider": tokens,
         }
-    elif isinstance(sasl, OAuthBearer):
-        arguments |= {"sasl_mechanism": sasl.mechanism, "sasl_oauth_token_provider": tokens}
     return arguments
 
 
@@ -63,24 +62,25 @@ _PROTOCOLS: Final = {
 """By whether we say who we are, and whether connections are encrypted."""
 
 
-def tls_of(tls: Certificates | None) -> ssl.SSLContext | None:
+def tls_of(certificates: Certificates | None) -> ssl.SSLContext | None:
     """The context of connections, which always checks certificates and names; None without TLS. Reads files.
 
     Raises:
         ConfigurationError: A file cannot be used; the text says which.
     """
-    if tls is None:
+    if certificates is None:
         return None
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
+        context = ssl.create_default_context(cafile=certificates.ca_file)
     except OSError as error:
-        raise ConfigurationError(f"ca_file {tls.ca_file}: {_why(error)}") from None
-    if tls.certificate_file is not None:
-        password = tls.key_password.get_secret_value() if tls.key_password is not None else ""
+        raise ConfigurationError(f"ca_file {certificates.ca_file}: {_why(error)}") from None
+    if certificates.certificate_file is not None:
+        secret = certificates.key_password
+        password = secret.get_secret_value() if secret is not None else ""
         try:
-            context.load_cert_chain(tls.certificate_file, tls.key_file, lambda: password)
+            context.load_cert_chain(certificates.certificate_file, certificates.key_file, lambda: password)
         except OSError as error:
-            what = f"certificate_file {tls.certificate_file} with its key"
+            what = f"certificate_file {certificates.certificate_file} with its key"
             raise ConfigurationError(f"{what}: {_why(error)}") from None
     return context
 
@@ -92,7 +92,7 @@ def access_tokens(options: KafkaOptions) -> AccessTokens | None:
         ConfigurationError: A file cannot be used; the text says which.
     """
     sasl = options.sasl
-    if not isinstance(sasl, OAuthBearer):
+    if sasl is None or sasl.oauth2 is None:
         return None
     trusted = ssl.create_default_context()
     if options.tls is not None and options.tls.ca_file is not None:
