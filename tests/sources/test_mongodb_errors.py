@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import bson
+import dns.exception
 import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import (
@@ -82,6 +83,15 @@ def test_unknown_errors_with_a_label() -> None:
 def test_what_the_driver_itself_refuses() -> None:
     """The driver's own complaints about its settings are the operator's to mend."""
     assert failure_of(ConfigurationError("no such mechanism")).reaction is Reaction.FATAL_CONFIGURATION
+
+
+def test_a_name_that_cannot_be_looked_up_now() -> None:
+    """The driver calls it a mistake of the URI; the DNS comes back like any other server."""
+    error = ConfigurationError("The resolution lifetime expired after 20.1 seconds")
+    error.__cause__ = dns.exception.Timeout.__new__(dns.exception.Timeout)
+    failure = failure_of(error)
+    assert (failure.reaction, failure.known) == (Reaction.RESUME, True)
+    assert "resolution lifetime" in failure.reason
 
 
 def test_words_for_people() -> None:
