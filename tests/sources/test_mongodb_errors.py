@@ -100,6 +100,8 @@ def test_words_for_people() -> None:
         "127.0.0.1:1: refused (configured timeouts: connectTimeoutMS: 20000.0ms), Timeout: 30s, Topology: <…>"
     )
     assert failure_of(ServerSelectionTimeoutError(text)).reason == "127.0.0.1:1: refused"
+    text = "Authentication failed., full error: {'ok': 0.0, 'code': 18}, Timeout: 3.0s, Topology: <…>"
+    assert failure_of(ServerSelectionTimeoutError(text)).reason == "Authentication failed."
     failure = failure_of(refused(47, "no pre-image for {secret: 1}" + "x" * 10_000))
     assert "secret" not in failure.reason
     assert len(failure.said) <= 300

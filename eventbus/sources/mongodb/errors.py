@@ -180,7 +180,7 @@ LABELS: Final = {
 done anyway."""
 
 _LONGEST: Final = 300
-_BESIDE: Final = re.compile(r" \(configured timeouts: .*?\)|, Timeout: .*", re.DOTALL)
+_BESIDE: Final = re.compile(r" \(configured timeouts: .*?\)|, full error: .*|, Timeout: .*", re.DOTALL)
 """What the driver adds for its own developers."""
 
 
