@@ -337,12 +337,17 @@ def _source(
 
 
 async def _check_all(sources: dict[str, Source]) -> None:
-    problems: list[str] = []
-    for name, source in sources.items():
+    problems: dict[
+        str, None
+    ] = {}  # several subscriptions may meet the same, such as a password that is wrong
+    for source in sources.values():
         try:
             await source.check()
         except ConfigurationError as error:
-            problems += [f"subscriptions.{name}.{problem}" for problem in error.problems]
+            problems.update(dict.fromkeys(error.problems))
+        except Unreachable:  # the driver takes a server that has refused its password for one that is away
+            if not problems:
+                raise
     if problems:
         raise ConfigurationError(*problems)
 

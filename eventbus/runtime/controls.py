@@ -6,17 +6,19 @@ another daemon. What is asked here again and again is what a subscription asks o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import anyio
 import structlog
 
-from eventbus.errors import Unreachable
+from eventbus.errors import EventbusError, Unreachable
 from eventbus.state.operations import Control
 from eventbus.state.store import ControlStore
 
 __all__ = ["Controls"]
+
+_LONGEST = 300
 
 log = structlog.get_logger("eventbus.controls")
 
@@ -33,17 +35,16 @@ class Controls:
         self._store = store
         self._every_secs = every_secs
         self._obeying: dict[str, Callable[[Control], None]] = {}
+        self._is_refused = False
 
     async def run(self) -> None:
-        """Look, and tell, until cancelled. While the store is away nothing changes."""
+        """Look, and tell, until cancelled. While the store is away, or refuses, nothing changes."""
         while True:
             await anyio.sleep(self._every_secs)
             if not self._obeying:
                 continue
-            try:
-                controls = await self._store.controls(set(self._obeying))
-            except Unreachable as error:
-                log.debug("controls_not_read", reason=str(error))
+            controls = await self._read()
+            if controls is None:
                 continue
             for name, obey in list(self._obeying.items()):
                 obey(controls.get(name, Control()))
@@ -56,6 +57,25 @@ class Controls:
         """
         controls = await self._store.controls({subscription})
         return controls.get(subscription, Control())
+
+    async def _read(self) -> Mapping[str, Control] | None:
+        """What is wanted; None if the store could not be asked.
+
+        No failure leaves it: with it every subscription of the process would end, for want of a word that is
+        asked for again in a second. Whether the store is fit to work with, leases decide.
+        """
+        try:
+            controls = await self._store.controls(set(self._obeying))
+        except Unreachable as error:
+            log.debug("controls_not_read", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - see above
+            if not self._is_refused:
+                log.warning("controls_refused", reason=_said(error))
+            self._is_refused = True
+        else:
+            self._is_refused = False
+            return controls
+        return None
 
     @contextmanager
     def obeyed(self, subscription: str, obey: Callable[[Control], None]) -> Iterator[None]:
@@ -70,3 +90,9 @@ class Controls:
             yield
         finally:
             del self._obeying[subscription]
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, EventbusError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"[:_LONGEST]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import anyio
+import structlog
 
-from eventbus.errors import EventbusError
 from eventbus.state.store import LetterStore
 from eventbus.telemetry import metrics
 
 __all__ = ["keep_purging"]
+
+log = structlog.get_logger("eventbus.retention")
 
 
 async def keep_purging(store: LetterStore, *, every_secs: float = 60.0) -> None:
@@ -29,7 +31,8 @@ async def _purged(store: LetterStore) -> int:
     """How many were removed at once; 0 if none could be."""
     try:
         removed = await store.purge_letters()
-    except EventbusError:
+    except Exception as error:  # noqa: BLE001 - whatever it is, no subscription must end for it
+        log.debug("letters_not_purged", reason=f"{type(error).__name__}: {error}")
         return 0
     metrics.dead_letters_purged(removed)
     return removed

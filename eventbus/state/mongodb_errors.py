@@ -43,6 +43,7 @@ _PASSING: Final = frozenset(
     [
         *(6, 7, 89, 9001),  # HostUnreachable, HostNotFound, NetworkTimeout, SocketException
         *(91, 11600, 11602, 262, 24, 50, 202),  # shutdown, interrupted, out of time
+        *(11601, 175, 237, 365),  # an operator or the server killed the operation
         *(189, 10107, 13435, 13436, 10058, 133),  # no primary, or not this one any more
         *(64, 79, 100, 134),  # the write or read concern cannot be met now
         *(14031, 43, 46, 112, 246, 384, 290),  # disk full, cursor gone, locked, in conflict, overloaded

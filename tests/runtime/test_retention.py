@@ -55,5 +55,5 @@ def test_it_rests_once_nothing_is_left() -> None:
 
 def test_a_store_that_is_away_or_refuses_is_asked_again() -> None:
     """The daemon goes on; the next turn finds what this one could not remove."""
-    shelf = Shelf(Unreachable("away"), ConfigurationError("no rights"), 5)
-    assert _asked_at(shelf, 130.0) == [0.0, 60.0, 120.0, 120.0]
+    shelf = Shelf(Unreachable("away"), ConfigurationError("no rights"), RuntimeError("nobody foresaw it"), 5)
+    assert _asked_at(shelf, 190.0) == [0.0, 60.0, 120.0, 180.0, 180.0]

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import bson
+import dns.exception
 import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import (
@@ -84,12 +85,23 @@ def test_what_the_driver_itself_refuses() -> None:
     assert failure_of(ConfigurationError("no such mechanism")).reaction is Reaction.FATAL_CONFIGURATION
 
 
+def test_a_name_that_cannot_be_looked_up_now() -> None:
+    """The driver calls it a mistake of the URI; the DNS comes back like any other server."""
+    error = ConfigurationError("The resolution lifetime expired after 20.1 seconds")
+    error.__cause__ = dns.exception.Timeout.__new__(dns.exception.Timeout)
+    failure = failure_of(error)
+    assert (failure.reaction, failure.known) == (Reaction.RESUME, True)
+    assert "resolution lifetime" in failure.reason
+
+
 def test_words_for_people() -> None:
     """What is told is one short line; documents that the server quotes stay out of the reason."""
     text = (
         "127.0.0.1:1: refused (configured timeouts: connectTimeoutMS: 20000.0ms), Timeout: 30s, Topology: <…>"
     )
     assert failure_of(ServerSelectionTimeoutError(text)).reason == "127.0.0.1:1: refused"
+    text = "Authentication failed., full error: {'ok': 0.0, 'code': 18}, Timeout: 3.0s, Topology: <…>"
+    assert failure_of(ServerSelectionTimeoutError(text)).reason == "Authentication failed."
     failure = failure_of(refused(47, "no pre-image for {secret: 1}" + "x" * 10_000))
     assert "secret" not in failure.reason
     assert len(failure.said) <= 300

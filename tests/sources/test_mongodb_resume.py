@@ -218,3 +218,14 @@ async def test_a_token_of_the_plain_form_on_a_server_that_splits(watch: Watch) -
         reading = await watch.reader(start)
         expected = [*range(i + 1, 3), *range(10, 11 + i)]
         assert ids(await reading.events(len(expected))) == expected
+
+
+@pytest.mark.parametrize("cut", ["46", "2B04", "2B0429296E1400FF"])
+async def test_a_token_that_the_server_cannot_read(either_watch: Watch, cut: str) -> None:
+    """It still says a time: what the server has from there on is read, and nothing is given up for it."""
+    watch = either_watch
+    start = await watch.source().now()
+    for i in range(3):
+        await watch.database.orders.insert_one({"_id": i})
+    reading = await watch.reader(replace(start, token=start.token[:18] + cut))
+    assert ids(await reading.events(3)) == [0, 1, 2]

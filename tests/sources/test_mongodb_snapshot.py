@@ -307,6 +307,27 @@ async def test_a_collection_that_is_dropped_meanwhile(either_watch: Watch) -> No
     assert ("insert", "b") in operations
 
 
+async def test_a_collection_that_is_renamed_meanwhile(either_watch: Watch) -> None:
+    """It is read under its new name where that lies ahead; where it lies behind, what is missing is said."""
+    watch = either_watch
+    for name in ("b", "c", "d", "e"):
+        await filled(watch, name, list(range(30)))
+    reading = await snapshot(watch, snapshot={"chunk": 10, "parallel": 1})
+    while not any(event.collection == "c" for event in reads(reading.slots)):
+        await reading.batch()
+    await watch.database.b.rename("gone")
+    await watch.database.d.rename("f")
+    await watch.database.e.rename("a")
+    with capture_logs() as logs:
+        events = await reading.finish()
+    by_name = {name: ids([event for event in events if event.collection == name]) for name in "abcdef"}
+    assert by_name["b"] == by_name["c"] == by_name["f"] == list(range(30))
+    assert by_name["a"] == by_name["d"] == by_name["e"] == []
+    (missed,) = [line for line in logs if line["event"] == "snapshot_missed_renamed"]
+    name = watch.database.name
+    assert (missed["namespace"], missed["to"]) == (f"{name}.e", f"{name}.a")
+
+
 async def test_nothing_to_read(watch: Watch) -> None:
     """A snapshot of nothing is finished at once, at a later position, and the reader goes on with changes."""
     reading = await snapshot(watch)

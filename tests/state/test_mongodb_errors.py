@@ -42,6 +42,7 @@ PASSING = [
     bulk(189, 11600),
     bulk(112, concern=91),
     answered(14031),
+    answered(11601, "operation was interrupted"),
     answered(99999, errorLabels=["RetryableWriteError"]),
     answered(99999, errorLabels=["TransientTransactionError"]),
     of_dns(),

@@ -92,7 +92,16 @@ _PASSING: Final = {
     13436: "NotPrimaryOrSecondary",
 }
 
-_NOT_A_POSITION: Final = "the position is no resume token that this server can read"
+_UNREADABLE_POSITION: Final = "the position is no resume token that this server can read"
+_UNREADABLE: Final = {
+    15: "Overflow",
+    207: "InvalidUUID",
+    40646: "OversizedResumeToken",
+    40647: "BadResumeToken",
+    40649: "EmptyResumeToken",
+    **dict.fromkeys((50793, 50795, 50796, 50872, 51055, 51057), "BadResumeToken"),
+}
+"""Given for tokens that were cut short or mistyped, or come from a later version of the server."""
 _UNREADABLE_KEY: Final = "the token lacks the types of its numbers, or is of another version"
 _PIPELINE: Final = "the server refuses the stream's filter or stages"
 
@@ -109,15 +118,16 @@ TABLE: Final[tuple[Row, ...]] = (
         Row(code, "KeyStringFormatError", Reaction.REOPEN_AT_CLUSTER_TIME, _UNREADABLE_KEY)
         for code in range(50810, 50832)
     ),
+    *(
+        Row(code, name, Reaction.REOPEN_AT_CLUSTER_TIME, _UNREADABLE_POSITION)
+        for code, name in _UNREADABLE.items()
+    ),
     Row(
         286,
         "ChangeStreamHistoryLost",
         Reaction.HISTORY_LOST,
         "the oplog no longer reaches back to the position",
     ),
-    Row(15, "Overflow", Reaction.HISTORY_LOST, _NOT_A_POSITION),
-    Row(40647, "BadResumeToken", Reaction.HISTORY_LOST, _NOT_A_POSITION),
-    Row(40649, "EmptyResumeToken", Reaction.HISTORY_LOST, _NOT_A_POSITION),
     Row(10334, "BSONObjectTooLarge", Reaction.OVERSIZE, "a change is larger than a document may be"),
     Row(
         7182500,
@@ -170,7 +180,7 @@ LABELS: Final = {
 done anyway."""
 
 _LONGEST: Final = 300
-_BESIDE: Final = re.compile(r" \(configured timeouts: .*?\)|, Timeout: .*", re.DOTALL)
+_BESIDE: Final = re.compile(r" \(configured timeouts: .*?\)|, full error: .*|, Timeout: .*", re.DOTALL)
 """What the driver adds for its own developers."""
 
 
@@ -198,9 +208,8 @@ def failure_of(error: PyMongoError) -> Failure:
     details = getattr(error, "details", None) or {}
     code = details.get("code")
     if isinstance(error, DriverConfigurationError):
-        return Failure(
-            Reaction.FATAL_CONFIGURATION, None, known=True, reason=_words(error), said=_words(error)
-        )
+        reaction = Reaction.RESUME if _is_of_dns(error) else Reaction.FATAL_CONFIGURATION
+        return Failure(reaction, None, known=True, reason=_words(error), said=_words(error))
     if not isinstance(code, int):  # no answer: the network, or no primary now
         known = not isinstance(error, OperationFailure)
         return Failure(Reaction.RESUME, None, known=known, reason=_words(error), said=_words(error))
@@ -212,6 +221,11 @@ def failure_of(error: PyMongoError) -> Failure:
         return Failure(reaction, code, reaction is not Reaction.RESUME, f"{name} ({code})", said)
     meaning = f": {row.meaning}" if row.meaning else ""
     return Failure(row.reaction, code, known=True, reason=f"{row.name} ({code}){meaning}", said=said)
+
+
+def _is_of_dns(error: DriverConfigurationError) -> bool:
+    """Whether a ``mongodb+srv`` name could not be looked up, which the driver calls a mistake of the URI."""
+    return type(error.__cause__).__module__.startswith("dns.")
 
 
 def _by_labels(labels: object) -> Reaction:

@@ -28,6 +28,7 @@ from eventbus.sources.mongodb.options import SnapshotOptions
 from eventbus.sources.mongodb.pace import Pace
 from eventbus.sources.mongodb.reader import MongoReader
 from eventbus.sources.mongodb.reads import Reads
+from eventbus.sources.mongodb.renames import Rename, renames
 from eventbus.sources.mongodb.reply import Reply
 from eventbus.sources.mongodb.scope import Scope
 from eventbus.sources.mongodb.splice import Splice, splice_of, spliced, unspliced
@@ -106,11 +107,15 @@ class SnapshotReader:
             self._batch = await self._stream.next()
         if self._closed or self._batch is None:
             return None
+        renamed = [] if self._snapshot.is_finished else renames(self._batch)
+        if renamed:
+            self._listed_at = -inf
         batch = await self._with_documents(self._batch)
         if batch is None:
             return None
         assert batch.end.snapshot is not None
         self._batch, self._position, self._snapshot = None, batch.end, batch.end.snapshot
+        self._tell_missed(renamed)
         return batch
 
     async def close(self) -> None:
@@ -119,6 +124,17 @@ class SnapshotReader:
         if self._reading is not None:
             self._reading.cancel()
         await self._stream.close()
+
+    def _tell_missed(self, renamed: Sequence[Rename]) -> None:
+        """Say which documents it will not come by: they were ahead, and have a name that lies behind now."""
+        for rename in renamed:
+            if rename.to <= self._snapshot.collection <= rename.namespace:
+                log.warning(
+                    "snapshot_missed_renamed",
+                    subscription=self._subscription,
+                    namespace=rename.namespace,
+                    to=rename.to,
+                )
 
     def _wait_ms(self, now: float) -> int | None:
         """How long the stream may wait for changes: no longer than documents must wait."""
