@@ -337,19 +337,22 @@ def _source(
 
 
 async def _check_all(sources: dict[str, Source]) -> None:
-    problems: dict[
-        str, None
-    ] = {}  # several subscriptions may meet the same, such as a password that is wrong
-    for source in sources.values():
+    problems: dict[str, None] = {}  # several may meet the same, such as a password that is wrong
+    for name, source in sources.items():
         try:
             await source.check()
         except ConfigurationError as error:
-            problems.update(dict.fromkeys(error.problems))
+            problems.update(dict.fromkeys(_placed(name, problem) for problem in error.problems))
         except Unreachable:  # the driver takes a server that has refused its password for one that is away
             if not problems:
                 raise
     if problems:
         raise ConfigurationError(*problems)
+
+
+def _placed(subscription: str, problem: str) -> str:
+    """The problem with its whole path, where it is one of this subscription alone."""
+    return f"subscriptions.{subscription}.{problem}" if problem.startswith("source") else problem
 
 
 def _split(error: Exception) -> tuple[list[Exception], Exception | None]:
