@@ -7,6 +7,8 @@ from tests.mutants.table import Mutant
 __all__ = ["GAP_MUTANTS"]
 
 ARRANGEMENT = "runtime/arrangement.py"
+CONTROLS = "runtime/controls.py"
+ERRORS = "sources/mongodb/errors.py"
 FEEDING = "runtime/feeding.py"
 FLOW = "runtime/flow.py"
 GAP_EVENTS = "runtime/gap_events.py"
@@ -16,6 +18,7 @@ RECOVERY = "runtime/recovery.py"
 RECURRENCE = "core/recurrence.py"
 SUBSCRIPTION = "runtime/subscription.py"
 
+RESUME = "tests/sources/test_mongodb_resume.py"
 SCENES = "tests/runtime/test_gaps.py"
 MOVE_SCENES = "tests/runtime/test_moves.py"
 HEADROOM_SCENES = "tests/runtime/test_headroom.py"
@@ -211,5 +214,21 @@ GAP_MUTANTS = (
         "        if watched is None or watched.route is not route:",
         "        if watched is None:",
         HEADROOM_SCENES,
+    ),
+    Mutant(
+        "a token that cannot be read is a lost place",
+        NO_MORE,
+        ERRORS,
+        "Row(code, name, Reaction.REOPEN_AT_CLUSTER_TIME, _UNREADABLE_POSITION)",
+        "Row(code, name, Reaction.HISTORY_LOST, _UNREADABLE_POSITION)",
+        RESUME,
+    ),
+    Mutant(
+        "a store that refuses ends everything",
+        "no subscription ends for want of a word",
+        CONTROLS,
+        "        except Exception as error:  # noqa: BLE001 - see above\n",
+        "        except OSError as error:\n",
+        "tests/runtime/test_controls.py",
     ),
 )

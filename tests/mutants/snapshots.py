@@ -160,4 +160,20 @@ SNAPSHOT_MUTANTS = (
         '_OPTIONAL: Final = ("extra",)',
         "tests/state/test_positions.py",
     ),
+    Mutant(
+        "a renamed collection is found when it suits",
+        ALL,
+        READER,
+        "        if renamed:\n            self._listed_at = -inf\n",
+        "",
+        SERVER,
+    ),
+    Mutant(
+        "what a rename hides is not said",
+        ALL,
+        READER,
+        "        self._tell_missed(renamed)\n",
+        "",
+        SERVER,
+    ),
 )
