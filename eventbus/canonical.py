@@ -16,7 +16,7 @@ import orjson
 from bson.decimal128 import Decimal128
 from bson.errors import InvalidBSON
 
-__all__ = ["canonical_json", "canonical_value"]
+__all__ = ["canonical_json", "canonical_value", "integer_id"]
 
 _OBJECT_ID = 0x07
 
@@ -41,9 +41,26 @@ def canonical_value(value: object) -> bytes:
     return orjson.dumps(_plain(value))
 
 
+def integer_id(raw: bytes) -> int | None:
+    """The ``_id`` of a raw document that holds nothing else, if it is an integer: found without decoding."""
+    size = len(raw)
+    if size == _INT32_SIZE and raw.startswith(_INT32_FIELD, 4):
+        return int.from_bytes(raw[9:13], "little", signed=True)
+    if size == _INT64_SIZE and raw.startswith(_INT64_FIELD, 4):
+        return int.from_bytes(raw[9:17], "little", signed=True)
+    return None
+
+
+_INT32_SIZE, _INT32_FIELD = 14, b"\x10_id\0"
+_INT64_SIZE, _INT64_FIELD = 18, b"\x12_id\0"
+
+
 def _of_raw(raw: bytes) -> bytes:
     if len(raw) == 22 and raw[4] == _OBJECT_ID and raw[5:9] == b"_id\0":
         return b'{"_id":{"$oid":"%b"}}' % raw[9:21].hex().encode()
+    number = integer_id(raw)
+    if number is not None and -_EXACT_IN_JSON <= number <= _EXACT_IN_JSON:
+        return b'{"_id":%d}' % number
     try:
         return orjson.dumps(_plain(bson.decode(raw, _OPTIONS)))
     except (InvalidBSON, orjson.JSONEncodeError):

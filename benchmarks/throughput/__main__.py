@@ -56,7 +56,7 @@ def sinks(servers: Servers, directory: Path, run: int) -> dict[str, Mapping[str,
         "redis": {"type": "redis", "url": servers.redis, "mode": "stream", "stream": f"orders-{run}"},
         "kafka": {"type": "kafka", "bootstrap_servers": servers.kafka, "topic": f"orders-{run}"},
         "webhook": {**webhook, "concurrency": 64},
-        "webhook-100": {**webhook, "batch": 100},
+        "webhook-100": {**webhook, "body": "array", "max_batch": 100},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bson import Timestamp, encode
+from bson import ObjectId, Timestamp, encode
 from pymongo import MongoClient, UpdateOne
 from pymongo.write_concern import WriteConcern
 
@@ -18,7 +18,7 @@ _AT_ONCE: Final = 5000
 
 def _order(number: int) -> dict[str, Any]:
     order: dict[str, Any] = {
-        "_id": number,
+        "_id": _id(number),
         "customer": f"customer-{number % 5000}",
         "status": "placed",
         "total": number % 997 + 0.5,
@@ -27,6 +27,10 @@ def _order(number: int) -> dict[str, Any]:
     }
     order["note"] = "x" * (_SIZE - len(encode(order)))
     return order
+
+
+def _id(number: int) -> ObjectId:
+    return ObjectId(number.to_bytes(12, "big"))
 
 
 def make(uri: str, events: int) -> Timestamp:
@@ -45,7 +49,7 @@ def make(uri: str, events: int) -> Timestamp:
             last = min(first + _AT_ONCE, events - inserts)
             orders.bulk_write(
                 [
-                    UpdateOne({"_id": number}, {"$set": {"status": "paid", "paid_by": "card"}})
+                    UpdateOne({"_id": _id(number)}, {"$set": {"status": "paid", "paid_by": "card"}})
                     for number in range(first, last)
                 ]
             )

@@ -31,6 +31,7 @@ from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
 
+from eventbus.canonical import integer_id
 from eventbus.errors import EncodingError
 from eventbus.model import Section
 
@@ -52,6 +53,9 @@ def relaxed_json(section: Section) -> bytes:
         return _with_finite_numbers(section, _written(section))
     if len(section) == _ID_DOCUMENT_SIZE and section[4:9] == _OBJECT_ID_FIELD:
         return b'{"_id":{"$oid":"%b"}}' % section[9:21].hex().encode()
+    number = integer_id(section)
+    if number is not None:
+        return b'{"_id":%d}' % number
     document = decoded(section)
     text = _written(document)
     return _with_finite_numbers(document, text) if may_hold_nan(section) else text
