@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check format test proof mutants demo fetch clean
+.PHONY: help setup check format test proof mutants bench demo fetch clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +40,9 @@ proof: $(READY) ## the long proofs: chaos at full size, thousands of random sche
 
 mutants: $(READY) ## break the code on purpose, once for each promise, and see a test fail
 	@$(BIN)/python -m tests.mutants
+
+bench: $(READY) ## throughput into each sink, beside loops that anybody would write: ten minutes, on an idle machine
+	@$(BIN)/python -m benchmarks.throughput
 
 demo: $(READY) ## the shop, live: real servers, a workload, every change counted (DEMO_SECONDS=20 to end by itself)
 	@$(BIN)/eventbus demo

@@ -12,7 +12,8 @@ from statistics import median
 __all__ = ["Result", "Usage", "follow", "medians", "usage"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_POLL_SECS = 0.1
+_POLL_SECS = 0.5
+"""A look costs the process some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def usage(pid: int) -> Usage:
 
 
 def follow(pid: int, count: Callable[[], int], events: int, *, within_secs: float = 600.0) -> Result:
-    """Look at a process until it has counted so many events.
+    """Look at a process until it has counted so many events; what counts lies between two looks on the way.
 
     Args:
         pid: The process.
@@ -66,24 +67,27 @@ def follow(pid: int, count: Callable[[], int], events: int, *, within_secs: floa
 
     Raises:
         TimeoutError: It did not get there.
+        ValueError: It got there too soon to be measured.
     """
     deadline = time.monotonic() + within_secs
-    begun: tuple[float, int, Usage] | None = None
+    looks: list[tuple[float, int, Usage]] = []
     while time.monotonic() < deadline:
         now, there = time.monotonic(), count()
-        if there and begun is None:
-            begun = now, there, usage(pid)
-        if there >= events and begun is not None:
-            used = usage(pid)
-            since, had, before = begun
-            done = max(1, there - had)
-            return Result(
-                done / (now - since) if now > since else float("inf"),
-                (used.cpu_secs - before.cpu_secs) / done * 1e6,
-                used.peak_bytes / 1e6,
-            )
+        if there:
+            looks.append((now, there, usage(pid)))
+        if there >= events:
+            break
         time.sleep(_POLL_SECS)
-    raise TimeoutError(f"{count()} of {events} events after {within_secs:.0f} s")
+    else:
+        raise TimeoutError(f"{count()} of {events} events after {within_secs:.0f} s")
+    if len(looks) < 4:
+        raise ValueError(f"{events} events are too few: they were over in {len(looks)} looks")
+    (since, had, before), (until, there, used) = looks[0], looks[-2]
+    return Result(
+        (there - had) / (until - since),
+        (used.cpu_secs - before.cpu_secs) / (there - had) * 1e6,
+        looks[-1][2].peak_bytes / 1e6,
+    )
 
 
 def medians(runs: list[Result]) -> Result:

@@ -7,6 +7,8 @@ follow one another, for that is what makes it quick.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from struct import Struct, error
 from typing import Final
 
@@ -60,6 +62,10 @@ def _operation_heads() -> dict[bytes, tuple[str, int]]:
 _OPERATIONS: Final = _operation_heads()
 
 
+_cluster_time: Final[Callable[[tuple[int, int]], ClusterTime]] = partial(tuple.__new__, ClusterTime)
+"""The class's own ``__new__`` is a function in Python; this is none."""
+
+
 def usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | None:
     """The event of the change that begins at `start`; None if its layout is not the usual one."""
     try:
@@ -104,7 +110,7 @@ def _usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | N
         operation=operation[0],
         database=database,
         collection=collection,
-        cluster_time=ClusterTime(seconds, increment),
+        cluster_time=_cluster_time((seconds, increment)),
         time_ms=milliseconds,
         document_key=buffer[value:at],
         document=document,
