@@ -27,6 +27,14 @@ KAFKA_MUTANTS: tuple[Mutant, ...] = (
         f"{ON_THE_WIRE}::test_the_key_is_what_was_asked_for",
     ),
     Mutant(
+        "what keys begin with counts for every length",
+        "a key lies where Java's partitioner has it",
+        "sinks/kafka/partitioner.py",
+        "    known = _beginnings.get((size, beginning))\n",
+        "    size = 100\n    known = _beginnings.get((size, beginning))\n",
+        f"{PLAN}::test_keys_that_begin_alike_have_the_partitions_of_their_own",
+    ),
+    Mutant(
         "brokers make a topic before we do",
         "topics are made as configured",
         SINK,

@@ -44,6 +44,14 @@ def test_partitions_are_those_of_the_default_partitioner(key: bytes, partitions:
     assert partition_of(key, partitions) == DefaultPartitioner()(key, list(range(partitions)), [])
 
 
+@given(st.binary(min_size=20, max_size=80), st.lists(st.binary(min_size=24, max_size=60), max_size=5))
+def test_keys_that_begin_alike_have_the_partitions_of_their_own(beginning: bytes, ends: list[bytes]) -> None:
+    """What is remembered of a beginning holds for its size alone."""
+    for end in ends:
+        key = beginning + end
+        assert partition_of(key, 1000) == DefaultPartitioner()(key, list(range(1000)), [])
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

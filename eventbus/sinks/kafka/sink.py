@@ -107,8 +107,9 @@ class KafkaSink:
             ("content-type", encoder.content_type.encode()),
             (_ID_HEADER, event.id.encode()),
             *encoder.headers(event),
-            *self._own_headers(event),
         ]
+        if self._headers:
+            headers += self._own_headers(event)
         body, key = encoder.encode(event), self._key_of(event)
         size = DefaultRecordBatchBuilder.estimate_size_in_bytes(key, body, headers)
         if size > self._options.max_request_size:
