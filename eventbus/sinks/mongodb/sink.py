@@ -39,6 +39,7 @@ from eventbus.sdk import (
 from eventbus.sinks.mongodb.address import addresses_of, tls_of
 from eventbus.sinks.mongodb.options import MongoSinkOptions
 from eventbus.sinks.mongodb.outcomes import outcome_of, outcomes_of, reason_of
+from eventbus.sinks.mongodb.transactions import MongoTransactions
 from eventbus.sinks.mongodb.writes import MARKED_UNTIL, Inserts, Mirror, Write
 from eventbus.sinks.reaching import probed
 
@@ -70,6 +71,7 @@ class MongoSink:
         self._timeout_secs = options.timeout
         self._database = Template(options.database or "{database}")
         self._collection = Template(options.collection or "{collection}")
+        self._positions = options.positions
         self._leaves_markers = options.guard and options.deletes == "mirror"
         self._content = _content(options)
         self._client: AsyncMongoClient[_Document] | None = None
@@ -134,6 +136,31 @@ class MongoSink:
                     outcomes[index] = outcome
         return outcomes
 
+    def transactions(self, route: str) -> MongoTransactions:
+        """See `eventbus.sdk.TransactionalSink`."""
+        database, _, name = self._positions.partition(".")
+        return MongoTransactions(
+            self._opened,
+            (database, name),
+            route,
+            self._content.write,
+            self._prepare_target,
+            self._timeout_secs,
+        )
+
+    async def _prepare_target(self, target: str) -> None:
+        await self._prepare(self._collection_of(target))
+
+    def _collection_of(self, target: str) -> AsyncCollection[_Document]:
+        database, _, name = target.partition("/")
+        return self._opened().get_database(
+            database, write_concern=_DURABLY, read_preference=ReadPreference.PRIMARY
+        )[name]
+
+    def _opened(self) -> AsyncMongoClient[_Document]:
+        assert self._client is not None, "the sink is not open"
+        return self._client
+
     def _by_target(self, messages: Sequence[Message]) -> Mapping[str, Mapping[int, Write]]:
         """What is to be written to each collection, by the index of its message."""
         found: defaultdict[str, dict[int, Write]] = defaultdict(dict)
@@ -143,12 +170,8 @@ class MongoSink:
         return found
 
     async def _write(self, target: str, writes: Sequence[Write]) -> Sequence[Outcome]:
-        assert self._client is not None, "the sink is not open"
-        database, _, name = target.partition("/")
         try:
-            collection = self._client.get_database(
-                database, write_concern=_DURABLY, read_preference=ReadPreference.PRIMARY
-            )[name]
+            collection = self._collection_of(target)
             await self._prepare(collection)
             await collection.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
