@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.encoding.template import TemplateText
@@ -41,8 +41,6 @@ class MongoSinkOptions(Options):
     or replayed, changes it back. A deleted one leaves a marker for `marker_ttl`."""
     marker_ttl: Duration = Field(default=3600.0, ge=1)
     """How long the marker of a deleted document stays."""
-    positions: Annotated[str, StringConstraints(pattern=r"^[^.$\s]+\.[^$\s]+$")] = "eventbus.positions"
-    """Database and collection for the positions of routes with ``delivery: exactly_once``."""
     timeout: Duration = Field(default=10.0, gt=0)
     """Time for a call: to find the primary, to write, and to have it acknowledged by a majority."""
 

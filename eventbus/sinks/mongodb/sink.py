@@ -50,6 +50,8 @@ _CLOSE_SECS: Final = 1.0
 _POOL_SIZE: Final = 16
 _DURABLY: Final = WriteConcern("majority", j=True)
 _INDEX: Final = "eventbus_markers"
+_POSITIONS: Final = ("eventbus", "positions")
+"""Database and collection of the positions of routes."""
 _Document: TypeAlias = dict[str, Any]
 
 
@@ -71,7 +73,6 @@ class MongoSink:
         self._timeout_secs = options.timeout
         self._database = Template(options.database or "{database}")
         self._collection = Template(options.collection or "{collection}")
-        self._positions = options.positions
         self._leaves_markers = options.guard and options.deletes == "mirror"
         self._content = _content(options)
         self._client: AsyncMongoClient[_Document] | None = None
@@ -138,10 +139,9 @@ class MongoSink:
 
     def transactions(self, route: str) -> MongoTransactions:
         """See `eventbus.sdk.TransactionalSink`."""
-        database, _, name = self._positions.partition(".")
         return MongoTransactions(
             self._opened,
-            (database, name),
+            _POSITIONS,
             route,
             self._content.write,
             self._prepare_target,

@@ -73,9 +73,6 @@ class RedisOptions(Options):
     """``invalidate``: patterns whose keys are deleted; values are put in as they are, not as patterns."""
     scan_count: int = Field(default=1000, ge=1, le=100_000)
     """``invalidate``: how many keys the server looks at in one step of a search by pattern."""
-    position_prefix: str = Field(default="eventbus:position:", min_length=1)
-    """What the keys begin with that hold positions of routes with ``delivery: exactly_once``; on a cluster
-    with the hash tag of what they write to."""
     cluster: bool = False
     """The server is a node of a Redis Cluster; the others are found through it."""
     sentinel: Sentinel | None = None
