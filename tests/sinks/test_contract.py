@@ -16,7 +16,16 @@ from eventbus.devservices import KafkaService, RedisService
 from eventbus.sdk import Event, Sink
 from eventbus.sinks.kafka import KafkaOptions, KafkaSink
 from eventbus.sinks.redis import RedisOptions, RedisSink
-from eventbus.testing import Changes, Received, SinkContract, SinkOutageContract, SinkRejectionContract
+from eventbus.testing import (
+    Changes,
+    Received,
+    SinkContract,
+    SinkOutageContract,
+    SinkRejectionContract,
+    TransactionContract,
+    TransactionOutageContract,
+    TransactionRejectionContract,
+)
 from tests.sinks.kafka_topics import create_topic, records
 
 pytestmark = pytest.mark.services
@@ -64,7 +73,14 @@ class RedisHarness:
             yield
 
 
-class TestRedis(SinkContract, SinkRejectionContract, SinkOutageContract):
+class TestRedis(
+    SinkContract,
+    SinkRejectionContract,
+    SinkOutageContract,
+    TransactionContract,
+    TransactionRejectionContract,
+    TransactionOutageContract,
+):
     @pytest.fixture
     def harness(self, own_redis: RedisService) -> RedisHarness:
         return RedisHarness(own_redis)
@@ -143,7 +159,9 @@ class ChannelHarness(RedisModeHarness):
         return self._heard
 
 
-class TestRedisList(SinkContract, SinkRejectionContract, SinkOutageContract):
+class TestRedisList(
+    SinkContract, SinkRejectionContract, SinkOutageContract, TransactionContract, TransactionOutageContract
+):
     @pytest.fixture
     def harness(self, own_redis: RedisService) -> ListHarness:
         return ListHarness(own_redis, "list", list="%s")

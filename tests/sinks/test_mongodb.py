@@ -39,6 +39,9 @@ from eventbus.testing import (
     SinkContract,
     SinkOutageContract,
     SinkRejectionContract,
+    TransactionContract,
+    TransactionOutageContract,
+    TransactionRejectionContract,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.services]
@@ -69,11 +72,10 @@ def changes() -> Changes:
     return Changes()
 
 
-async def _numbered(cursor: AsyncIterator[dict[str, Any]]) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    number = 0
-    async for document in cursor:
-        yield number, document
-        number += 1
+def _inserts(entry: dict[str, Any], namespace: str) -> list[Any]:
+    """What an entry of the oplog has put there, a whole transaction perhaps."""
+    parts = entry["o"].get("applyOps", [entry])
+    return [part["o"]["_id"] for part in parts if (part["ns"], part["op"]) == (namespace, "i")]
 
 
 class MongoHarness:
@@ -92,8 +94,12 @@ class MongoHarness:
         """In the order of the oplog: a server that was killed may put its documents into another one."""
         async with Client(self._service.uri) as client:
             stored = await client[self.database]["orders"].find().to_list()
-            inserts = client["local"]["oplog.rs"].find({"ns": f"{self.database}.orders", "op": "i"})
-            order = {entry["o"]["_id"]: number async for number, entry in _numbered(inserts)}
+            namespace = f"{self.database}.orders"
+            entries = client["local"]["oplog.rs"].find(
+                {"$or": [{"ns": namespace, "op": "i"}, {"o.applyOps.ns": namespace}]}
+            )
+            inserted = [one async for entry in entries for one in _inserts(entry, namespace)]
+            order = {identity: number for number, identity in enumerate(inserted)}
         stored.sort(key=lambda document: order[document["_id"]])
         return [self._received(document) for document in stored]
 
@@ -114,7 +120,14 @@ class GuardedHarness(MongoHarness):
         return Received(document.pop("_eventbus")["id"], bson.encode(document))
 
 
-class TestInsert(SinkContract, SinkRejectionContract, SinkOutageContract):
+class TestInsert(
+    SinkContract,
+    SinkRejectionContract,
+    SinkOutageContract,
+    TransactionContract,
+    TransactionRejectionContract,
+    TransactionOutageContract,
+):
     @pytest.fixture
     def harness(self, own: MongoService) -> MongoHarness:
         return MongoHarness(own, mode="insert")

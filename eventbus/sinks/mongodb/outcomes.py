@@ -23,7 +23,7 @@ from pymongo.errors import (
 from eventbus.sdk import DELIVERED, Failure, Fault, Outcome, Rejected, Retry
 from eventbus.telemetry.redaction import redact
 
-__all__ = ["outcome_of", "outcomes_of", "reason_of"]
+__all__ = ["outcome_of", "outcome_of_write", "outcomes_of", "reason_of"]
 
 _DUPLICATE_KEY: Final = 11000
 _UNAUTHORISED: Final = frozenset({11, 13, 18, 31, 8000})
@@ -90,6 +90,11 @@ def outcome_of(error: PyMongoError) -> Outcome:
             return Retry(Fault.UNAVAILABLE, reason, kind=Failure.TIMEOUT if error.timeout else Failure.SERVER)
 
 
+def outcome_of_write(code: int) -> Rejected | Retry:
+    """What the error of one write means for its message."""
+    return _by_code(code, f"error {code}")
+
+
 def reason_of(error: PyMongoError) -> str:
     """One line for people, without secrets."""
     return redact(" ".join(str(error).partition(", full error:")[0].partition(", Timeout:")[0].split()))[
@@ -97,7 +102,7 @@ def reason_of(error: PyMongoError) -> str:
     ]
 
 
-def _by_code(code: int, text: str) -> Outcome:
+def _by_code(code: int, text: str) -> Rejected | Retry:
     if code in _UNAUTHORISED:
         return Retry(
             Fault.UNAUTHORISED, f"MongoDB does not let us write: error {code}", kind=Failure.UNAUTHORISED

@@ -39,6 +39,7 @@ from eventbus.sdk import (
 from eventbus.sinks.mongodb.address import addresses_of, tls_of
 from eventbus.sinks.mongodb.options import MongoSinkOptions
 from eventbus.sinks.mongodb.outcomes import outcome_of, outcomes_of, reason_of
+from eventbus.sinks.mongodb.transactions import MongoTransactions
 from eventbus.sinks.mongodb.writes import MARKED_UNTIL, Inserts, Mirror, Write
 from eventbus.sinks.reaching import probed
 
@@ -49,6 +50,8 @@ _CLOSE_SECS: Final = 1.0
 _POOL_SIZE: Final = 16
 _DURABLY: Final = WriteConcern("majority", j=True)
 _INDEX: Final = "eventbus_markers"
+_POSITIONS: Final = ("eventbus", "positions")
+"""Database and collection of the positions of routes."""
 _Document: TypeAlias = dict[str, Any]
 
 
@@ -134,6 +137,30 @@ class MongoSink:
                     outcomes[index] = outcome
         return outcomes
 
+    def transactions(self, route: str) -> MongoTransactions:
+        """See `eventbus.sdk.TransactionalSink`."""
+        return MongoTransactions(
+            self._opened,
+            _POSITIONS,
+            route,
+            self._content.write,
+            self._prepare_target,
+            self._timeout_secs,
+        )
+
+    async def _prepare_target(self, target: str) -> None:
+        await self._prepare(self._collection_of(target))
+
+    def _collection_of(self, target: str) -> AsyncCollection[_Document]:
+        database, _, name = target.partition("/")
+        return self._opened().get_database(
+            database, write_concern=_DURABLY, read_preference=ReadPreference.PRIMARY
+        )[name]
+
+    def _opened(self) -> AsyncMongoClient[_Document]:
+        assert self._client is not None, "the sink is not open"
+        return self._client
+
     def _by_target(self, messages: Sequence[Message]) -> Mapping[str, Mapping[int, Write]]:
         """What is to be written to each collection, by the index of its message."""
         found: defaultdict[str, dict[int, Write]] = defaultdict(dict)
@@ -143,12 +170,8 @@ class MongoSink:
         return found
 
     async def _write(self, target: str, writes: Sequence[Write]) -> Sequence[Outcome]:
-        assert self._client is not None, "the sink is not open"
-        database, _, name = target.partition("/")
         try:
-            collection = self._client.get_database(
-                database, write_concern=_DURABLY, read_preference=ReadPreference.PRIMARY
-            )[name]
+            collection = self._collection_of(target)
             await self._prepare(collection)
             await collection.bulk_write(writes, ordered=False)
         except BulkWriteError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from eventbus.encoding.template import Template
 from eventbus.sdk import Delivered, Encoded, Encoder, Event, Message, Outcome
@@ -13,8 +13,9 @@ from eventbus.sinks.redis.calls import Arguments, Calls
 from eventbus.sinks.redis.invalidation import Invalidation
 from eventbus.sinks.redis.options import RedisOptions
 from eventbus.sinks.redis.server import Client
+from eventbus.sinks.redis.transactions import RedisTransactions
 
-__all__ = ["Mode", "mode_of"]
+__all__ = ["Mode", "TransactionalMode", "mode_of"]
 
 
 class Mode(Protocol):
@@ -25,6 +26,14 @@ class Mode(Protocol):
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `eventbus.sdk.Sink`."""
+
+
+@runtime_checkable
+class TransactionalMode(Mode, Protocol):
+    """A mode that can write a position beside events."""
+
+    def transactions(self, key: str) -> RedisTransactions:
+        """Those of the route whose position is kept at a key."""
 
 
 def mode_of(options: RedisOptions, client: Client) -> Mode:
@@ -56,6 +65,7 @@ class Stream(_Named):
 
     def __init__(self, options: RedisOptions, client: Client) -> None:
         super().__init__(options.stream, client, scripts.APPEND)
+        self._client = client
         self._trim = _trimming(options)
         self._groups = options.groups
         self._prepared: set[str] = set()
@@ -66,6 +76,10 @@ class Stream(_Named):
         delivered = {m.target for m, outcome in zip(messages, outcomes, strict=True) if not _failed(outcome)}
         self._prepared = self._prepared | delivered if not any(map(_failed, outcomes)) else set()
         return outcomes
+
+    def transactions(self, key: str) -> RedisTransactions:
+        """See `TransactionalMode`."""
+        return RedisTransactions(self._client, key, "stream", scripts.COMMIT_TO_STREAMS, self._arguments)
 
     def _arguments(self, messages: Sequence[Message]) -> Arguments:
         streams = _numbered(messages)
@@ -81,7 +95,12 @@ class List(_Named):
 
     def __init__(self, options: RedisOptions, client: Client) -> None:
         super().__init__(options.list, client, scripts.PUSH)
+        self._client = client
         self._maxlen = str(options.maxlen or "")
+
+    def transactions(self, key: str) -> RedisTransactions:
+        """See `TransactionalMode`."""
+        return RedisTransactions(self._client, key, "list", scripts.COMMIT_TO_LISTS, self._arguments)
 
     def _arguments(self, messages: Sequence[Message]) -> Arguments:
         lists = _numbered(messages)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["APPEND", "CACHE", "PUBLISH", "PUSH"]
+__all__ = ["APPEND", "CACHE", "CLAIM", "COMMIT_TO_LISTS", "COMMIT_TO_STREAMS", "PUBLISH", "PUSH"]
 
 _FAILING: Final = """\
 local failures, failed = {}, {}
@@ -153,3 +153,68 @@ each message its token; set, hash or delete; the value, or a JSON list of fields
 
 A change before the known one changes nothing. An equal one writes again: it is the same one, repeated after
 an answer that was lost, perhaps in the middle of the script."""
+
+CLAIM: Final = """\
+local held = redis.call('HMGET', KEYS[1], 'epoch', 'position')
+if held[1] and tonumber(held[1]) > tonumber(ARGV[1]) then return {'fenced', held[1]} end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
+return {'claimed', held[2]}
+"""
+"""KEYS: where the position is. ARGV: the epoch of the lease. It gives the position."""
+
+_COMMIT: Final = """\
+local epoch, position, kind = ARGV[1], ARGV[2], ARGV[3]
+local held = redis.call('HMGET', KEYS[1], 'epoch', 'position')
+if held[1] and tonumber(held[1]) > tonumber(epoch) then return {'fenced', held[1]} end
+if held[2] == position then return {'done'} end
+local strange = {'strange'}
+for i = 2, #KEYS do
+    local found = redis.call('TYPE', KEYS[i]).ok
+    if found ~= 'none' and found ~= kind then strange[#strange + 1] = i - 1 end
+end
+if #strange > 1 then return strange end
+"""
+"""KEYS: where the position is, and the targets. ARGV: the epoch that was claimed; the position; the type of
+the targets; then as `APPEND` or `PUSH` has it. It writes nothing if a target is of another type: it gives
+their numbers. It does not catch errors: at the first write nothing is to be undone, later ones have none."""
+
+_DONE: Final = """\
+redis.call('HSET', KEYS[1], 'epoch', epoch, 'position', position)
+return {'done'}
+"""
+
+COMMIT_TO_STREAMS: Final = (
+    _COMMIT
+    + """\
+local trim, how, limit = ARGV[4], ARGV[5], ARGV[6]
+local groups = tonumber(ARGV[8])
+if trim == 'MINID' then
+    local now = redis.call('TIME')
+    limit = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) - limit)
+end
+for i = 2, groups > 0 and #KEYS or 1 do
+    if redis.call('EXISTS', KEYS[i]) == 0 then
+        for group = 9, 8 + groups do redis.call('XGROUP', 'CREATE', KEYS[i], ARGV[group], '0', 'MKSTREAM') end
+    end
+end
+for i = 9 + groups, #ARGV, 3 do
+    local key = KEYS[tonumber(ARGV[i]) + 1]
+    if trim == '' then
+        redis.call('XADD', key, '*', 'id', ARGV[i + 1], 'event', ARGV[i + 2])
+    else
+        redis.call('XADD', key, trim, how, limit, '*', 'id', ARGV[i + 1], 'event', ARGV[i + 2])
+    end
+end
+"""
+    + _DONE
+)
+
+COMMIT_TO_LISTS: Final = (
+    _COMMIT
+    + """\
+local maxlen = ARGV[4]
+for i = 5, #ARGV, 2 do redis.call('RPUSH', KEYS[tonumber(ARGV[i]) + 1], ARGV[i + 1]) end
+for i = 2, maxlen ~= '' and #KEYS or 1 do redis.call('LTRIM', KEYS[i], '-' .. maxlen, '-1') end
+"""
+    + _DONE
+)

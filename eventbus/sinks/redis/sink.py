@@ -19,10 +19,11 @@ from eventbus.sdk import (
     ProbeStep,
     Rejected,
     SinkTraits,
+    Transactions,
     Unreachable,
 )
 from eventbus.sinks.reaching import probed
-from eventbus.sinks.redis.modes import mode_of
+from eventbus.sinks.redis.modes import TransactionalMode, mode_of
 from eventbus.sinks.redis.options import RedisOptions
 from eventbus.sinks.redis.outcomes import ERRORS, reason_of
 from eventbus.sinks.redis.server import addresses_of, client_of, closed, tls_of
@@ -77,6 +78,19 @@ class RedisSink:
         """See `eventbus.sdk.Sink`."""
         return await self._mode.send(messages)
 
+    def transactions(self, route: str) -> Transactions:
+        """See `eventbus.sdk.TransactionalSink`.
+
+        Raises:
+            ConfigurationError: The mode has none, or needs none.
+        """
+        if not isinstance(self._mode, TransactionalMode):
+            raise ConfigurationError(
+                f"sinks.{self.name}: mode {self._options.mode} cannot be exactly_once; stream and list can, "
+                "and what set and hash write twice is the same"
+            )
+        return self._mode.transactions(_POSITIONS + route)
+
     async def _largest_value(self) -> int:
         """The server's limit on a value, which it enforces by dropping the connection without a word."""
         try:
@@ -86,5 +100,7 @@ class RedisSink:
         return int(limits.get(_LIMIT) or _USUAL_LARGEST)
 
 
+_POSITIONS: Final = "eventbus:position:"
+"""What the keys begin with that hold positions of routes."""
 _LIMIT: Final = "proto-max-bulk-len"
 _USUAL_LARGEST: Final = 512 << 20

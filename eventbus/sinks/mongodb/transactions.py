@@ -1,0 +1,199 @@
+"""Slices of a route that take effect together with its position, for ``delivery: exactly_once``.
+
+A slice is one transaction, whose first write is the position, on the condition that the epoch is still ours.
+So an owner that was shut out writes nothing; and one that shuts others out waits, by the server's own locks,
+for what they have under way. A slice whose fate is unknown is known by its position when it comes again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import anyio
+import pymongo
+from bson import Binary
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, ReplaceOne, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from eventbus.sdk import (
+    DELIVERED,
+    Commit,
+    ConfigurationError,
+    Fault,
+    LeaseLost,
+    Message,
+    Refused,
+    Rejected,
+    Retry,
+    Unreachable,
+)
+from eventbus.sinks.mongodb.outcomes import outcome_of, outcome_of_write, reason_of
+from eventbus.sinks.mongodb.writes import Write
+
+__all__ = ["MongoTransactions"]
+
+_Document: TypeAlias = dict[str, Any]
+_DURABLY: Final = WriteConcern("majority", j=True)
+_UNKNOWN: Final = "UnknownTransactionCommitResult"
+
+
+class MongoTransactions:
+    """Those of one route.
+
+    Args:
+        client: The sink's, while it is open.
+        place: Database and collection of positions.
+        route: Names the route there.
+        write: Makes the write of a message.
+        prepare: Sees to what a target needs, outside of any transaction.
+        timeout_secs: How long a call may take.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], AsyncMongoClient[_Document]],
+        place: tuple[str, str],
+        route: str,
+        write: Callable[[Message], Write],
+        prepare: Callable[[str], Awaitable[None]],
+        timeout_secs: float,
+    ) -> None:
+        self._client = client
+        self._place = place
+        self._route = route
+        self._write = write
+        self._prepare = prepare
+        self._timeout_secs = timeout_secs
+        self._epoch = 0
+
+    async def claim(self, epoch: int) -> bytes | None:
+        """See `eventbus.sdk.Transactions`."""
+        with anyio.CancelScope(shield=True), pymongo.timeout(self._timeout_secs):
+            try:
+                await self._check_deployment()
+                document = await self._positions().find_one_and_update(
+                    {"_id": self._route, "epoch": {"$lte": epoch}},
+                    {"$set": {"epoch": epoch}},
+                    upsert=True,
+                    return_document=ReturnDocument.AFTER,
+                )
+            except DuplicateKeyError:
+                raise self._lost() from None
+            except PyMongoError as error:
+                raise Unreachable(reason_of(error)) from error
+        self._epoch = epoch
+        return _position(document)
+
+    async def commit(self, messages: Sequence[Message], position: bytes) -> Commit:
+        """See `eventbus.sdk.Transactions`."""
+        with anyio.CancelScope(shield=True), pymongo.timeout(self._timeout_secs):
+            try:
+                for target in _by_target(messages):
+                    await self._prepare(target)
+                async with self._client().start_session() as session:
+                    committed = await self._try(session, messages, position)
+            except PyMongoError as error:
+                outcome = outcome_of(error)
+                committed = outcome if isinstance(outcome, Retry) else _unknown(error)
+        return committed
+
+    async def close(self) -> None:
+        """See `eventbus.sdk.Transactions`; all belongs to the sink."""
+
+    async def _try(self, session: AsyncClientSession, messages: Sequence[Message], position: bytes) -> Commit:
+        await session.start_transaction(ReadConcern("snapshot"), _DURABLY, ReadPreference.PRIMARY)
+        moved = await self._positions().update_one(
+            {"_id": self._route, "epoch": self._epoch, "position": {"$ne": Binary(position)}},
+            {"$set": {"position": Binary(position)}},
+            session=session,
+        )
+        if not moved.matched_count:
+            await session.abort_transaction()
+            return await self._why_not(position)
+        refused = await self._write_all(session, messages)
+        if refused is not None:
+            await session.abort_transaction()
+            return refused
+        while True:
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                if not error.has_error_label(_UNKNOWN) or error.timeout:
+                    raise
+            else:
+                return DELIVERED
+
+    async def _why_not(self, position: bytes) -> Commit:
+        """The position is there already, or is not ours any more."""
+        document = await self._positions().find_one({"_id": self._route})
+        if document is None or document["epoch"] != self._epoch:
+            raise self._lost()
+        if _position(document) == position:
+            return DELIVERED
+        return Retry(Fault.UNAVAILABLE, "MongoDB: the position changed meanwhile")
+
+    async def _write_all(self, session: AsyncClientSession, messages: Sequence[Message]) -> Refused | None:
+        """Write them in order; what is refused, if anything is."""
+        for target, indices in _by_target(messages).items():
+            database, _, name = target.partition("/")
+            writes = [_repeatable(self._write(messages[index]), messages[index]) for index in indices]
+            try:
+                await self._client().get_database(database)[name].bulk_write(writes, session=session)
+            except BulkWriteError as error:
+                failed = error.details["writeErrors"]
+                if not failed:
+                    raise
+                outcome = outcome_of_write(failed[0]["code"])
+                if isinstance(outcome, Retry) and outcome.fault is not Fault.FAILED:
+                    raise OperationFailure(outcome.reason, failed[0]["code"]) from None
+                return Refused({indices[failed[0]["index"]]: outcome})
+            except PyMongoError as error:
+                outcome_of_all = outcome_of(error)
+                if isinstance(outcome_of_all, Rejected) and len(indices) == 1:
+                    return Refused({indices[0]: outcome_of_all})
+                raise
+        return None
+
+    async def _check_deployment(self) -> None:
+        hello = await self._client().admin.command("hello")
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise ConfigurationError("exactly_once needs transactions, which a standalone MongoDB has not")
+
+    def _positions(self) -> AsyncCollection[_Document]:
+        database, name = self._place
+        return self._client().get_database(
+            database, write_concern=_DURABLY, read_concern=ReadConcern("majority")
+        )[name]
+
+    def _lost(self) -> LeaseLost:
+        return LeaseLost(f"{self._route} was claimed by another owner, in {'.'.join(self._place)}")
+
+
+def _unknown(error: PyMongoError) -> Retry:
+    return Retry(Fault.UNAVAILABLE, reason_of(error))
+
+
+def _position(document: Mapping[str, Any] | None) -> bytes | None:
+    position = (document or {}).get("position")
+    return bytes(position) if position is not None else None
+
+
+def _by_target(messages: Sequence[Message]) -> Mapping[str, Sequence[int]]:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for index, message in enumerate(messages):
+        if message.target:
+            found[message.target].append(index)
+    return found
+
+
+def _repeatable(write: Write, message: Message) -> Write:
+    """In a transaction a document that is there already would be an error, and everything in vain."""
+    if isinstance(write, InsertOne):
+        return ReplaceOne({"_id": message.event.id}, write._doc, upsert=True)  # noqa: SLF001 - it has no accessor
+    return write
