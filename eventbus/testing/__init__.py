@@ -2,10 +2,20 @@
 
 import pytest
 
-pytest.register_assert_rewrite("eventbus.testing.driving", "eventbus.testing.sinks")
+pytest.register_assert_rewrite(
+    "eventbus.testing.committing",
+    "eventbus.testing.driving",
+    "eventbus.testing.sinks",
+    "eventbus.testing.transactions",
+)
 
 from eventbus.testing.harness import Changes, PlainEncoder, Received, SinkHarness, TargetOutage  # noqa: E402 - after the rewrite hook
 from eventbus.testing.sinks import SinkContract, SinkOutageContract, SinkRejectionContract  # noqa: E402 - as above
+from eventbus.testing.transactions import (  # noqa: E402 - as above
+    TransactionContract,
+    TransactionOutageContract,
+    TransactionRejectionContract,
+)
 
 __all__ = [
     "Changes",
@@ -16,4 +26,7 @@ __all__ = [
     "SinkOutageContract",
     "SinkRejectionContract",
     "TargetOutage",
+    "TransactionContract",
+    "TransactionOutageContract",
+    "TransactionRejectionContract",
 ]

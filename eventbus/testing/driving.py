@@ -124,8 +124,8 @@ async def cancel_after(steps: int, sink: Sink, messages: Sequence[Message]) -> N
         tasks.cancel_scope.cancel()
 
 
-async def until_sent(sent: Sequence[Message], number: int) -> None:
-    """Wait until so many messages have been handed to the sink."""
+async def until_sent(sent: Sequence[object], number: int) -> None:
+    """Wait until so many messages, or slices, have been handed to the sink."""
     while len(sent) < number:  # noqa: ASYNC110 - the producers are the code under test's own callers
         await anyio.sleep(0.01)
 

@@ -53,10 +53,10 @@ from eventbus.testing.driving import (
 )
 from eventbus.testing.harness import Changes, PlainEncoder, SinkHarness, TargetOutage
 
-__all__ = ["SinkContract", "SinkOutageContract", "SinkRejectionContract"]
+__all__ = ["ContractKit", "SinkContract", "SinkOutageContract", "SinkRejectionContract"]
 
 
-class _Kit:
+class ContractKit:
     """What all contracts share."""
 
     pytestmark = pytest.mark.anyio
@@ -66,17 +66,19 @@ class _Kit:
 
     @pytest.fixture
     def anyio_backend(self) -> str:
+        """The event loop that the daemon runs on."""
         return "asyncio"
 
     @pytest.fixture
     def changes(self) -> Changes:
+        """Events of this test alone."""
         return Changes()
 
     def _history(self, messages: Sequence[Message]) -> dict[bytes, list[str]]:
         return history(messages, is_kept=self.keeps_history)
 
 
-class SinkContract(_Kit):
+class SinkContract(ContractKit):
     """What every sink promises."""
 
     async def test_delivers_a_batch_with_one_outcome_for_each_message(
@@ -184,7 +186,7 @@ class SinkContract(_Kit):
             type(sink).Options.model_validate({"no_such_option": 1})
 
 
-class SinkRejectionContract(_Kit):
+class SinkRejectionContract(ContractKit):
     """For targets that can refuse a message for good: override `poison`."""
 
     def poison(self, changes: Changes) -> Event:
@@ -209,7 +211,7 @@ class SinkRejectionContract(_Kit):
         assert events[1].id not in received
 
 
-class SinkOutageContract(_Kit):
+class SinkOutageContract(ContractKit):
     """For targets that can be away: the harness must have `outage`."""
 
     async def test_a_dead_target_is_an_outcome_and_the_sink_recovers(
