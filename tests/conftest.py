@@ -51,6 +51,7 @@ SLOW_MODULES = {
     "test_snapshot_splice",
     "test_sqlite",
     "test_sqlite_access",
+    "test_transaction_kit",
     "test_stdout",
     "test_syntax",
 }
