@@ -22,7 +22,7 @@ $(READY): pyproject.toml tests/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dev -e ".[avro,compression,ed25519,uvloop]"
 	@touch $@
 
-check: $(READY) ## format, lint, types, layers and fast tests: under 30 s
+check: $(READY) ## format, lint, types, layers and fast tests: about two minutes
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m tests.side_by_side "$(BIN)/mypy --no-error-summary eventbus tests" \

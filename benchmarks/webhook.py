@@ -11,6 +11,7 @@ import asyncio
 import base64
 import os
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from multiprocessing import Process, SimpleQueue
 from time import perf_counter, process_time
@@ -18,6 +19,7 @@ from typing import Any
 
 import anyio
 
+from benchmarks.throughput.receiver import Always204
 from eventbus.model import DELIVERED, Event, Message
 from eventbus.sdk import Encoder
 from eventbus.sinks.webhook import WebhookOptions, WebhookSink
@@ -25,22 +27,6 @@ from eventbus.sinks.webhook import WebhookOptions, WebhookSink
 AT_ONCE = 16
 BYTES = 700
 SECRET = base64.b64encode(os.urandom(24)).decode()
-
-
-class Always204(asyncio.Protocol):
-    """Counts the bytes of requests of one known length of content."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-        self._received = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-        if end and len(body) >= length:
-            self._received = body[length:]
-            self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
 def receive(ports: SimpleQueue[int]) -> None:
@@ -57,6 +43,9 @@ class Body(Encoder):
 
     def encode(self, _event: Event) -> bytes:
         return b'"%b"' % (b"x" * (BYTES - 2))
+
+    def headers(self, _event: Event) -> Sequence[tuple[str, bytes]]:
+        return ()
 
 
 def messages(sink: WebhookSink, count: int) -> list[Message]:

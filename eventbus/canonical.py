@@ -16,7 +16,7 @@ import orjson
 from bson.decimal128 import Decimal128
 from bson.errors import InvalidBSON
 
-__all__ = ["canonical_json", "canonical_value", "integer_id"]
+__all__ = ["EXACT_IN_JSON", "canonical_json", "canonical_value", "integer_id"]
 
 _OBJECT_ID = 0x07
 
@@ -59,7 +59,7 @@ def _of_raw(raw: bytes) -> bytes:
     if len(raw) == 22 and raw[4] == _OBJECT_ID and raw[5:9] == b"_id\0":
         return b'{"_id":{"$oid":"%b"}}' % raw[9:21].hex().encode()
     number = integer_id(raw)
-    if number is not None and -_EXACT_IN_JSON <= number <= _EXACT_IN_JSON:
+    if number is not None and -EXACT_IN_JSON <= number <= EXACT_IN_JSON:
         return b'{"_id":%d}' % number
     try:
         return orjson.dumps(_plain(bson.decode(raw, _OPTIONS)))
@@ -93,7 +93,7 @@ def _number(value: float | Decimal | Decimal128) -> object:
     exact = value.to_decimal() if isinstance(value, Decimal128) else Decimal(value)
     if not exact.is_finite():
         return {"$number": "NaN" if exact.is_nan() else str(exact)}
-    if abs(exact) <= _EXACT_IN_JSON and exact == exact.to_integral_value():
+    if abs(exact) <= EXACT_IN_JSON and exact == exact.to_integral_value():
         return int(exact)
     approximate = float(exact)
     if exact != exact.to_integral_value() and Decimal(approximate) == exact:
@@ -101,5 +101,6 @@ def _number(value: float | Decimal | Decimal128) -> object:
     return {"$number": str(exact.normalize(_CONTEXT))}
 
 
-_EXACT_IN_JSON = 2**53
+EXACT_IN_JSON = 2**53
+"""Up to here, and down to its negative, every reader of JSON has integers as they are."""
 _CONTEXT = Context(prec=800)  # more digits than any double or Decimal128 has

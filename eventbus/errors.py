@@ -24,6 +24,7 @@ __all__ = [
     "PositionLost",
     "Unreachable",
     "first_cause",
+    "said",
 ]
 
 
@@ -61,6 +62,16 @@ class EncodingError(EventbusError):
 
 class NoForm(EncodingError):
     """The form that was asked for has no place for events of this kind, so that one is filtered."""
+
+
+def said(error: BaseException) -> str:
+    """One of ours in its own words; any other with its type, and no longer than a line of a log may be."""
+    if isinstance(error, EventbusError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"[:_LONGEST]
+
+
+_LONGEST = 300
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -51,9 +51,9 @@ SLOW_MODULES = {
     "test_snapshot_splice",
     "test_sqlite",
     "test_sqlite_access",
-    "test_transaction_kit",
     "test_stdout",
     "test_syntax",
+    "test_transaction_kit",
 }
 """Modules that need no server and yet seconds: `make check` leaves them to `make test`."""
 

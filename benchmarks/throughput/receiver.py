@@ -13,7 +13,7 @@ from typing import Any
 _ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
-class _Always204(asyncio.Protocol):
+class Always204(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
         self._received = bytearray()
@@ -30,7 +30,7 @@ class _Always204(asyncio.Protocol):
 
 
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(_Always204, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Always204, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

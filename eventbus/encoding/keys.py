@@ -6,7 +6,6 @@ Unlike the names of streams, keys are made of what is in the documents, which ma
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from string import Formatter
 from typing import Annotated, Any, Final, NamedTuple
 
 import bson
@@ -14,6 +13,7 @@ from bson.errors import BSONError
 from pydantic import AfterValidator
 
 from eventbus.canonical import canonical_value
+from eventbus.encoding.template import checked_by, fields_of
 from eventbus.errors import EncodingError
 from eventbus.model import Event
 
@@ -63,21 +63,13 @@ class _Part(NamedTuple):
 
 
 def _parse(text: str) -> list[_Part]:
-    try:
-        parsed = list(Formatter().parse(text))
-    except ValueError as error:
-        raise ValueError(f"{error}; write {{{{ and }}}} for braces") from None
-    return [_Part(literal, _path(name, form, conversion)) for literal, name, form, conversion in parsed]
+    fields = fields_of(text, _is_known, _KNOWN)
+    return [_Part(literal, tuple(name.split(".")) if name is not None else ()) for literal, name in fields]
 
 
-def _path(name: str | None, form: str | None, conversion: str | None) -> tuple[str, ...]:
-    if name is None:
-        return ()
-    first, *rest = path = tuple(name.split("."))
-    is_known = (first in _NAMES and not rest) or (first in _SECTIONS and rest and all(rest))
-    if not is_known or form or conversion:
-        raise ValueError(f"unknown name {{{name}}}; known are {_KNOWN}")
-    return path
+def _is_known(name: str) -> bool:
+    first, *rest = name.split(".")
+    return bool((first in _NAMES and not rest) or (first in _SECTIONS and rest and all(rest)))
 
 
 def _value(event: Event, path: tuple[str, ...]) -> Any:
@@ -124,12 +116,5 @@ def _text(value: Any) -> str | None:
             return canonical_value(value).decode()
 
 
-def _checked(text: str) -> str:
-    if not text:
-        raise ValueError("must not be empty")
-    _parse(text)
-    return text
-
-
-KeyText = Annotated[str, AfterValidator(_checked)]
+KeyText = Annotated[str, AfterValidator(checked_by(_parse))]
 """A template of a key in the options of a sink."""

@@ -10,7 +10,7 @@ import bson
 import orjson
 from bson.errors import BSONError
 
-from eventbus.canonical import canonical_value, integer_id
+from eventbus.canonical import EXACT_IN_JSON, canonical_value, integer_id
 from eventbus.model import Section
 
 __all__ = ["subject_attribute"]
@@ -21,14 +21,10 @@ def subject_attribute(document_key: Section) -> bytes:
     if isinstance(document_key, bytes) and _is_object_id(document_key):
         return b',"subject":"%b"' % document_key[9:21].hex().encode()
     number = integer_id(document_key) if isinstance(document_key, bytes) else None
-    if number is not None and -_EXACT_IN_JSON <= number <= _EXACT_IN_JSON:
+    if number is not None and -EXACT_IN_JSON <= number <= EXACT_IN_JSON:
         return b',"subject":"%d"' % number
     text = _readable(document_key)
     return b',"subject":' + orjson.dumps(text) if text else b""
-
-
-_EXACT_IN_JSON: Final = 2**53
-"""A larger number is written as text by the canonical form."""
 
 
 def _is_object_id(document_key: bytes) -> bool:

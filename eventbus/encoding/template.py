@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 
 from eventbus.model import Event
 
-__all__ = ["Template", "TemplateText"]
+__all__ = ["Template", "TemplateText", "checked_by", "fields_of"]
 
 _NAMES: Final = ("collection", "database", "operation")
 _MOST_RESULTS: Final = 4096
@@ -64,23 +64,43 @@ class _Part(NamedTuple):
     name: str | None
 
 
-def _parse(text: str) -> list[_Part]:
+def fields_of(text: str, known: Callable[[str], bool], names: str) -> list[tuple[str, str | None]]:
+    """The literals of a text, each with the name in braces behind it, or None.
+
+    Args:
+        text: What the user wrote.
+        known: Whether there is such a name.
+        names: Those that there are, for people.
+
+    Raises:
+        ValueError: A name is unknown, or braces do not match.
+    """
     try:
         parsed = list(Formatter().parse(text))
     except ValueError as error:
         raise ValueError(f"{error}; write {{{{ and }}}} for braces") from None
     for _, name, form, conversion in parsed:
-        if name is not None and (name not in _NAMES or form or conversion):
-            raise ValueError(f"unknown name {{{name}}}; known are {', '.join(_NAMES)}")
-    return [_Part(literal, name) for literal, name, _, _ in parsed]
+        if name is not None and (not known(name) or form or conversion):
+            raise ValueError(f"unknown name {{{name}}}; known are {names}")
+    return [(literal, name) for literal, name, _, _ in parsed]
 
 
-def _checked(text: str) -> str:
-    if not text:
-        raise ValueError("must not be empty")
-    _parse(text)
-    return text
+def checked_by(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """A check of texts in the options of a sink: they are not empty, and can be parsed."""
+
+    def checked(text: str) -> str:
+        if not text:
+            raise ValueError("must not be empty")
+        parse(text)
+        return text
+
+    return checked
 
 
-TemplateText = Annotated[str, AfterValidator(_checked)]
+def _parse(text: str) -> list[_Part]:
+    fields = fields_of(text, _NAMES.__contains__, ", ".join(_NAMES))
+    return [_Part(literal, name) for literal, name in fields]
+
+
+TemplateText = Annotated[str, AfterValidator(checked_by(_parse))]
 """A template in the options of a sink."""

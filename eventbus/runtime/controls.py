@@ -12,13 +12,11 @@ from contextlib import contextmanager
 import anyio
 import structlog
 
-from eventbus.errors import EventbusError, Unreachable
+from eventbus.errors import Unreachable, said
 from eventbus.state.operations import Control
 from eventbus.state.store import ControlStore
 
 __all__ = ["Controls"]
-
-_LONGEST = 300
 
 log = structlog.get_logger("eventbus.controls")
 
@@ -70,7 +68,7 @@ class Controls:
             log.debug("controls_not_read", reason=str(error))
         except Exception as error:  # noqa: BLE001 - see above
             if not self._is_refused:
-                log.warning("controls_refused", reason=_said(error))
+                log.warning("controls_refused", reason=said(error))
             self._is_refused = True
         else:
             self._is_refused = False
@@ -90,9 +88,3 @@ class Controls:
             yield
         finally:
             del self._obeying[subscription]
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, EventbusError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"[:_LONGEST]

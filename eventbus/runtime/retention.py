@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import structlog
 
+from eventbus.errors import said
 from eventbus.state.store import LetterStore
 from eventbus.telemetry import metrics
 
@@ -32,7 +33,7 @@ async def _purged(store: LetterStore) -> int:
     try:
         removed = await store.purge_letters()
     except Exception as error:  # noqa: BLE001 - whatever it is, no subscription must end for it
-        log.debug("letters_not_purged", reason=f"{type(error).__name__}: {error}")
+        log.debug("letters_not_purged", reason=said(error))
         return 0
     metrics.dead_letters_purged(removed)
     return removed

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from eventbus.errors import EventbusError, LeaseLost, Unreachable
+from eventbus.errors import LeaseLost, Unreachable, said
 from eventbus.model import Position
 from eventbus.runtime.route import Route
 from eventbus.state.store import Lease, Save, Store
@@ -195,9 +195,7 @@ class Saver:
             try:
                 held = list(await self._store.save(saves, lease_secs=self._lease_secs))
             except Exception as error:  # noqa: BLE001 - whatever it is, the lease runs out and says so
-                problem = (
-                    str(error) if isinstance(error, EventbusError) else f"{type(error).__name__}: {error}"
-                )
+                problem = said(error)
             else:
                 if self._failing:
                     log.info("state_store_back")

@@ -54,8 +54,8 @@ KAFKA_MUTANTS: tuple[Mutant, ...] = (
         "the name in a certificate is nobody's business",
         TRUST,
         SECURITY,
-        "    if certificates.certificate_file is not None:\n",
-        "    context.check_hostname = False\n    if certificates.certificate_file is not None:\n",
+        "        context = trusting(certificates.ca_file)\n",
+        "        context = trusting(certificates.ca_file)\n        context.check_hostname = False\n",
         f"{ACCESS}::test_the_name_in_a_certificate_is_verified",
     ),
     Mutant(

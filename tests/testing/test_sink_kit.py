@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from inspect import signature
 from typing import ClassVar
 
@@ -25,11 +24,11 @@ from eventbus.sdk import (
     Outcome,
     Rejected,
     Retry,
-    Sink,
     SinkTraits,
     Unreachable,
 )
 from eventbus.testing import Changes, Received, SinkContract, SinkOutageContract, SinkRejectionContract
+from tests.testing.lists import ListHarness
 
 _LARGEST = 5000
 
@@ -123,25 +122,10 @@ class ListSink:
         return DELIVERED
 
 
-class _Harness:
+class _Harness(ListHarness[ListSink]):
     def __init__(self, fault: str = "") -> None:
-        self._target = _Target()
-        self._fault = fault
-
-    def make_sink(self) -> Sink:
-        return ListSink(self._target, self._fault)
-
-    async def received(self) -> Sequence[Received]:
-        return list(self._target.taken)
-
-    @asynccontextmanager
-    async def outage(self) -> AsyncIterator[None]:
-        self._target.up = False
-        try:
-            await anyio.sleep(0.05)
-            yield
-        finally:
-            self._target.up = True
+        target = _Target()
+        super().__init__(target, lambda: ListSink(target, fault))
 
 
 class _Contracts(SinkContract, SinkRejectionContract, SinkOutageContract):

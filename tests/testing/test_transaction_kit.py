@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import ClassVar
@@ -28,7 +27,6 @@ from eventbus.sdk import (
     Rejected,
     Retry,
     SinkTraits,
-    TransactionalSink,
     Unreachable,
 )
 from eventbus.testing import (
@@ -38,6 +36,7 @@ from eventbus.testing import (
     TransactionOutageContract,
     TransactionRejectionContract,
 )
+from tests.testing.lists import ListHarness
 
 _LARGEST = 5000
 _WAYS = (
@@ -197,25 +196,10 @@ def _received(messages: Sequence[Message]) -> list[Received]:
     return [Received(message.event.id, message.body) for message in messages]
 
 
-class _Harness:
+class _Harness(ListHarness[ListSink]):
     def __init__(self, fault: str = "") -> None:
-        self._target = _Target()
-        self._fault = fault
-
-    def make_sink(self) -> TransactionalSink:
-        return ListSink(self._target, self._fault)
-
-    async def received(self) -> Sequence[Received]:
-        return list(self._target.taken)
-
-    @asynccontextmanager
-    async def outage(self) -> AsyncIterator[None]:
-        self._target.up = False
-        try:
-            await anyio.sleep(0.01)
-            yield
-        finally:
-            self._target.up = True
+        target = _Target()
+        super().__init__(target, lambda: ListSink(target, fault))
 
 
 class _Contracts(TransactionContract, TransactionRejectionContract, TransactionOutageContract):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import ssl
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError
 from yarl import URL
 
 from eventbus.sdk import ConfigurationError, Fault
+from eventbus.sinks.certificates import showing, trusting
 from eventbus.sinks.kafka.options import Certificates, KafkaOptions
 from eventbus.sinks.webhook.client import Client
 from eventbus.sinks.webhook.connection import Patience
@@ -22,20 +22,18 @@ from eventbus.sinks.webhook.options import OAuth2
 from eventbus.sinks.webhook.target import origin_of
 from eventbus.sinks.webhook.tokens import Tokens
 
-__all__ = ["AccessTokens", "access_tokens", "client_arguments", "tls_of"]
+__all__ = ["client_arguments"]
 
 
-def client_arguments(options: KafkaOptions, tokens: AccessTokens | None) -> dict[str, Any]:
-    """What every client of the cluster is told: where it is, whom to trust, who we are. Reads files.
+def client_arguments(options: KafkaOptions) -> dict[str, Any]:
+    """What every client of the cluster is told: where it is, whom to trust, who we are.
 
-    Args:
-        options: What users wrote.
-        tokens: Those of `access_tokens`.
+    Reads files, and needs a running event loop. Nothing of it has to be closed.
 
     Raises:
         ConfigurationError: A file cannot be used; the text says which.
     """
-    tls, sasl = tls_of(options.tls), options.sasl
+    tls, sasl = _tls_of(options.tls), options.sasl
     arguments: dict[str, Any] = {
         "bootstrap_servers": options.bootstrap_servers,
         "client_id": options.client_id,
@@ -44,12 +42,18 @@ def client_arguments(options: KafkaOptions, tokens: AccessTokens | None) -> dict
         "ssl_context": tls,
     }
     if sasl is not None:
+        arguments["sasl_mechanism"] = sasl.mechanism
+    if sasl is not None and sasl.password is not None:
         arguments |= {
-            "sasl_mechanism": sasl.mechanism,
             "sasl_plain_username": sasl.username,
-            "sasl_plain_password": sasl.password.get_secret_value() if sasl.password is not None else None,
-            "sasl_oauth_token_provider": tokens,
+            "sasl_plain_password": sasl.password.get_secret_value(),
         }
+    if sasl is not None and sasl.oauth2 is not None:
+        trusted = trusting(None)
+        if options.tls is not None and options.tls.ca_file is not None:
+            trusted.load_verify_locations(options.tls.ca_file)
+        tokens = _AccessTokens(sasl.oauth2, trusted, options.request_timeout)
+        arguments["sasl_oauth_token_provider"] = tokens
     return arguments
 
 
@@ -62,46 +66,24 @@ _PROTOCOLS: Final = {
 """By whether we say who we are, and whether connections are encrypted."""
 
 
-def tls_of(certificates: Certificates | None) -> ssl.SSLContext | None:
-    """The context of connections, which always checks certificates and names; None without TLS. Reads files.
-
-    Raises:
-        ConfigurationError: A file cannot be used; the text says which.
-    """
+def _tls_of(certificates: Certificates | None) -> ssl.SSLContext | None:
+    """The context of connections; None without TLS."""
     if certificates is None:
         return None
     try:
-        context = ssl.create_default_context(cafile=certificates.ca_file)
-    except OSError as error:
-        raise ConfigurationError(f"ca_file {certificates.ca_file}: {_why(error)}") from None
+        context = trusting(certificates.ca_file)
+    except ValueError as error:
+        raise ConfigurationError(f"ca_file {error}") from None
     if certificates.certificate_file is not None:
-        secret = certificates.key_password
-        password = secret.get_secret_value() if secret is not None else ""
+        file, key = certificates.certificate_file, certificates.key_file
         try:
-            context.load_cert_chain(certificates.certificate_file, certificates.key_file, lambda: password)
-        except OSError as error:
-            what = f"certificate_file {certificates.certificate_file} with its key"
-            raise ConfigurationError(f"{what}: {_why(error)}") from None
+            showing(context, file, key, certificates.key_password)
+        except ValueError as error:
+            raise ConfigurationError(f"certificate_file {error}") from None
     return context
 
 
-def access_tokens(options: KafkaOptions) -> AccessTokens | None:
-    """The tokens to show to brokers; None if they want none. Reads files; needs a running event loop.
-
-    Raises:
-        ConfigurationError: A file cannot be used; the text says which.
-    """
-    sasl = options.sasl
-    if sasl is None or sasl.oauth2 is None:
-        return None
-    trusted = ssl.create_default_context()
-    if options.tls is not None and options.tls.ca_file is not None:
-        tls_of(options.tls)  # it says what is wrong with the file
-        trusted.load_verify_locations(options.tls.ca_file)
-    return AccessTokens(sasl.oauth2, trusted, options.request_timeout)
-
-
-class AccessTokens(AbstractTokenProvider):  # type: ignore[misc] # the client has no types
+class _AccessTokens(AbstractTokenProvider):  # type: ignore[misc] # the client has no types
     """Access tokens, asked for when a connection needs one and kept for the next.
 
     Args:
@@ -129,15 +111,5 @@ class AccessTokens(AbstractTokenProvider):  # type: ignore[misc] # the client ha
                 raise AuthenticationFailedError(error.outcome.reason) from None
             raise KafkaConnectionError(error.outcome.reason) from None
 
-    def close(self) -> None:
-        """Release its connection."""
-        self._client.close()
-
 
 _ANY_NETWORK: Final = Networks(("public", "private"))
-
-
-def _why(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return error.reason or "not in PEM"
-    return os.strerror(error.errno) if error.errno else "not readable"

@@ -40,7 +40,7 @@ from eventbus.sinks.kafka.options import DOCUMENT_KEY, LONGEST_TOPIC, NO_KEY, Ka
 from eventbus.sinks.kafka.outcomes import outcome_of
 from eventbus.sinks.kafka.partitioner import partition_of
 from eventbus.sinks.kafka.plan import Plan
-from eventbus.sinks.kafka.security import AccessTokens, access_tokens, client_arguments, tls_of
+from eventbus.sinks.kafka.security import client_arguments
 from eventbus.sinks.kafka.topics import create_topic
 from eventbus.sinks.reaching import probed
 
@@ -63,8 +63,7 @@ class KafkaSink:
         self._topic = topic_template(options.topic)
         self._key = KeyTemplate(options.key) if options.key not in {DOCUMENT_KEY, NO_KEY} else None
         self._headers = {name: KeyTemplate(value) for name, value in options.headers.items()}
-        self._client: Mapping[str, Any] = {}
-        self._tokens: AccessTokens | None = None
+        self._arguments: Mapping[str, Any] = {}
         self._connection: Connection | None = None
         self._opening = anyio.Lock()
         self._failure: Unreachable | None = None
@@ -84,10 +83,10 @@ class KafkaSink:
 
     def probe(self) -> AsyncGenerator[ProbeStep, None]:
         """See `eventbus.sdk.ProbedSink`."""
+        tls = self._client()["ssl_context"]
         places = (server.rpartition(":") for server in self._options.bootstrap_servers)
         addresses = [(host.strip("[]"), int(port)) for host, _, port in places]
         patience = self._options.request_timeout
-        tls = tls_of(self._options.tls)
         return probed(self, addresses, tls=tls, timeout_secs=patience, last="authenticate")
 
     async def close(self) -> None:
@@ -95,8 +94,6 @@ class KafkaSink:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.end()
-        if self._tokens is not None:
-            self._tokens.close()
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`."""
@@ -208,7 +205,7 @@ class KafkaSink:
         refused: KafkaError | None = None
         if self._options.topics.create:
             try:
-                await create_topic(self._client, topic, self._options.topics)
+                await create_topic(self._client(), topic, self._options.topics)
             except (ClusterAuthorizationFailedError, TopicAuthorizationFailedError) as error:
                 refused = error  # it may be there all the same
         count = await connection.find(topic)
@@ -238,21 +235,21 @@ class KafkaSink:
                 await self._connection.retire()
             if self._failure is not None and self._failure is not known_failure:
                 raise Unreachable(str(self._failure))
-            self._client = self._client or self._arguments()
             try:
-                self._connection = await open_connection(self._options, self._client)
+                self._connection = await open_connection(self._options, self._client())
             except Unreachable as error:
                 self._failure = error
                 raise
             return self._connection
 
-    def _arguments(self) -> Mapping[str, Any]:
+    def _client(self) -> Mapping[str, Any]:
         """What every client is told; files are read once."""
-        try:
-            self._tokens = access_tokens(self._options)
-            return client_arguments(self._options, self._tokens)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"sinks.{self.name}.tls: {error}") from None
+        if not self._arguments:
+            try:
+                self._arguments = client_arguments(self._options)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"sinks.{self.name}.tls: {error}") from None
+        return self._arguments
 
 
 def _not_reached(error: Unreachable) -> Retry:

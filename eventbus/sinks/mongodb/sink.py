@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias
 
 import anyio
@@ -50,7 +51,7 @@ _CLOSE_SECS: Final = 1.0
 _POOL_SIZE: Final = 16
 _DURABLY: Final = WriteConcern("majority", j=True)
 _INDEX: Final = "eventbus_markers"
-_POSITIONS: Final = ("eventbus", "positions")
+_POSITIONS: Final = "eventbus/positions"
 """Database and collection of the positions of routes."""
 _Document: TypeAlias = dict[str, Any]
 
@@ -76,7 +77,7 @@ class MongoSink:
         self._leaves_markers = options.guard and options.deletes == "mirror"
         self._content = _content(options)
         self._client: AsyncMongoClient[_Document] | None = None
-        self._prepared: set[tuple[str, str]] = set()
+        self._ready: set[str] = set()
 
     async def open(self) -> None:
         """Connect, and wait for a primary.
@@ -140,26 +141,19 @@ class MongoSink:
     def transactions(self, route: str) -> MongoTransactions:
         """See `eventbus.sdk.TransactionalSink`."""
         return MongoTransactions(
-            self._opened,
-            _POSITIONS,
+            partial(self._collection_of, _POSITIONS),
             route,
-            self._content.write,
-            self._prepare_target,
+            self._by_target,
+            self._prepared,
             self._timeout_secs,
         )
 
-    async def _prepare_target(self, target: str) -> None:
-        await self._prepare(self._collection_of(target))
-
     def _collection_of(self, target: str) -> AsyncCollection[_Document]:
+        assert self._client is not None, "the sink is not open"
         database, _, name = target.partition("/")
-        return self._opened().get_database(
+        return self._client.get_database(
             database, write_concern=_DURABLY, read_preference=ReadPreference.PRIMARY
         )[name]
-
-    def _opened(self) -> AsyncMongoClient[_Document]:
-        assert self._client is not None, "the sink is not open"
-        return self._client
 
     def _by_target(self, messages: Sequence[Message]) -> Mapping[str, Mapping[int, Write]]:
         """What is to be written to each collection, by the index of its message."""
@@ -171,8 +165,7 @@ class MongoSink:
 
     async def _write(self, target: str, writes: Sequence[Write]) -> Sequence[Outcome]:
         try:
-            collection = self._collection_of(target)
-            await self._prepare(collection)
+            collection = await self._prepared(target)
             await collection.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
             own = self._content
@@ -181,13 +174,13 @@ class MongoSink:
             return [outcome_of(error)] * len(writes)
         return [DELIVERED] * len(writes)
 
-    async def _prepare(self, collection: AsyncCollection[_Document]) -> None:
-        """See to it that markers go when their time has come."""
-        namespace = (collection.database.name, collection.name)
-        if not self._leaves_markers or namespace in self._prepared:
-            return
-        await collection.create_index(MARKED_UNTIL, name=_INDEX, expireAfterSeconds=0, sparse=True)
-        self._prepared.add(namespace)
+    async def _prepared(self, target: str) -> AsyncCollection[_Document]:
+        """The collection, having seen to it that markers go when their time has come."""
+        collection = self._collection_of(target)
+        if self._leaves_markers and target not in self._ready:
+            await collection.create_index(MARKED_UNTIL, name=_INDEX, expireAfterSeconds=0, sparse=True)
+            self._ready.add(target)
+        return collection
 
     def _connected(self) -> AsyncMongoClient[_Document]:
         try:

@@ -7,7 +7,6 @@ for what they have under way. A slice whose fate is unknown is known by its posi
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -39,6 +38,8 @@ from eventbus.sinks.mongodb.writes import Write
 __all__ = ["MongoTransactions"]
 
 _Document: TypeAlias = dict[str, Any]
+_Part: TypeAlias = tuple[AsyncCollection[_Document], Mapping[int, Write]]
+"""A collection, and what is written there by the index of its message."""
 _DURABLY: Final = WriteConcern("majority", j=True)
 _UNKNOWN: Final = "UnknownTransactionCommitResult"
 
@@ -47,28 +48,25 @@ class MongoTransactions:
     """Those of one route.
 
     Args:
-        client: The sink's, while it is open.
-        place: Database and collection of positions.
+        positions: The collection of positions, while the sink is open.
         route: Names the route there.
-        write: Makes the write of a message.
-        prepare: Sees to what a target needs, outside of any transaction.
+        writes: What is to be written for messages: by target, and then by the index of the message.
+        prepared: The collection of a target, with what it needs outside of any transaction.
         timeout_secs: How long a call may take.
     """
 
     def __init__(
         self,
-        client: Callable[[], AsyncMongoClient[_Document]],
-        place: tuple[str, str],
+        positions: Callable[[], AsyncCollection[_Document]],
         route: str,
-        write: Callable[[Message], Write],
-        prepare: Callable[[str], Awaitable[None]],
+        writes: Callable[[Sequence[Message]], Mapping[str, Mapping[int, Write]]],
+        prepared: Callable[[str], Awaitable[AsyncCollection[_Document]]],
         timeout_secs: float,
     ) -> None:
-        self._client = client
-        self._place = place
+        self._positions = positions
         self._route = route
-        self._write = write
-        self._prepare = prepare
+        self._writes = writes
+        self._prepared = prepared
         self._timeout_secs = timeout_secs
         self._epoch = 0
 
@@ -94,19 +92,23 @@ class MongoTransactions:
         """See `eventbus.sdk.Transactions`."""
         with anyio.CancelScope(shield=True), pymongo.timeout(self._timeout_secs):
             try:
-                for target in _by_target(messages):
-                    await self._prepare(target)
+                parts = [
+                    (await self._prepared(target), _repeatable(messages, writes))
+                    for target, writes in self._writes(messages).items()
+                ]
                 async with self._client().start_session() as session:
-                    committed = await self._try(session, messages, position)
+                    committed = await self._try(session, parts, position)
             except PyMongoError as error:
                 outcome = outcome_of(error)
-                committed = outcome if isinstance(outcome, Retry) else _unknown(error)
+                committed = (
+                    outcome if isinstance(outcome, Retry) else Retry(Fault.UNAVAILABLE, reason_of(error))
+                )
         return committed
 
     async def close(self) -> None:
         """See `eventbus.sdk.Transactions`; all belongs to the sink."""
 
-    async def _try(self, session: AsyncClientSession, messages: Sequence[Message], position: bytes) -> Commit:
+    async def _try(self, session: AsyncClientSession, parts: Sequence[_Part], position: bytes) -> Commit:
         await session.start_transaction(ReadConcern("snapshot"), _DURABLY, ReadPreference.PRIMARY)
         moved = await self._positions().update_one(
             {"_id": self._route, "epoch": self._epoch, "position": {"$ne": Binary(position)}},
@@ -116,7 +118,7 @@ class MongoTransactions:
         if not moved.matched_count:
             await session.abort_transaction()
             return await self._why_not(position)
-        refused = await self._write_all(session, messages)
+        refused = await self._write_all(session, parts)
         if refused is not None:
             await session.abort_transaction()
             return refused
@@ -131,20 +133,20 @@ class MongoTransactions:
 
     async def _why_not(self, position: bytes) -> Commit:
         """The position is there already, or is not ours any more."""
-        document = await self._positions().find_one({"_id": self._route})
+        committed = self._positions().with_options(read_concern=ReadConcern("majority"))
+        document = await committed.find_one({"_id": self._route})
         if document is None or document["epoch"] != self._epoch:
             raise self._lost()
         if _position(document) == position:
             return DELIVERED
         return Retry(Fault.UNAVAILABLE, "MongoDB: the position changed meanwhile")
 
-    async def _write_all(self, session: AsyncClientSession, messages: Sequence[Message]) -> Refused | None:
+    async def _write_all(self, session: AsyncClientSession, parts: Sequence[_Part]) -> Refused | None:
         """Write them in order; what is refused, if anything is."""
-        for target, indices in _by_target(messages).items():
-            database, _, name = target.partition("/")
-            writes = [_repeatable(self._write(messages[index]), messages[index]) for index in indices]
+        for collection, writes in parts:
+            indices = list(writes)
             try:
-                await self._client().get_database(database)[name].bulk_write(writes, session=session)
+                await collection.bulk_write(list(writes.values()), session=session)
             except BulkWriteError as error:
                 failed = error.details["writeErrors"]
                 if not failed:
@@ -165,18 +167,11 @@ class MongoTransactions:
         if "setName" not in hello and hello.get("msg") != "isdbgrid":
             raise ConfigurationError("exactly_once needs transactions, which a standalone MongoDB has not")
 
-    def _positions(self) -> AsyncCollection[_Document]:
-        database, name = self._place
-        return self._client().get_database(
-            database, write_concern=_DURABLY, read_concern=ReadConcern("majority")
-        )[name]
+    def _client(self) -> AsyncMongoClient[_Document]:
+        return self._positions().database.client
 
     def _lost(self) -> LeaseLost:
-        return LeaseLost(f"{self._route} was claimed by another owner, in {'.'.join(self._place)}")
-
-
-def _unknown(error: PyMongoError) -> Retry:
-    return Retry(Fault.UNAVAILABLE, reason_of(error))
+        return LeaseLost(f"{self._route} was claimed by another owner, in {self._positions().full_name}")
 
 
 def _position(document: Mapping[str, Any] | None) -> bytes | None:
@@ -184,16 +179,11 @@ def _position(document: Mapping[str, Any] | None) -> bytes | None:
     return bytes(position) if position is not None else None
 
 
-def _by_target(messages: Sequence[Message]) -> Mapping[str, Sequence[int]]:
-    found: defaultdict[str, list[int]] = defaultdict(list)
-    for index, message in enumerate(messages):
-        if message.target:
-            found[message.target].append(index)
-    return found
-
-
-def _repeatable(write: Write, message: Message) -> Write:
+def _repeatable(messages: Sequence[Message], writes: Mapping[int, Write]) -> Mapping[int, Write]:
     """In a transaction a document that is there already would be an error, and everything in vain."""
-    if isinstance(write, InsertOne):
-        return ReplaceOne({"_id": message.event.id}, write._doc, upsert=True)  # noqa: SLF001 - it has no accessor
-    return write
+    return {
+        index: ReplaceOne({"_id": messages[index].event.id}, write._doc, upsert=True)  # noqa: SLF001 - it has no accessor
+        if isinstance(write, InsertOne)
+        else write
+        for index, write in writes.items()
+    }

@@ -20,14 +20,14 @@ from eventbus.sdk import DELIVERED, Message, Outcome
 from eventbus.sinks.redis.outcomes import ERRORS, outcome_of, outcomes_of
 from eventbus.sinks.redis.server import Client
 
-__all__ = ["Arguments", "Calls"]
+__all__ = ["ERRORS_OF_CALLS", "Arguments", "Calls"]
 
 Arguments: TypeAlias = tuple[list[str], list[str | bytes | int]]
 """The keys of a call, and what else it is told."""
 
-_OF_A_CLOSED_CONNECTION: Final = (AttributeError,)
-"""When a node of a cluster fails, the client closes connections that it has just lent to other tasks; their
-next step finds no stream where there was one."""
+ERRORS_OF_CALLS: Final = (*ERRORS, AttributeError)
+"""All that a call can meet. When a node of a cluster fails, the client closes connections that it just lent
+to other tasks; their next step finds no stream where there was one."""
 
 _AT_ONCE: Final = 16
 """Calls of one batch to a cluster that are under way at the same time."""
@@ -71,7 +71,7 @@ class Calls:
         keys, arguments = self._arguments(messages)
         try:
             failures = await self._run(keys=keys, args=arguments)
-        except (*ERRORS, *_OF_A_CLOSED_CONNECTION) as error:
+        except ERRORS_OF_CALLS as error:
             return [outcome_of(error)] * len(messages)
         return outcomes_of(messages, failures)
 

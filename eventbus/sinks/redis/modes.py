@@ -46,6 +46,7 @@ class _Named:
 
     def __init__(self, name: str | None, client: Client, script: str) -> None:
         self._name = Template(name or "")
+        self._client = client
         self._calls = Calls(client, script, self._arguments)
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
@@ -65,7 +66,6 @@ class Stream(_Named):
 
     def __init__(self, options: RedisOptions, client: Client) -> None:
         super().__init__(options.stream, client, scripts.APPEND)
-        self._client = client
         self._trim = _trimming(options)
         self._groups = options.groups
         self._prepared: set[str] = set()
@@ -95,7 +95,6 @@ class List(_Named):
 
     def __init__(self, options: RedisOptions, client: Client) -> None:
         super().__init__(options.list, client, scripts.PUSH)
-        self._client = client
         self._maxlen = str(options.maxlen or "")
 
     def transactions(self, key: str) -> RedisTransactions:

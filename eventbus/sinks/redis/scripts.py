@@ -24,15 +24,21 @@ local function fails(target, index, reply)
 end
 """
 
+_AGE_TO_ID: Final = """\
+if trim == 'MINID' then
+    local now = redis.call('TIME')
+    limit = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) - limit)
+end
+"""
+
 APPEND: Final = (
     _FAILING
     + """\
 local trim, how, limit, asked = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == 'asked'
 local groups, first = tonumber(ARGV[5]), tonumber(ARGV[5]) + 6
-if trim == 'MINID' then
-    local now = redis.call('TIME')
-    limit = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) - limit)
-end
+"""
+    + _AGE_TO_ID
+    + """\
 local function prepare(key)
     if not asked and redis.call('EXISTS', key) == 1 then return end
     for i = 6, first - 1 do
@@ -188,10 +194,9 @@ COMMIT_TO_STREAMS: Final = (
     + """\
 local trim, how, limit = ARGV[4], ARGV[5], ARGV[6]
 local groups = tonumber(ARGV[8])
-if trim == 'MINID' then
-    local now = redis.call('TIME')
-    limit = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) - limit)
-end
+"""
+    + _AGE_TO_ID
+    + """\
 for i = 2, groups > 0 and #KEYS or 1 do
     if redis.call('EXISTS', KEYS[i]) == 0 then
         for group = 9, 8 + groups do redis.call('XGROUP', 'CREATE', KEYS[i], ARGV[group], '0', 'MKSTREAM') end

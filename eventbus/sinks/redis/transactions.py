@@ -8,8 +8,6 @@ could stop this one must do so at its first write, where nothing has happened ye
   first write and at no later one, and each first write here is one that it asks for;
 - rights: all keys are named as keys, for which Redis asks at the call; all messages are written by one and
   the same command, so the first of them asks for the right to it; that to `HSET` was shown by the claim.
-
-docs/sinks-redis.md says what of it survives a failover.
 """
 
 from __future__ import annotations
@@ -32,8 +30,8 @@ from eventbus.sdk import (
     Retry,
     Unreachable,
 )
-from eventbus.sinks.redis.calls import Arguments
-from eventbus.sinks.redis.outcomes import ERRORS, outcome_of, reason_of
+from eventbus.sinks.redis.calls import ERRORS_OF_CALLS, Arguments
+from eventbus.sinks.redis.outcomes import outcome_of, reason_of
 from eventbus.sinks.redis.scripts import CLAIM
 from eventbus.sinks.redis.server import Client
 
@@ -74,7 +72,7 @@ class RedisTransactions:
         """See `eventbus.sdk.Transactions`."""
         try:
             answer = await self._claim(keys=[self._key], args=[epoch])
-        except ERRORS as error:
+        except ERRORS_OF_CALLS as error:
             outcome = outcome_of(error)
             if isinstance(outcome, Rejected):
                 raise ConfigurationError(f"{self._key}: {reason_of(error)}") from error
@@ -93,7 +91,7 @@ class RedisTransactions:
             answer = await self._commit(
                 keys=[self._key, *keys], args=[self._epoch, position, self._kind, *arguments]
             )
-        except ERRORS as error:
+        except ERRORS_OF_CALLS as error:
             outcome = outcome_of(error)
             return outcome if isinstance(outcome, Retry) else Retry(Fault.UNAVAILABLE, reason_of(error))
         self._check_epoch(answer)
