@@ -8,6 +8,7 @@ from functools import partial
 
 from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSink
 from eventbus.config.models import PriorityPolicy, RegistryPolicy
+from eventbus.config.resolved import ResolvedStage
 from eventbus.config.starts import start_time
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.avro import RegisteredSchema
@@ -21,13 +22,15 @@ from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
-from eventbus.sdk import Carries, Encoder, Source, carried_by
+from eventbus.sdk import Carries, Encoder, Source, StageContext, Views, carried_by
 from eventbus.sinks.claiming import ClaimingSink
 from eventbus.sinks.registering import RegisteringSink, SchemaRegistry
+from eventbus.stages.admission import admission, transformation
+from eventbus.stages.pipeline import Pipeline, Step, UnfinishedLetters
 from eventbus.state.mongodb_claims import MongoClaims
 from eventbus.state.store import StoredDeadLetter
 
-__all__ = ["policy_of", "shared_sinks", "spec_of"]
+__all__ = ["pipeline_of", "policy_of", "route_policy", "shared_sinks", "spec_of"]
 
 
 def shared_sinks(config: Config) -> dict[str, SharedSink]:
@@ -91,11 +94,13 @@ def spec_of(
     """What a subscription is made from."""
     declared = config.subscriptions[name]
     encoders = _Encoders(name, declared.service)
+    views = Views({"subscription": name, "service": declared.service})
+    context = StageContext(name, declared.service, views)
     routes = {
         route.name: RouteSpec(
             sinks[route.sink],
             encoders.encoder(route, sinks[route.sink]),
-            policy_of(route),
+            route_policy(route, context),
             partial(encoders.replay_encoder, route, sinks[route.sink]),
             _start(route.start),
             _copies_to(name, declared.service, route, sinks),
@@ -103,12 +108,34 @@ def spec_of(
         for route in declared.routes
     }
     catch_up = declared.catch_up
+    pipeline = pipeline_of(declared.pipeline, context)
     return SubscriptionSpec(
         name,
         source,
         routes,
+        stages=[pipeline] if pipeline is not None else [],
+        letter_stages=[UnfinishedLetters(pipeline)] if pipeline is not None else [],
         catch_up=CatchUpPolicy(isolate_after_secs=catch_up.isolate_after, max_readers=catch_up.max_readers),
         drain_timeout_secs=drain_timeout_secs,
+    )
+
+
+def pipeline_of(stages: Sequence[ResolvedStage], context: StageContext) -> Pipeline | None:
+    """A pipeline of the stages; None if there are none."""
+    steps = [
+        Step(stage.name or f"{stage.type} ({place})", stage.cls(stage.options, context), stage.on_error)
+        for place, stage in enumerate(stages, start=1)
+    ]
+    return Pipeline(context.subscription, steps) if steps else None
+
+
+def route_policy(route: ResolvedRoute, context: StageContext) -> RoutePolicy:
+    """What a route is told, with what it asks of its events."""
+    pipeline = pipeline_of(route.pipeline, context)
+    return replace(
+        policy_of(route),
+        when=admission(route.when, context.views) if route.when is not None else None,
+        transform=transformation(pipeline) if pipeline is not None else None,
     )
 
 

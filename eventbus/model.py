@@ -259,6 +259,15 @@ class Event:
         """Itself, so that every kind of slot has its event under one name."""
         return self
 
+    def revised(self, **parts: Any) -> Event:
+        """The same change with some parts replaced, by their names; its place, id and key stay."""
+        return Event(**{name: getattr(self, name) for name in _PARTS} | parts)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the daemon itself says it, and no change of the source does."""
+        return self.operation.startswith(_OWN)
+
     def encoded(self, encoder: object) -> bytes | None:
         """What `encoder` made of this event earlier, so that routes of equal encoding share the work."""
         kept = self._encoded
@@ -274,6 +283,14 @@ class Event:
 
     def __repr__(self) -> str:
         return f"<Event {self.operation} {self.database}.{self.collection} {self.token[-12:]}>"
+
+
+_OWN: Final = "eventbus."
+_PARTS: Final = (
+    *("token", "operation", "database", "collection", "cluster_time", "time_ms", "document_key", "document"),
+    *("before", "changed", "removed", "size", "key", "fragment", "kind", "attributes", "extra", "id"),
+    *("snapshot", "details"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from typing import Any, Protocol, TypeAlias, cast
 from pydantic import BaseModel
 
 from eventbus.errors import ConfigurationError
-from eventbus.sdk import Sink, Source, SourceContext, Stage
+from eventbus.sdk import Sink, Source, SourceContext, Stage, StageContext
 from eventbus.suggestions import did_you_mean, listed
 
-__all__ = ["Registry", "SinkClass", "SourceClass"]
+__all__ = ["Registry", "SinkClass", "SourceClass", "StageClass"]
 
 
 class SinkClass(Protocol):
@@ -38,6 +38,15 @@ class SourceClass(Protocol):
 
     def __call__(self, options: Any, context: SourceContext, /) -> Source:
         """Make a source, without any I/O."""
+
+
+class StageClass(Protocol):
+    """A class of stages, as a value."""
+
+    Options: type[BaseModel]
+
+    def __call__(self, options: Any, context: StageContext, /) -> Stage:
+        """Make a stage, without any I/O."""
 
 
 Declared: TypeAlias = Mapping[str, Any]
@@ -86,13 +95,14 @@ class Registry:
         declared = _class("source", type_name, self.sources)
         return cast(SourceClass, _with_options(declared, f"source type {type_name!r}"))
 
-    def stage(self, type_name: str) -> type[Stage]:
+    def stage(self, type_name: str) -> StageClass:
         """The class of stages of this name.
 
         Raises:
             ConfigurationError: No such stage, or its package cannot be imported.
         """
-        return cast(type[Stage], _class("stage", type_name, self.stages))
+        declared = _class("stage", type_name, self.stages)
+        return cast(StageClass, _with_options(declared, f"stage {type_name!r}"))
 
 
 def _declared(group: str) -> Declared:

@@ -23,6 +23,8 @@ from eventbus.errors import (
     PositionLost,
     Unreachable,
 )
+from eventbus.expressions.expression import Condition, Expression, ExpressionError
+from eventbus.expressions.view import View, Views
 from eventbus.model import (
     DELIVERED,
     Batch,
@@ -51,6 +53,7 @@ __all__ = [
     "Carries",
     "ClusterTime",
     "Commit",
+    "Condition",
     "ConfigurationError",
     "Delivered",
     "Duration",
@@ -59,6 +62,8 @@ __all__ = [
     "EncodingError",
     "Event",
     "EventbusError",
+    "Expression",
+    "ExpressionError",
     "Failure",
     "Fault",
     "Filtered",
@@ -90,9 +95,12 @@ __all__ = [
     "SourceContext",
     "SourcePolicy",
     "Stage",
+    "StageContext",
     "TransactionalSink",
     "Transactions",
     "Unreachable",
+    "View",
+    "Views",
     "carried_by",
 ]
 
@@ -473,8 +481,29 @@ class SnapshotSource(Source, Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """What a stage is given besides its options.
+
+    Args:
+        subscription: Name of the subscription.
+        service: Name of its service.
+        views: Gives events as conditions see them; stages that share it decode an event once.
+    """
+
+    subscription: str
+    service: str | None
+    views: Views
+
+
 class Stage(Protocol):
-    """One step of a pipeline: a batch in, a batch of the same length out."""
+    """One step of a pipeline: a batch in, a batch of the same length out.
+
+    A class of stages is made as ``cls(options, context)`` from its pydantic model ``Options`` and a
+    `StageContext`. Conditions and expressions among the options are checked when the configuration is read.
+    A class may have ``short``, the name of the option that is meant where users write a value alone, and a
+    static method ``sets(options)`` that gives the names which its events have from there on.
+    """
 
     name: str
 

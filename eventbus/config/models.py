@@ -25,6 +25,7 @@ from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy, RegistryP
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.config.section import Section
 from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
+from eventbus.expressions.expression import Condition
 from eventbus.units import Duration, Rate, Size, parse_duration
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Section",
     "ServerSection",
     "SinkSection",
+    "StageSection",
     "SubscriptionSection",
     "TLSSection",
     "WindowPolicy",
@@ -356,6 +358,15 @@ class SinkSection(Section):
     """How many calls may be under way at once, over all routes; more than the type allows has no effect."""
 
 
+class StageSection(Section):
+    """What every stage of a pipeline may say beside its type and the options of that."""
+
+    name: Text | None = None
+    """How it is called in messages; by default its type and its place in the list."""
+    on_error: Literal["park", "pass", "drop", "stop"] = "park"
+    """What becomes of an event that it cannot handle: parked, left as it is, dropped, or a stop."""
+
+
 class RouteSection(Section):
     """One way of a subscription into one sink."""
 
@@ -363,6 +374,10 @@ class RouteSection(Section):
     """Name of a sink under sinks."""
     name: Name | None = None
     """Name of the route, by default that of its sink. The route's position is kept under it."""
+    when: Condition | None = None
+    """Which events it takes, as a condition; by default all."""
+    pipeline: Any = None
+    """What happens to its events behind the subscription's pipeline: stages, in their order."""
     retry: RetryPolicy | None = None
     """How failed deliveries are tried again; keys that are not given come from defaults."""
     window: WindowPolicy | None = None
@@ -400,6 +415,8 @@ class SubscriptionSection(Section):
     """Name of the service that the changes belong to; by default the subscription's name."""
     source: Any
     """Where the changes come from; `type` is mongodb unless given, the other keys depend on it."""
+    pipeline: Any = None
+    """What happens to the changes before any route takes them: stages, in their order."""
     routes: Annotated[list[Any], Field(min_length=1)]
     """Where the changes go: names of sinks, or mappings that also say how."""
     start: DefaultStartText = "now"

@@ -28,7 +28,8 @@ from eventbus.config.models import (
     ServerSection,
     WindowPolicy,
 )
-from eventbus.registry import SinkClass, SourceClass
+from eventbus.expressions.expression import Condition
+from eventbus.registry import SinkClass, SourceClass, StageClass
 
 __all__ = [
     "Config",
@@ -37,6 +38,7 @@ __all__ = [
     "ResolvedRoute",
     "ResolvedSink",
     "ResolvedSource",
+    "ResolvedStage",
     "ResolvedSubscription",
     "SQLiteState",
 ]
@@ -104,12 +106,33 @@ class ResolvedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolvedStage:
+    """A stage ready to be made: ``cls(options, context)``.
+
+    Args:
+        type: What users call it.
+        cls: What it is.
+        options: Those of its type.
+        name: How it is called in messages; None for its type and its place.
+        on_error: What becomes of an event that it cannot handle.
+    """
+
+    type: str
+    cls: StageClass
+    options: BaseModel = field(repr=False)
+    name: str | None
+    on_error: Literal["park", "pass", "drop", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedRoute:
     """One subscription into one sink.
 
     Args:
         name: Unique in its subscription; the position is kept under it.
         sink: Name of the sink.
+        when: Which events it takes; None for all.
+        pipeline: What happens to its events.
         retry: The route's own, over the defaults.
         window: The route's own, over the defaults.
         circuit: The route's own, over the defaults.
@@ -129,6 +152,8 @@ class ResolvedRoute:
 
     name: str
     sink: str
+    when: Condition | None
+    pipeline: Sequence[ResolvedStage]
     retry: RetryPolicy
     window: WindowPolicy
     circuit: CircuitPolicy
@@ -154,6 +179,7 @@ class ResolvedSubscription:
         name: Unique; lease and positions are kept under it.
         service: The service whose changes these are.
         source: Where the changes come from.
+        pipeline: What happens to them before any route takes them.
         routes: At least one, in the order in which they were written.
         catch_up: How routes that fall behind are kept from holding up the others.
     """
@@ -161,6 +187,7 @@ class ResolvedSubscription:
     name: str
     service: str
     source: ResolvedSource
+    pipeline: Sequence[ResolvedStage]
     routes: Sequence[ResolvedRoute]
     catch_up: CatchUpPolicy
 

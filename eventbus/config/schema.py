@@ -23,6 +23,7 @@ from eventbus.config.models import (
     RouteSection,
     ServerSection,
     SinkSection,
+    StageSection,
     SubscriptionSection,
 )
 from eventbus.config.resolution import STATE_SECTIONS
@@ -55,15 +56,18 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     """
     sinks = _options(registry.sinks, registry.sink)
     sources = _options(registry.sources, registry.source)
+    stages = _options(registry.stages, registry.stage)
     own = [
         Document,
         SinkSection,
         SubscriptionSection,
         RouteSection,
+        StageSection,
         *_SECTIONS.values(),
         *STATE_SECTIONS.values(),
     ]
-    foreign = [model for model in (*sinks.values(), *sources.values()) if not isinstance(model, str)]
+    types = (*sinks.values(), *sources.values(), *stages.values())
+    foreign = [model for model in types if not isinstance(model, str)]
     models = _Models([*own, *foreign])
     document = models.definition(Document)
     properties = document["properties"]
@@ -74,6 +78,10 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     _describe_entries(properties["subscriptions"], {"$ref": models.reference(SubscriptionSection)})
     subscription = models.definition(SubscriptionSection)["properties"]
     subscription["source"] |= models.one_of(sources, default=DEFAULT_SOURCE_TYPE)
+    stage = models.stage({name: _short(registry, name) for name in stages}, stages)
+    for section in (subscription, models.definition(RouteSection)["properties"]):
+        section["pipeline"] |= {"type": "array", "items": {"$ref": "#/$defs/stage"}}
+    models.definitions["stage"] = stage
     subscription["routes"]["items"] = _route(models.reference(RouteSection))
     whole: _Schema = tidied(document) | {"$schema": _DIALECT, "title": "eventbus"}
     definitions = {name: tidied(schema) for name, schema in models.definitions.items()} | dict(REFERENCE)
@@ -127,6 +135,36 @@ class _Models:
             known = {"description": model} if isinstance(model, str) else self.definition(model)
             branches.append(_branch(type_name, known, general, needs_type=type_name != default))
         return {"oneOf": branches} if branches else {"type": "object"}
+
+    def stage(self, short: Mapping[str, str | None], options: _Options) -> _Schema:
+        """An entry of a pipeline: one stage, besides what all stages may say."""
+        general = self.definition(StageSection)["properties"]
+        branches = []
+        for type_name, model in options.items():
+            known: _Schema = (
+                {"description": model} if isinstance(model, str) else {"$ref": self.reference(model)}
+            )
+            alone = short[type_name]
+            if alone is not None and not isinstance(model, str):
+                known = {"anyOf": [self.definition(model)["properties"][alone], known]}
+            branches.append(
+                {
+                    "type": "object",
+                    "properties": {type_name: known} | general,
+                    "required": [type_name],
+                    "additionalProperties": False,
+                }
+            )
+        return {"oneOf": branches} if branches else {"type": "object"}
+
+
+def _short(registry: Registry, type_name: str) -> str | None:
+    """The option of a stage that may stand alone, if its class can be had."""
+    try:
+        short = getattr(registry.stage(type_name), "short", None)
+    except ConfigurationError:
+        return None
+    return str(short) if short is not None else None
 
 
 def _branch(type_name: str, options: _Schema, general: _Schema, *, needs_type: bool) -> _Schema:

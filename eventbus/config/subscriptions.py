@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from pydantic import BaseModel
@@ -11,8 +11,9 @@ from eventbus.config import checks
 from eventbus.config.checking import check
 from eventbus.config.models import DefaultsSection, RouteSection, SubscriptionSection
 from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, SequenceNode, is_broken, written
+from eventbus.config.pipelines import Pipelines
 from eventbus.config.problems import Problems
-from eventbus.config.resolved import ResolvedRoute, ResolvedSource, ResolvedSubscription
+from eventbus.config.resolved import ResolvedRoute, ResolvedSource, ResolvedStage, ResolvedSubscription
 from eventbus.config.typed import typed
 from eventbus.config.versions import version_of
 from eventbus.errors import ConfigurationError
@@ -55,13 +56,18 @@ def resolved_subscription(
         return None
     source = _source(node, path, registry, problems)
     start = section.start if section is not None else "now"
-    routes = _Routes(path, node, defaults, declared, carries, start, problems).resolved(
+    pipelines = Pipelines(registry, problems)
+    pipeline = pipelines.resolved(node.values.get("pipeline"), (*path, "pipeline"))
+    names = pipeline.names if pipeline.is_sound else None
+    routes = _Routes(path, node, defaults, declared, carries, start, problems, pipelines, names).resolved(
         node.values.get("routes")
     )
-    if section is None or source is None or routes is None:
+    if section is None or source is None or routes is None or not pipeline.is_sound:
         return None
     checks.encoding_fits_source(source.options, routes, node, path, problems)
-    return ResolvedSubscription(name, section.service or name, source, routes, section.catch_up)
+    return ResolvedSubscription(
+        name, section.service or name, source, pipeline.stages, routes, section.catch_up
+    )
 
 
 def _source(parent: MappingNode, path: Path, registry: Registry, problems: Problems) -> ResolvedSource | None:
@@ -93,7 +99,12 @@ class _Routes:
         carries: Mapping[str, Carries],
         start: str,
         problems: Problems,
+        pipelines: Pipelines,
+        names: frozenset[str] | None,
     ) -> None:
+        self._pipelines = pipelines
+        self._names = names
+        """Those that stages have set by then; None if that cannot be told."""
         self._start = start
         self._path = (*path, "routes")
         self._subscription = subscription
@@ -146,6 +157,9 @@ class _Routes:
         window = _overlaid(self._defaults.window, section.window)
         dead_letters = _overlaid(self._defaults.dead_letters, section.dead_letters)
         checks.dead_letter_sink_is_another(dead_letters.sink, section.sink, node, path, self._problems)
+        pipeline = self._pipeline(section, node, path)
+        if pipeline is None:
+            return None
         encoding = _overlaid(self._defaults.encoding, section.encoding)
         if section.sink in self._carries:
             carries = self._carries[section.sink]
@@ -153,6 +167,8 @@ class _Routes:
         return ResolvedRoute(
             name,
             section.sink,
+            when=section.when,
+            pipeline=pipeline,
             retry=retry,
             window=window,
             circuit=circuit,
@@ -169,6 +185,20 @@ class _Routes:
             watermark_every=section.watermark_every,
             version=version_of(self._subscription, self._declared[section.sink]),
         )
+
+    def _pipeline(
+        self, section: RouteSection, node: MappingNode, path: Path
+    ) -> Sequence[ResolvedStage] | None:
+        """The stages of a route, after what its condition names was looked at; None if any of it is wrong."""
+        if self._names is None:
+            return None
+        is_sound = section.when is None or self._pipelines.names_are_known(
+            section.when, node.values["when"], (*path, "when"), self._names, node.place
+        )
+        pipeline = self._pipelines.resolved(
+            node.values.get("pipeline"), (*path, "pipeline"), self._names, of_route=True
+        )
+        return pipeline.stages if is_sound and pipeline.is_sound else None
 
 
 def _overlaid(base: _P, own: _P | None) -> _P:

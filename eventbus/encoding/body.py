@@ -21,7 +21,7 @@ from eventbus.suggestions import did_you_mean, listed
 
 __all__ = ["body_template", "checked_body"]
 
-_SECTIONS: Final = ("before", "changed", "document", "document_key")
+_SECTIONS: Final = ("before", "changed", "document", "document_key", "meta")
 _NAMES: Final = (
     *("cluster_time", "collection", "database", "event_id", "operation", "removed"),
     *("service", "subscription", "time_ms"),
@@ -86,7 +86,7 @@ class _Values:
         event = self._event
         if name in _SECTIONS:
             if name not in self._sections:
-                self._sections[name] = _of(getattr(event, name))
+                self._sections[name] = _of(event.attributes if name == "meta" else getattr(event, name))
             return self._sections[name]
         match name:
             case "event_id":

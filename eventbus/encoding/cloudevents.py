@@ -131,8 +131,15 @@ class CloudEventsEncoder:
             section_written(write, "changed", event.changed),
             b',"removed":',
             b"null" if event.changed is None and not event.removed else orjson.dumps(list(event.removed)),
-            b"}" if event.details is None else self._details(event.details),
+            b"}" if event.details is None and not event.attributes else self._rest(event),
         )
+
+    def _rest(self, event: Event) -> bytes:
+        """The end of the data of a change with further keys in it, or with what stages have set."""
+        rest = b"}" if event.details is None else self._details(event.details)
+        if event.attributes:
+            rest = b',"meta":%b%b' % (section_written(self._write, "meta", event.attributes), rest)
+        return rest
 
     def _details(self, details: Section) -> bytes:
         """The rest of the data, for a change with further keys in it."""

@@ -71,6 +71,7 @@ def data_document(event: Event) -> bytes:
             "before": _inner(event.before),
             "changed": _inner(event.changed),
             "removed": list(event.removed) if has_update else None,
+            **({"meta": event.attributes} if event.attributes else {}),
             **_details(event),
         }
     )

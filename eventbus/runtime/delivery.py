@@ -92,6 +92,7 @@ class Delivery:
         self._encoder = encoder
         self._mixes_keys = sink.traits.keeps_order and not policy.holds_keys
         self._retry = policy.retry
+        self._transform = policy.transform
         self._changed = changed
         self._rng = rng
         self._log = log.bind(subscription=subscription, route=route)
@@ -233,7 +234,10 @@ class Delivery:
         if isinstance(slot, Parked):
             return Rejected(slot.reason, Failure.STAGE)
         try:
-            return self._sink.sink.encode(slot, self._encoder)
+            made = self._transform(slot) if self._transform is not None else slot
+            if isinstance(made, Parked):
+                return Rejected(made.reason, Failure.STAGE)
+            return made if isinstance(made, Filtered) else self._sink.sink.encode(made, self._encoder)
         except NoForm:
             return Filtered(slot)
         except EncodingError as error:

@@ -220,7 +220,9 @@ class Operations:
             statuses=(LetterStatus.PARKED,),
             not_operation=operation.id,
         )
-        return Supply(lambda start: LetterReader(self._store, query, start, keys=keys))
+        return Supply(
+            lambda start: LetterReader(self._store, query, start, keys=keys), self._spec.letter_stages
+        )
 
     async def _make_route(self, under_way: _UnderWay, spec: RouteSpec) -> Route:
         """Its route, at its stored position or its start, which is durable before the first read."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from eventbus.core.circuit import CircuitPolicy
-from eventbus.model import Event
+from eventbus.model import Event, Slot
 
 __all__ = ["Ordering", "RetryPolicy", "RoutePolicy"]
 
@@ -64,6 +64,8 @@ class RoutePolicy:
         config: Names the version of the configuration, for dead letters.
         letter_retention_secs: How long dead letters are kept; None for ever.
         watermark_every_secs: How often the sink is told up to when everything is settled; None for never.
+        when: Makes of an event that is taken itself, or Filtered, or Parked; None to take all.
+        transform: Makes of an event what is encoded of it; None for itself.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -82,3 +84,5 @@ class RoutePolicy:
     config: str = ""
     letter_retention_secs: float | None = None
     watermark_every_secs: float | None = None
+    when: Callable[[Event], Slot] | None = None
+    transform: Callable[[Event], Slot] | None = None

@@ -99,6 +99,7 @@ class Route:
         label = f"{name.partition('@')[0]}@replay" if is_replay else name  # labels are bounded
         self._subscription = subscription
         self._watermark_every_secs = policy.watermark_every_secs
+        self._when = policy.when
         self._metrics = RouteMetrics(subscription, label)
         self._delivery = Delivery(
             subscription=subscription,
@@ -333,6 +334,8 @@ class Route:
 
     def _admit(self, slots: Sequence[Slot]) -> None:
         end = slots[-1].event.position
+        if (when := self._when) is not None:
+            slots = [when(slot) if isinstance(slot, Event) else slot for slot in slots]
         alive = [slot for slot in slots if not isinstance(slot, Filtered) and not self._is_parked(slot)]
         if len(alive) < len(slots):
             self._metrics.filtered(len(slots) - len(alive))

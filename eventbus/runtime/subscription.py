@@ -83,6 +83,7 @@ class SubscriptionSpec:
         stages: What happens on the way.
         catch_up: How patient flows are, and what catching up may cost.
         drain_timeout_secs: How long open tickets may take at the end.
+        letter_stages: What happens to dead letters that are sent again.
     """
 
     name: str
@@ -91,6 +92,7 @@ class SubscriptionSpec:
     stages: Sequence[Stage] = ()
     catch_up: CatchUpPolicy = field(default_factory=CatchUpPolicy)
     drain_timeout_secs: float = 25.0
+    letter_stages: Sequence[Stage] = ()
 
 
 class Subscription:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from eventbus.config import models
 from eventbus.registry import Registry
 
-__all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models", "written_options"]
+__all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models", "stage_models", "written_options"]
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "The sections": models.Document,
@@ -39,6 +39,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`routes`": models.RouteSection,
     "`batch`": models.BatchPolicy,
     "`priority`": models.PriorityPolicy,
+    "`pipeline`": models.StageSection,
 }
 
 
@@ -50,6 +51,15 @@ def plugin_models() -> dict[str, type[BaseModel]]:
         found |= _with_inner(f"`sinks.<name>` with `type: {name}`", name, registry.sink(name).Options)
     for name in registry.sources:
         found |= _with_inner(f"`source` with `type: {name}`", name, registry.source(name).Options)
+    return {heading: model for heading, model in found.items() if model.__module__.startswith("eventbus.")}
+
+
+def stage_models() -> dict[str, type[BaseModel]]:
+    """The options of the built-in stages, and the models inside them, by heading."""
+    registry = Registry.from_entry_points()
+    found: dict[str, type[BaseModel]] = {}
+    for name in registry.stages:
+        found |= _with_inner(f"`{name}`", name, registry.stage(name).Options)
     return {heading: model for heading, model in found.items() if model.__module__.startswith("eventbus.")}
 
 

@@ -16,12 +16,12 @@ from eventbus.config.reading import yaml_scalar
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
 from eventbus.units import parse_duration, parse_size
-from tests.docs.options import SECTIONS, documented_models, written_options
+from tests.docs.options import SECTIONS, documented_models, stage_models, written_options
 from tests.docs.pages import ROOT, Block, blocks, tables
 
 PAGE = ROOT / "docs/configuration.md"
-TABLES = tables(PAGE)
-MODELS = documented_models()
+TABLES = tables(ROOT / "docs/stages.md") | tables(PAGE)
+MODELS = documented_models() | stage_models()
 OPTIONS = [(heading, name) for heading, model in MODELS.items() for name in written_options(model)]
 
 
@@ -32,7 +32,7 @@ def _rows(heading: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("heading", MODELS)
 def test_every_model_has_a_heading_with_exactly_its_options(heading: str) -> None:
     """A reader finds each option where it is written, and none that the daemon would refuse."""
-    assert heading in TABLES, f"no heading {heading} in {PAGE.name}"
+    assert heading in TABLES, f"no heading {heading} in {PAGE.name}, nor in stages.md"
     assert list(_rows(heading)) == _in_order(heading), "as in the model, in its order"
 
 
@@ -99,8 +99,10 @@ def test_the_list_of_sections_here_is_complete() -> None:
 
 def test_every_property_of_the_json_schema_is_an_option_of_a_documented_model() -> None:
     """The models that this test walks are all that an editor offers."""
-    known = {name for model in MODELS.values() for name in written_options(model)} | {"type"}
-    assert _property_names(json_schema(Registry.from_entry_points())) == known
+    registry = Registry.from_entry_points()
+    known = {name for model in MODELS.values() for name in written_options(model)}
+    known |= {"type", *registry.stages}
+    assert _property_names(json_schema(registry)) == known
 
 
 def _property_names(schema: Any) -> set[str]:

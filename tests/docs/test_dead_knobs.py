@@ -16,7 +16,7 @@ from eventbus.core.circuit import CircuitPolicy
 from eventbus.registry import Registry
 from eventbus.runtime.policy import RetryPolicy, RoutePolicy
 from eventbus.telemetry import metrics
-from tests.docs.options import SECTIONS, plugin_models
+from tests.docs.options import SECTIONS, plugin_models, stage_models
 from tests.docs.pages import ROOT
 from tests.docs.source_code import attributes_read, calls, parsed, sources
 
@@ -28,6 +28,8 @@ READ_OTHERWISE = {
     ("SQLiteStateSection", "type"): "config/typed.py chooses the model by it",
     ("SubscriptionSection", "source"): "config/subscriptions.py takes it from the tree, with its places",
     ("SubscriptionSection", "routes"): "config/subscriptions.py takes it from the tree, with its places",
+    ("SubscriptionSection", "pipeline"): "config/subscriptions.py takes it from the tree, with its places",
+    ("RouteSection", "pipeline"): "config/subscriptions.py takes it from the tree, with its places",
     ("Signing", "scheme"): ONE_VALUE,
 }
 """Options that nothing reads as an attribute, and why that is no defect."""
@@ -42,6 +44,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.SubscriptionSection: ("config", {"section"}),
     models.SinkSection: ("config", {"shared"}),
     models.RouteSection: ("config", {"section"}),
+    models.StageSection: ("config", {"section"}),
     models.ServerSection: ("daemon.py", {"server"}),
     models.LogSection: ("daemon.py", {"log"}),
     models.DaemonSection: ("daemon.py", {"daemon"}),
@@ -78,7 +81,7 @@ def _readers_of_options(model: type[BaseModel]) -> tuple[str, set[str]]:
 
 OPTIONS = [
     (model, name)
-    for model in (SECTIONS | plugin_models()).values()
+    for model in (SECTIONS | plugin_models() | stage_models()).values()
     if model is not models.Document
     for name in model.model_fields
 ]

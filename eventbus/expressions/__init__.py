@@ -1,0 +1,1 @@
+"""Conditions and computed values over events, in the Common Expression Language."""

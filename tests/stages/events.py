@@ -1,0 +1,123 @@
+"""Events to put through stages, and pipelines as users write them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import bson
+from bson import ObjectId
+
+from eventbus.assembly import pipeline_of
+from eventbus.config import Config, load
+from eventbus.errors import ConfigurationError
+from eventbus.model import ClusterTime, Event, Filtered, Parked, Section, Slot
+from eventbus.registry import Registry
+from eventbus.sdk import StageContext, Views
+from eventbus.stages.pipeline import Pipeline
+
+__all__ = ["OID", "become", "change", "config", "context", "pipeline", "problem", "read", "run", "told"]
+
+OID = ObjectId("64b7f0c2a1b2c3d4e5f60718")
+_SECTIONS = ("document", "before", "changed")
+
+
+def change(**parts: Any) -> Event:
+    """An update of an order; sections are given decoded, and stand there as the server sends them."""
+    defaults: dict[str, Any] = {
+        "token": "8264B7F0C2",
+        "operation": "update",
+        "database": "shop",
+        "collection": "orders",
+        "cluster_time": ClusterTime(1_700_000_000, 7),
+        "document_key": {"_id": OID},
+        "size": 100,
+    }
+    sections = {"document_key", "document", "before", "changed", "details"}
+    merged: dict[str, Any] = {
+        name: bson.encode(part) if name in sections and isinstance(part, Mapping) else part
+        for name, part in (defaults | parts).items()
+    }
+    return Event(**merged)
+
+
+def config(stages: Sequence[Any], route: Mapping[str, Any] | None = None) -> Config:
+    """The smallest configuration with such a pipeline, and such a route."""
+    written = {
+        "mongodb": {"uri": "mongodb://localhost"},
+        "sinks": {"lines": {"type": "discard"}},
+        "subscriptions": {
+            "orders": {
+                "service": "shop",
+                "source": {"database": "shop"},
+                "pipeline": list(stages),
+                "routes": [{"sink": "lines", **(route or {})}],
+            }
+        },
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "c.yaml"
+        file.write_text(json.dumps(written))
+        return load([file], Registry.from_entry_points(), {})
+
+
+def problem(*stages: Any, route: Mapping[str, Any] | None = None) -> str:
+    """The one thing that is wrong with a pipeline or a route, less its place."""
+    try:
+        config(stages, route)
+    except ConfigurationError as error:
+        (text,) = error.problems
+        return text.partition(": subscriptions.orders.")[2]
+    raise AssertionError("nothing is wrong")
+
+
+def context() -> StageContext:
+    """What a stage is given."""
+    return StageContext("orders", "shop", Views({"subscription": "orders", "service": "shop"}))
+
+
+def pipeline(*stages: Any) -> Pipeline:
+    """A pipeline as users write it."""
+    made = pipeline_of(config(stages).subscriptions["orders"].pipeline, context())
+    assert made is not None
+    return made
+
+
+def run(pipeline: Pipeline, slots: Sequence[Slot]) -> list[Slot]:
+    """What becomes of a batch."""
+
+    async def applied() -> list[Slot]:
+        return list(await pipeline.apply(slots))
+
+    return anyio.run(applied)
+
+
+def become(event: Event, *stages: Any) -> Any:
+    """What becomes of one event: see `told`."""
+    (slot,) = run(pipeline(*stages), [event])
+    return told(slot)
+
+
+def told(slot: Slot) -> Any:
+    """A slot as documentation has it: its documents and what stages have set, or what became of it."""
+    match slot:
+        case Filtered():
+            return "dropped"
+        case Parked():
+            return f"parked: {slot.reason}"
+        case Event():
+            found: dict[str, Any] = {name: read(getattr(slot, name)) for name in _SECTIONS}
+            found |= {"removed": list(slot.removed), "meta": dict(slot.attributes or {})}
+            return {name: value for name, value in found.items() if value not in (None, [], {})}
+
+
+def read(section: Section) -> dict[str, Any] | None:
+    """A section that is there as raw BSON, decoded."""
+    if section is None:
+        return None
+    assert isinstance(section, bytes)
+    return bson.decode(section)
