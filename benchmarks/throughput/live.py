@@ -188,7 +188,7 @@ def _watch(uri: str, collection: str, events: int) -> list[tuple[int, int]]:
             print("watching", flush=True)
             times = []
             for change in stream:
-                times.append((sent_at(change.raw), time.time_ns()))
+                times.append((sent_at(bytes(change.raw)), time.time_ns()))
                 if len(times) == events:
                     break
     return times

@@ -77,8 +77,7 @@ def run_debezium(task: Task) -> Numbers:
             arguments += [_written(directory / "producer.properties", producer), task.topic]
         done = subprocess.run(
             ["java", *_JVM, "-cp", classes, "DebeziumRun", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=False,
         )
