@@ -30,7 +30,7 @@ __all__ = ["idle", "latency_to", "recovery"]
 
 _WARM_UP: Final = 0.2
 """The share of live changes at the beginning that is not counted."""
-_QUIET_SECS: Final = 12.0
+_QUIET_SECS: Final = 20.0
 """After so long nothing of a start is left, and polls wait as long as they ever do."""
 _WATCHED_SECS: Final = 30.0
 _BROKER_CLOCK_MS: Final = 0.5

@@ -10,13 +10,23 @@ from pathlib import Path
 from statistics import median
 from typing import TypeAlias
 
-__all__ = ["Course", "Numbers", "Usage", "follow", "medians", "resident_mb", "spreads", "usage"]
+__all__ = [
+    "LOOK_EVERY_SECS",
+    "Course",
+    "Numbers",
+    "Usage",
+    "follow",
+    "medians",
+    "resident_mb",
+    "spreads",
+    "usage",
+]
 
 Numbers: TypeAlias = dict[str, float]
 """What one run gave, by name; the name says the unit: ``per_sec``, ``cpu_us``, ``peak_mb``, ``p99_ms``…"""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_LOOK_EVERY_SECS = 0.5
+LOOK_EVERY_SECS = 0.5
 """A look costs the process some milliseconds."""
 _FEWEST_LOOKS = 4
 
@@ -84,7 +94,7 @@ def follow(
     events: int,
     *,
     within_secs: float = 900.0,
-    every_secs: float = _LOOK_EVERY_SECS,
+    every_secs: float = LOOK_EVERY_SECS,
 ) -> Numbers:
     """Look at a process until it has counted so many events; what counts lies between two looks on the way.
 

@@ -99,7 +99,7 @@ def _id(number: int) -> ObjectId:
 def _write(uri: str, collection: str, per_sec: int, secs: float) -> int:
     groups, size = int(secs * _GROUPS_PER_SEC), per_sec // _GROUPS_PER_SEC
     with MongoClient[dict[str, Any]](uri) as client:
-        target = client[DATABASE].get_collection(collection, write_concern=WriteConcern(1))
+        target = client[DATABASE][collection]
         begun = time.monotonic()
         for group in range(groups):
             orders = [_order(group * size + number, **{SENT_AT: Int64(0)}) for number in range(size)]

