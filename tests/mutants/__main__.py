@@ -61,7 +61,7 @@ def main(wanted: str) -> int:
 
 
 def _copied(place: Path) -> Path:
-    for folder in ("eventbus", "tests"):
+    for folder in ("eventbus", "tests", "benchmarks"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", place)
     return place
