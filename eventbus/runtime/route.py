@@ -23,7 +23,8 @@ from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
 from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot, Snapshot
 from eventbus.runtime.completeness import Completeness
-from eventbus.runtime.delivery import Delivery
+from eventbus.runtime.delivery import DeliveryParts
+from eventbus.runtime.lane_delivery import LaneDelivery
 from eventbus.runtime.letters import Letters
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
@@ -100,7 +101,7 @@ class Route:
         self._subscription = subscription
         self._watermark_every_secs = policy.watermark_every_secs
         self._metrics = RouteMetrics(subscription, label)
-        self._delivery = Delivery(
+        parts = DeliveryParts(
             subscription=subscription,
             route=name,
             sink=sink,
@@ -116,6 +117,7 @@ class Route:
             rng=rng or Random(),
             pause=self._pause_itself,
         )
+        self._delivery = LaneDelivery(parts)
         self._ask_for_pause = ask_for_pause
 
     def take(self, batch: Batch) -> bool:
@@ -282,6 +284,8 @@ class Route:
             snapshot=lambda: self.watermark().snapshot,
         )
         async with anyio.create_task_group() as tasks:
+            await self.sink.open()
+            self._changed.notify()
             if self._watermark_every_secs is not None and not self.is_replay:
                 tasks.start_soon(self._tell_completeness, self._watermark_every_secs)
             await self._delivery.run()

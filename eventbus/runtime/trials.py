@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, assert_never
@@ -19,7 +19,7 @@ from eventbus.core.backoff import Backoff
 from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
-from eventbus.model import Delivered, FailedAttempt, Fault, Filtered, Message, Rejected, Retry
+from eventbus.model import Delivered, FailedAttempt, Fault, Filtered, Message, Outcome, Rejected, Retry
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.policy import Ordering, RetryPolicy
 from eventbus.runtime.settling import Settling
@@ -79,7 +79,8 @@ class Trials:
     Args:
         policy: The budget of each event.
         ordering: Whether later events of a key wait for a failing one.
-        attempts: Makes the tries.
+        send: Makes the tries.
+        attempts: Knows how the sink is.
         settling: Takes what found its end.
         encode: Makes messages for events that queued up.
         backoff: Makes the waits between tries.
@@ -89,6 +90,7 @@ class Trials:
         self,
         policy: RetryPolicy,
         ordering: Ordering,
+        send: Callable[[Sequence[Message], int], Awaitable[Sequence[Outcome]]],
         attempts: Attempts,
         settling: Settling,
         encode: Callable[[Entry], Message | Rejected | Filtered],
@@ -96,6 +98,7 @@ class Trials:
     ) -> None:
         self._policy = policy
         self._ordering = ordering
+        self._send = send
         self._attempts = attempts
         self._settling = settling
         self._encode = encode
@@ -203,7 +206,7 @@ class Trials:
                     return await self._park(trial, failure)
                 await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))
             before = self._attempts.answers
-            outcome = (await self._attempts.attempt([trial.message], trial.answers))[0]
+            outcome = (await self._send([trial.message], trial.answers))[0]
             match outcome:
                 case Delivered():
                     return self._settling.delivered([trial.entry])
