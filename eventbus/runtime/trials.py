@@ -72,6 +72,21 @@ class Trial:
         self.errors.append(FailedAttempt(round(time.time() * 1000), failure.kind, _in_full(failure)))
         del self.errors[:-_MAX_ERRORS_KEPT]
 
+    def is_spent(self, policy: RetryPolicy) -> bool:
+        """Whether it has had all the tries, or all the time, that an event has."""
+        is_old = policy.max_age_secs is not None and self.age_secs >= policy.max_age_secs
+        return is_old or self.attempts >= policy.attempts
+
+    async def park(self, settling: Settling, failure: Retry | Rejected) -> None:
+        """Make a dead letter of the event, with all that was tried."""
+        await settling.park(
+            self.entry,
+            failure,
+            attempts=self.attempts,
+            body=self.message.body,
+            errors=tuple(self.errors),
+        )
+
 
 class Trials:
     """The keys of one route that are set aside.
@@ -145,7 +160,7 @@ class Trials:
             return
         trial = Trial(entry, message, self._attempts.answers)
         self._charge(trial, failure)
-        self._set_aside(entry, partial(self._park, trial, failure))
+        self._set_aside(entry, partial(trial.park, self._settling, failure))
 
     def _went_aside(self, entry: Entry, held: Mapping[bytes, Hold]) -> bool:
         if self.queued(entry):
@@ -203,7 +218,7 @@ class Trials:
         while True:
             if failure is not None:
                 if failure.fault is Fault.FAILED and self._is_spent(trial, failure):
-                    return await self._park(trial, failure)
+                    return await trial.park(self._settling, failure)
                 await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))
             before = self._attempts.answers
             outcome = (await self._send([trial.message], trial.answers))[0]
@@ -212,7 +227,7 @@ class Trials:
                     return self._settling.delivered([trial.entry])
                 case Rejected():
                     self._charge(trial, outcome)
-                    return await self._park(trial, outcome)
+                    return await trial.park(self._settling, outcome)
                 case Retry():
                     failure = outcome
                 case _:
@@ -232,8 +247,7 @@ class Trials:
             return False
         self._charge(trial, failure)
         trial.answers = self._attempts.answers
-        is_old = self._policy.max_age_secs is not None and trial.age_secs >= self._policy.max_age_secs
-        return is_old or trial.attempts >= self._policy.attempts
+        return trial.is_spent(self._policy)
 
     def _stands_alone(self, trial: Trial) -> bool:
         """Whether no other key is left to tell a bad event from a sink that is down, but many have told it.
@@ -251,15 +265,6 @@ class Trials:
         # Where all wait for this one, it is this one's failures that open the circuit: they are no outage.
         outages = 0 if self._ordering is Ordering.STRICT else self._attempts.outages
         trial.failed(failure, anyio.current_time(), outages)
-
-    async def _park(self, trial: Trial, failure: Retry | Rejected) -> None:
-        await self._settling.park(
-            trial.entry,
-            failure,
-            attempts=trial.attempts,
-            body=trial.message.body,
-            errors=tuple(trial.errors),
-        )
 
 
 def _in_full(failure: Retry | Rejected) -> str:

@@ -1,23 +1,19 @@
-"""A position as a document, which the stores keep, and as the bytes that a target keeps beside its data."""
+"""A position as a BSON document, which both stores keep."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-import bson
-from bson.errors import BSONError
 from bson.timestamp import Timestamp
 
-from eventbus.errors import EventbusError
 from eventbus.model import ClusterTime, Origin, Position, PositionKind
 from eventbus.state.snapshot_documents import snapshot_document, snapshot_of
 
-__all__ = ["OPTIONAL", "decode_position", "encode_position", "entry_of", "position_of"]
+__all__ = ["OPTIONAL", "entry_of", "position_of"]
 
 OPTIONAL: Final = ("extra", "snapshot", "origin", "committed")
 """What a document has only where its position has it."""
-_VERSION: Final = 1
 
 
 def entry_of(position: Position) -> dict[str, Any]:
@@ -53,24 +49,3 @@ def position_of(entry: Mapping[str, Any]) -> Position | None:
         Origin(entry.get("origin", Origin.REACHED)),
         entry.get("committed", ""),
     )
-
-
-def encode_position(position: Position) -> bytes:
-    """A position as bytes; equal ones make equal bytes."""
-    return bson.encode({"version": _VERSION, **entry_of(position)})
-
-
-def decode_position(content: bytes) -> Position:
-    """The position that `encode_position` was given.
-
-    Raises:
-        EventbusError: These bytes are something else, or a newer eventbus has written them.
-    """
-    try:
-        entry = bson.decode(content)
-    except BSONError as error:
-        raise EventbusError(f"this is no position: {error}") from None
-    position = position_of(entry) if entry.get("version") == _VERSION else None
-    if position is None:
-        raise EventbusError("this is no position that this version of eventbus knows")
-    return position

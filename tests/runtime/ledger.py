@@ -76,6 +76,7 @@ class RouteLedger:
         owes: Whether it owes an event at all; a replay of dead letters owes no others.
         has_letters: Whether a key has dead letters that are neither replayed nor discarded.
         gaps: What is recorded that it will not be given.
+        exactly_once: Whether nothing may ever arrive twice.
     """
 
     def __init__(
@@ -89,7 +90,11 @@ class RouteLedger:
         owes: Callable[[Event], bool] | None = None,
         has_letters: Callable[[bytes], bool] = lambda _: True,
         gaps: Callable[[], Sequence[Gap]] = tuple,
+        exactly_once: bool = False,
     ) -> None:
+        self.exactly_once = exactly_once
+        """Whether nothing may ever arrive twice; a scene that takes back what arrived says no."""
+        self._ids: set[str] = set()
         self._gaps = gaps
         self.until = until
         self._owes = owes or (lambda _: True)
@@ -177,6 +182,9 @@ class RouteLedger:
     def arrived(self, stay: Stay, arrival: Arrival, route: Route) -> None:
         """The target has an event."""
         event = arrival.event
+        if self.exactly_once and event.operation != WATERMARK and event.id in self._ids:
+            self._violated(f"{self.name}: {event} arrives twice")
+        self._ids.add(event.id)
         if event.operation == WATERMARK:
             self._check_statement(event)
             return
