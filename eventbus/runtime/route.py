@@ -312,7 +312,7 @@ class Route:
         """Take it over in its target, and let go of it at the end."""
         assert self._slices is not None
         try:
-            taken = await takeover.carry_out(self.admitted, self._agreed)
+            taken = await takeover.carry_out(self.watermark(), self._agreed)
             self._slices.committed = taken.start.committed
             self.admitted = replace(taken.start, committed="")
             self._window.advance(self.admitted)

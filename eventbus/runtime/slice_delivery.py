@@ -128,13 +128,14 @@ class SliceDelivery(Delivery):
         """What is left of a slice, in its order, once all that must not go out has become a dead letter."""
         left: list[Trial] = []
         for index, trial in enumerate(trials):
+            if behind := self._settling.held_behind(trial.entry.event):
+                await self._settling.park_held([trial.entry], behind)
+                continue
             failure = refused.by.get(index)
             if failure is not None:
                 trial.failed(failure, anyio.current_time(), outages=0)  # all wait for it: it is no outage
             if isinstance(failure, Rejected) or (failure and trial.is_spent(self._retry)):
                 await trial.park(self._settling, failure)
-            elif behind := self._settling.held_behind(trial.entry.event):
-                await self._settling.park_held([trial.entry], behind)
             else:
                 left.append(trial)
         return left

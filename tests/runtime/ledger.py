@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from eventbus.model import DeadLetter, Delivered, Event, Failure, Fault, Outcome, Position, Rejected, Retry
+from eventbus.model import (
+    DeadLetter,
+    Delivered,
+    Event,
+    Failure,
+    Fault,
+    Origin,
+    Outcome,
+    Position,
+    Rejected,
+    Retry,
+)
 from eventbus.runtime.completeness import WATERMARK
 from eventbus.runtime.gap_events import GAP
 from eventbus.runtime.policy import Ordering, RoutePolicy
@@ -260,6 +271,8 @@ class RouteLedger:
 
     def saved(self, position: Position) -> None:
         """A position became durable: invariant (i)."""
+        if self.exactly_once and self.owed_after is not None and position.origin is Origin.FRESH:
+            return  # where the target has one, that one counts
         if self.owed_after is None:
             self.owed_after = position.token
             self._covered = self._history.after(position.token)
