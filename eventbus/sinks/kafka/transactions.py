@@ -142,7 +142,7 @@ class KafkaTransactions:
     async def _commit_singly(
         self, messages: Sequence[Message], places: Mapping[_Place, Sequence[int]], held: Held
     ) -> Commit:
-        """Once more in batches of one message: the culprit stands alone, or the batch as such was too large."""
+        """Once more, message by message: the culprit stands alone, or the batch was too large."""
         await self._own()
         try:
             await self._transact(messages, places, held, most=1)
