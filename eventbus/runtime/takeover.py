@@ -20,6 +20,7 @@ from eventbus.model import Delivered, Origin, Position, Snapshot
 from eventbus.runtime.snapshot_records import without_ended
 from eventbus.sdk import Transactions
 from eventbus.state.store import Lease, Store
+from eventbus.telemetry import metrics
 
 if TYPE_CHECKING:
     from eventbus.runtime.saver import Saver
@@ -115,19 +116,28 @@ class Takeover:
         self, ours: Position, theirs: Position | None, agreed: Callable[[str], Awaitable[None]]
     ) -> Position:
         if ours.origin is Origin.SET:
+            self._count("moved")
             return await self._imposed(ours)
         if theirs is None:
+            self._count("lost" if ours.committed else "nothing")
             if not ours.committed:
                 return ours
             await self._agreement(_EMPTIED, agreed)
             return await self._imposed(ours)
         if ours.origin is Origin.FRESH:
+            self._count("unknown")
             self._log.info("position_found", token=theirs.token)
             return _held(theirs)
         if theirs.token < ours.committed:
+            self._count("restored")
             self._log.warning("target_restored", token=theirs.token, known=ours.committed)
             return _held(theirs)
-        return _held(theirs if _is_further(theirs, ours) else ours, theirs.token)
+        is_further = _is_further(theirs, ours)
+        self._count("further" if is_further else "known")
+        return _held(theirs if is_further else ours, theirs.token)
+
+    def _count(self, found: str) -> None:
+        metrics.taken_over(self._lease.subscription, self._route, found)
 
     async def _imposed(self, ours: Position) -> Position:
         """Have the target keep our position, and then the state know it: before a later one is committed."""

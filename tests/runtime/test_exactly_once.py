@@ -15,6 +15,7 @@ from eventbus.errors import LeaseLost
 from eventbus.runtime.policy import Ordering
 from eventbus.sdk import SnapshotMode
 from eventbus.state.operations import Operation, OperationKind
+from eventbus.telemetry.metrics import REGISTRY
 from tests.runtime.history import Fate, Pace
 from tests.runtime.scenes import changes, delivered, documents, load, route, running
 from tests.runtime.target import Trouble
@@ -31,6 +32,12 @@ def once(name: str, *troubles: Trouble, max_batch: int = 8, holds_keys: bool = F
 def tokens(world: World, name: str = "once") -> list[str]:
     """Of what arrived, in order."""
     return [event.token for event in delivered(world, name)]
+
+
+def _taken_over(found: str) -> float:
+    """How often a route of these tests was taken over so, by the metrics."""
+    labels = {"subscription": NAME, "route": "once", "found": found}
+    return REGISTRY.get_sample_value("eventbus_takeovers_total", labels) or 0.0
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -262,6 +269,7 @@ def test_a_target_that_was_restored_gets_again_what_it_has_lost() -> None:
         ledger.stored = None
         life = await running(world)
         await world.until(lambda: len(tokens(world)) == 7)
+        assert _taken_over("restored") >= 1
         await life.stop()
 
     world.play(scene)
@@ -293,6 +301,7 @@ def test_a_target_that_was_emptied_is_not_filled_without_a_word() -> None:
             assert "lost the position" in str(life.subscription.routes["once"].paused)
             await life.crash()
         assert len(tokens(world)) == 3
+        assert _taken_over("lost") >= 2
         life = await running(world)
         world.resume("once")
         await world.all_passed()
