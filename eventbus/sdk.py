@@ -291,7 +291,8 @@ class Transactions(Protocol):
             position: To be kept as it is; no other slice has an equal one.
 
         Raises:
-            LeaseLost: An owner with a higher epoch has claimed it; nothing took effect.
+            LeaseLost: An owner with a higher epoch has claimed it, or the target keeps another position than
+                it was left with, as after a restore; nothing took effect.
         """
 
     async def close(self) -> None:

@@ -42,6 +42,7 @@ from eventbus.sinks.kafka.partitioner import partition_of
 from eventbus.sinks.kafka.plan import Plan
 from eventbus.sinks.kafka.security import client_arguments
 from eventbus.sinks.kafka.topics import create_topic
+from eventbus.sinks.kafka.transactions import KafkaTransactions
 from eventbus.sinks.reaching import probed
 
 __all__ = ["KafkaSink"]
@@ -137,6 +138,10 @@ class KafkaSink:
             ]
         )
         return [outcomes[index] for index in range(len(messages))]
+
+    def transactions(self, route: str) -> KafkaTransactions:
+        """See `eventbus.sdk.TransactionalSink`."""
+        return KafkaTransactions(route, self._options, self._client, self._partitions)
 
     async def _send_to_topic(
         self, topic: str, messages: dict[int, Message], outcomes: dict[int, Outcome]
