@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.throughput.daemon import Daemon
-from benchmarks.throughput.measuring import LOOK_EVERY_SECS, Numbers, follow
+from benchmarks.throughput.measuring import Numbers, follow
 from benchmarks.throughput.scene import Measure, Scene
 from benchmarks.throughput.servers import KAFKA, REDIS, WEBHOOK
 from benchmarks.throughput.workload import COLLECTION, DATABASE, documents_of
@@ -45,7 +45,6 @@ def daemon_to(
     sink: Mapping[str, Any] | None = None,
     route: Mapping[str, Any] | None = None,
     subscription: Mapping[str, Any] | None = None,
-    look_every_secs: float = LOOK_EVERY_SECS,
 ) -> Measure:
     """Work off the backlog into sinks of these kinds.
 
@@ -54,7 +53,6 @@ def daemon_to(
         sink: Further options of each sink.
         route: Further options of each route.
         subscription: Further options of the subscription.
-        look_every_secs: How long to wait between two looks at it.
     """
 
     def measure(scene: Scene) -> Numbers:
@@ -71,12 +69,7 @@ def daemon_to(
                 },
             )
             with Daemon.running(config) as daemon:
-                return follow(
-                    daemon.process.pid,
-                    lambda: daemon.settled(len(kinds)),
-                    scene.events,
-                    every_secs=look_every_secs,
-                )
+                return follow(daemon.process.pid, lambda: daemon.settled(len(kinds)), scene.events)
 
     return measure
 

@@ -89,9 +89,16 @@ def _backlog() -> list[Case]:
             only_full=True,
         ),
         Case("file", "eventbus to a file", Kind.BACKLOG, daemon_to("file")),
-        Case("redis", "eventbus to a Redis stream", Kind.BACKLOG, daemon_to("redis"), frozenset({REDIS})),
-        Case(
-            "kafka", "eventbus to Kafka, at least once", Kind.BACKLOG, daemon_to("kafka"), frozenset({KAFKA})
+        *(
+            Case(
+                f"{kind}{name}",
+                f"eventbus to {where}, {delivery.replace('_', ' ')}",
+                Kind.BACKLOG,
+                daemon_to(kind, route={"delivery": delivery}),
+                frozenset({kind}),
+            )
+            for name, delivery in (("", "at_least_once"), ("-exactly-once", "exactly_once"))
+            for kind, where in ((REDIS, "a Redis stream"), (KAFKA, "Kafka"))
         ),
         Case(
             "webhook",

@@ -11,7 +11,6 @@ from statistics import median
 from typing import TypeAlias
 
 __all__ = [
-    "LOOK_EVERY_SECS",
     "Course",
     "Numbers",
     "Usage",
@@ -26,8 +25,10 @@ Numbers: TypeAlias = dict[str, float]
 """What one run gave, by name; the name says the unit: ``per_sec``, ``cpu_us``, ``peak_mb``, ``p99_ms``…"""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-LOOK_EVERY_SECS = 0.5
-"""A look costs the process some milliseconds."""
+_LOOK_AGAIN = 0.1
+"""The next look comes after this share of the time so far: each costs the process milliseconds."""
+_LOOK_SOONEST_SECS = 0.02
+_LOOK_LATEST_SECS = 1.0
 _FEWEST_LOOKS = 4
 
 
@@ -94,7 +95,6 @@ def follow(
     events: int,
     *,
     within_secs: float = 900.0,
-    every_secs: float = LOOK_EVERY_SECS,
 ) -> Numbers:
     """Look at a process until it has counted so many events; what counts lies between two looks on the way.
 
@@ -103,7 +103,6 @@ def follow(
         count: How many events it has settled so far.
         events: How many there are.
         within_secs: How long it may take.
-        every_secs: How long to wait between two looks.
 
     Raises:
         TimeoutError: It did not get there.
@@ -117,7 +116,7 @@ def follow(
             looks.append((now, there, usage(pid)))
         if there >= events:
             break
-        time.sleep(every_secs)
+        time.sleep(_until_next_look(now - looks[0][0] if looks else 0.0))
     else:
         raise TimeoutError(f"{count()} of {events} events after {within_secs:.0f} s")
     if len(looks) < _FEWEST_LOOKS:
@@ -125,6 +124,10 @@ def follow(
     (since, had, before), (until, there, used) = looks[0], looks[-2]
     cpu_secs = used.cpu_secs - before.cpu_secs
     return _numbers(there - had, until - since, cpu_secs, looks[-1][2].peak_bytes)
+
+
+def _until_next_look(secs: float) -> float:
+    return min(max(_LOOK_AGAIN * secs, _LOOK_SOONEST_SECS), _LOOK_LATEST_SECS)
 
 
 def _numbers(events: int, secs: float, cpu_secs: float, peak_bytes: int) -> Numbers:

@@ -21,7 +21,7 @@ SHARE = 0.5
 @pytest.mark.timeout(240)
 def test_the_daemon_is_not_far_behind_a_bare_loop() -> None:
     """It decodes, encodes, settles and saves at no less than half the rate of printing raw changes in C."""
-    to_null = daemon_to("discard", look_every_secs=0.1)
+    to_null = daemon_to("discard")
     with servers_for(set(), oplog_mb=990) as servers:
         start = make_backlog(servers.mongodb, EVENTS)
         bare, ours = [], []
