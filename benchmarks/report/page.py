@@ -98,7 +98,7 @@ def _section(name: str, results: Results, pictures: list[str]) -> Iterator[str]:
     yield ""
     machine = results.machine
     where = f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_gb']:g} GB of memory"
-    yield f"{results.events:,} changes; {where}, {machine['system']}."
+    yield f"{results.events:,} changes, {results.minutes:.0f} minutes; {where}, {machine['system']}."
     yield ", ".join(f"{what} {which}" for what, which in results.versions.items()) + "."
     if machine["load_before"] > _BUSY_LOAD:
         yield ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.throughput.arrived import all_arrived
 from benchmarks.throughput.daemon import Daemon
 from benchmarks.throughput.measuring import Numbers, follow
 from benchmarks.throughput.scene import Measure, Scene
@@ -69,7 +70,9 @@ def daemon_to(
                 },
             )
             with Daemon.running(config) as daemon:
-                return follow(daemon.process.pid, lambda: daemon.settled(len(kinds)), scene.events)
+                numbers = follow(daemon.process.pid, lambda: daemon.settled(len(kinds)), scene.events)
+            all_arrived(kinds, scene, Path(directory))
+            return numbers
 
     return measure
 

@@ -32,7 +32,7 @@ _WARM_UP: Final = 0.2
 """The share of live changes at the beginning that is not counted."""
 _QUIET_SECS: Final = 20.0
 """After so long nothing of a start is left, and polls wait as long as they ever do."""
-_WATCHED_SECS: Final = 30.0
+_WATCHED_SECS: Final = 20.0
 _BROKER_CLOCK_MS: Final = 0.5
 """A broker writes down whole milliseconds: on average it is so much later."""
 _MILLION: Final = 1e6

@@ -45,6 +45,7 @@ class Results:
 
     Args:
         date: When it began.
+        minutes: How long all of it took.
         events: How many changes the backlog had.
         machine: Where.
         versions: With what.
@@ -53,6 +54,7 @@ class Results:
     """
 
     date: str
+    minutes: float
     events: int
     machine: dict[str, Any]
     versions: dict[str, str]
