@@ -98,7 +98,8 @@ def _section(name: str, results: Results, pictures: list[str]) -> Iterator[str]:
     yield ""
     machine = results.machine
     where = f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_gb']:g} GB of memory"
-    yield f"{results.events:,} changes, {results.minutes:.0f} minutes; {where}, {machine['system']}."
+    yield f"{results.events:,} changes, {_runs(results)}, {results.minutes:.0f} minutes in all."
+    yield f"{where}, {machine['system']}."
     yield ", ".join(f"{what} {which}" for what, which in results.versions.items()) + "."
     if machine["load_before"] > _BUSY_LOAD:
         yield ""
@@ -122,6 +123,12 @@ def _section(name: str, results: Results, pictures: list[str]) -> Iterator[str]:
     for case, reason in results.skipped.items():
         yield f"`{case}` was skipped: {reason}."
         yield ""
+
+
+def _runs(results: Results) -> str:
+    """Of how many runs the numbers are medians."""
+    most = max((len(measured.runs) for measured in results.cases.values()), default=0)
+    return f"medians of {most} runs" if most > 1 else "one run of each case"
 
 
 def _of(name: str) -> str:

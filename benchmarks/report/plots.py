@@ -11,8 +11,8 @@ __all__ = ["COLOURS", "Bar", "bars"]
 
 COLOURS: Final = {"eventbus": "#2f6fb3", "loop": "#9aa5b1", "Debezium": "#d2802b"}
 _FONT: Final = 'font-family="Helvetica, Arial, sans-serif" font-size="13"'
-_WIDTH: Final = 860
-_LABELS: Final = 330
+_WIDTH: Final = 900
+_LABELS: Final = 370
 _VALUES: Final = 90
 _ROW: Final = 26
 _TOP: Final = 64

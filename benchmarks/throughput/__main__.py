@@ -1,10 +1,11 @@
 """Throughput, latency and cost of the daemon, end to end, beside loops that anybody would write and Debezium.
 
-    python -m benchmarks.throughput [--cases a,b] [--events N] [--runs N] [--full] [--json FILE] [--list]
+    python -m benchmarks.throughput [--cases a,b] [--events N] [--runs N] [--within MINUTES] [--full]
+    python -m benchmarks.throughput --list
 
 Everything is real: a mongod, a broker, a Redis and a receiver of its own; the daemon and every loop are
-processes of their own. All read the same changes from the same oplog. The cases of a kind alternate, run by
-run, since the machine may be shared and noisy; what counts are ratios within one invocation.
+processes of their own. All read the same changes from the same oplog. The cases alternate, run
+by run, since the machine may be shared and noisy; what counts are ratios within one invocation.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def main(arguments: argparse.Namespace) -> None:
         start = make_backlog(servers.mongodb, events)
         measurable = [case for case in chosen if case.name not in skipped]
         live_secs = _FULL_LIVE_SECS if arguments.full else _LIVE_SECS
-        for number, (run, case) in enumerate(_order(measurable, arguments.runs, is_full=arguments.full)):
+        for number, (run, case) in enumerate(
+            _order(measurable, arguments.runs, arguments.within * 60, is_full=arguments.full)
+        ):
             begun = time.monotonic()
             scene = Scene(servers, (start.time, start.inc), events // case.share, number, live_secs)
             numbers = case.measure(scene)
@@ -82,11 +85,23 @@ def _missing(case: Case, servers: Servers) -> str | None:
     return next((servers.missing[need] for need in sorted(case.needs) if need in servers.missing), None)
 
 
-def _order(cases: Sequence[Case], runs: int, *, is_full: bool) -> Iterator[tuple[int, Case]]:
-    """Kind by kind; within one, run by run, so that the cases alternate."""
-    for kind in Kind:
-        for run in range(1 if kind in _ONE_RUN and not is_full else runs):
-            yield from ((run, case) for case in cases if case.kind is kind)
+def _order(
+    cases: Sequence[Case], runs: int, within_secs: float, *, is_full: bool
+) -> Iterator[tuple[int, Case]]:
+    """Run by run, so that the cases alternate; a further run of all only if it will be over in time."""
+    begun, took = time.monotonic(), 0.0
+    for run in range(runs):
+        if run and time.monotonic() - begun + took > within_secs:
+            _say(f"after {run} of {runs} runs: with another it would be over {within_secs / 60:.0f} minutes")
+            return
+        took = 0.0
+        for case in sorted(cases, key=lambda case: list(Kind).index(case.kind)):
+            is_once = case.kind in _ONE_RUN and not is_full
+            if run and is_once:
+                continue
+            since = time.monotonic()
+            yield run, case
+            took += 0.0 if is_once else time.monotonic() - since
 
 
 def _say(line: str) -> None:
@@ -98,6 +113,13 @@ if __name__ == "__main__":
     parser.add_argument("--cases", help="names, by comma; by default all that the size has")
     parser.add_argument("--events", type=int, help="how many changes the backlog has")
     parser.add_argument("--runs", type=int, default=_RUNS)
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=float("inf"),
+        metavar="MINUTES",
+        help="fewer runs rather than more time",
+    )
     parser.add_argument("--full", action="store_true", help="a million changes and every case")
     parser.add_argument("--json", type=Path, help="where the results go")
     parser.add_argument("--list", action="store_true", help="say which cases there are")

@@ -15,7 +15,7 @@ __all__ = ["Case", "Kind", "Measure", "Scene"]
 
 
 class Kind(StrEnum):
-    """What is measured; the cases of one kind alternate, and the kinds follow one another."""
+    """What is measured; the cases of one kind follow one another, run by run."""
 
     BACKLOG = "backlog"
     """How fast a long backlog is worked off."""
@@ -76,7 +76,7 @@ class Case:
     Args:
         name: How it is asked for.
         says: What it is, for readers of a table.
-        kind: With which others it alternates.
+        kind: What is measured.
         measure: Measures it once.
         needs: Servers besides MongoDB, and what else must be there.
         share: It gets one part of so many of the events: it is slow, or shows whether time grows with them.
