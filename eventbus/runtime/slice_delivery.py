@@ -1,19 +1,23 @@
 """Exactly once: events go out in slices, each in one transaction with the position at its end.
 
-There is one lane, for a position says that everything before it is settled. What can never go out is a dead
-letter before the rest of its slice is committed, so a crash between the two loses nothing. A slice whose fate
-is unknown is given again as it was; only where the target has said that nothing took effect may it change.
+There is one lane, for a position says that everything before it is settled; one slice is under way while the
+next is made ready. What can never go out is a dead letter before the rest of its slice is committed, so a
+crash between the two loses nothing. A slice whose fate is unknown is given again as it was; only where the
+target has said that nothing took effect may it change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from dataclasses import dataclass, field
+from typing import Final, assert_never
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from eventbus.core.lanes import Entry, Lane
+from eventbus.core.signal import Signal
 from eventbus.encoding.positions import encode_position
 from eventbus.errors import LeaseLost
 from eventbus.model import (
@@ -35,6 +39,25 @@ from eventbus.sdk import Commit, Refused, Transactions
 __all__ = ["SliceDelivery"]
 
 
+_BREATH: Final = 500
+"""After so many events that are encoded others have their turn."""
+
+
+@dataclass(slots=True)
+class _Slice:
+    """What goes out together.
+
+    Args:
+        trials: In source order.
+        size: Bytes of their events.
+        end: Position behind the last event that was looked at, whether it has a message or none.
+    """
+
+    trials: list[Trial] = field(default_factory=list)
+    size: int = 0
+    end: Position | None = None
+
+
 class SliceDelivery(Delivery):
     """Commits slices of a route together with its position.
 
@@ -47,13 +70,20 @@ class SliceDelivery(Delivery):
     def __init__(self, parts: DeliveryParts, transactions: Transactions, committed: str) -> None:
         super().__init__(parts)
         policy, traits = parts.policy, parts.sink.traits
-        bounds = (traits.max_batch, policy.batch_events, self._limit and self._limit.largest_call)
+        bounds = (
+            traits.max_slice or traits.max_batch,
+            policy.batch_events,
+            self._limit and self._limit.largest_call,
+            max(1, policy.window_events // 2),  # half of a window goes out, the other is made ready
+        )
         self.committed = committed
         """Token of the last position that the target is known to keep; empty if it keeps none."""
         self._transactions = transactions
-        self._max_batch = min(bound for bound in bounds if bound)
-        self._max_size = min(traits.max_batch_bytes, policy.batch_size or traits.max_batch_bytes)
+        self._most = min(bound for bound in bounds if bound)
+        self._largest = policy.batch_size or traits.max_slice_bytes or traits.max_batch_bytes
         self._lane = Lane(policy.batch_wait_secs)
+        self._next = _Slice()
+        self._changed = Signal()
 
     def put(self, entries: Sequence[Entry]) -> None:
         """See `Delivery`."""
@@ -64,17 +94,41 @@ class SliceDelivery(Delivery):
         self._lane.hurry()
 
     def _begin(self, tasks: TaskGroup) -> None:
+        tasks.start_soon(self._prepare)
         tasks.start_soon(self._work)
+
+    async def _prepare(self) -> None:
+        """Make the next slice ready while one is under way; it grows until its turn comes."""
+        while True:
+            room, size = self._most - len(self._next.trials), self._largest - self._next.size
+            if room <= 0 or size <= 0:
+                await self._changed.wait()
+                continue
+            entries = await self._lane.next_batch(room, size)
+            trials = await self._trials_of(entries)
+            size = sum(trial.entry.event.size for trial in trials)
+            while self._next.trials and self._next.size + size > self._largest:
+                await self._changed.wait()
+            self._next.trials += trials
+            self._next.size += size
+            self._next.end = entries[-1].event.position
+            self._changed.notify()
 
     async def _work(self) -> None:
         while True:
-            entries = await self._lane.next_batch(self._max_batch, self._max_size)
-            await self._commit(await self._trials_of(entries), entries[-1].event.position)
+            while not self._next.trials:
+                await self._changed.wait()
+            ready, self._next = self._next, _Slice()
+            self._changed.notify()
+            assert ready.end is not None
+            await self._commit(ready.trials, ready.end)
 
     async def _trials_of(self, entries: Sequence[Entry]) -> list[Trial]:
         """What can go out, encoded; everything else finds its end here."""
         trials: list[Trial] = []
-        for entry in entries:
+        for number, entry in enumerate(entries, start=1):
+            if number % _BREATH == 0:
+                await anyio.lowlevel.checkpoint()
             if behind := self._settling.held_behind(entry.event):
                 await self._settling.park_held([entry], behind)
                 continue
@@ -88,9 +142,11 @@ class SliceDelivery(Delivery):
         return trials
 
     async def _commit(self, trials: Sequence[Trial], position: Position) -> None:
-        """See a slice through, but for what the target refuses of it."""
+        """See a slice through, but for what the target refuses of it, and what has to wait behind that."""
         content = encode_position(position)
         backoff = self._backoff()
+        if self.held:
+            trials = await self._without_refused(trials, Refused({}))
         while trials:
             answer = await self._attempt([trial.message for trial in trials], content)
             if isinstance(answer, Delivered):

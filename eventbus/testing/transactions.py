@@ -95,13 +95,12 @@ class TransactionContract(_TransactionKit):
     async def test_the_largest_slice_it_asks_for_takes_effect(
         self, harness: SinkHarness, changes: Changes, route: str
     ) -> None:
-        """A route may fill a slice up to the sink's own `max_batch`."""
+        """A route may fill a slice up to the sink's own `max_slice`."""
         sink = harness.make_sink()
+        most = sink.traits.max_slice or sink.traits.max_batch
         async with owner(sink, route, self.patience_secs) as transactions:
             await claim_patiently(transactions, 1, self.patience_secs)
-            slices = slices_of(
-                sink, changes.alternating(sink.traits.max_batch, *_KEYS), sink.traits.max_batch
-            )
+            slices = slices_of(sink, changes.alternating(most, *_KEYS), most)
             await commit_all(transactions, slices, self.patience_secs)
         await self._assert_there(harness, slices)
 

@@ -56,7 +56,14 @@ class KafkaSink:
 
     Options: ClassVar[type[BaseModel]] = KafkaOptions
     carries: ClassVar[Carries] = Carries(attributes="ce_", tombstones=True)
-    traits = SinkTraits(lanes=4, max_batch=1000, max_batch_bytes=1 << 20, keeps_order=True)
+    traits = SinkTraits(
+        lanes=4,
+        max_batch=1000,
+        max_batch_bytes=1 << 20,
+        keeps_order=True,
+        max_slice=5000,
+        max_slice_bytes=8 << 20,
+    )
 
     def __init__(self, name: str, options: KafkaOptions) -> None:
         self.name = name

@@ -64,7 +64,7 @@ class MongoSink:
 
     Options: ClassVar[type[BaseModel]] = MongoSinkOptions
     carries: ClassVar[Carries] = Carries(any_bytes=False)  # events are read as JSON
-    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=4 << 20)
+    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=4 << 20, max_slice=1000)
 
     def __init__(self, name: str, options: MongoSinkOptions) -> None:
         self.name = name

@@ -35,7 +35,7 @@ class RedisSink:
     """Writes to one Redis, in one mode."""
 
     Options: ClassVar[type[BaseModel]] = RedisOptions
-    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=1 << 20, keeps_order=True)
+    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=1 << 20, keeps_order=True, max_slice=1000)
 
     def __init__(self, name: str, options: RedisOptions) -> None:
         self.name = name
