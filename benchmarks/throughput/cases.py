@@ -15,8 +15,9 @@ __all__ = ["CASES", "DEBEZIUM"]
 
 DEBEZIUM: Final = "debezium"
 """What cases need that run it."""
-_ONE_IN: Final = 10
-"""Single webhooks are so slow that they get a part of the events."""
+_ONE_IN_TWO: Final = 2
+_ONE_IN_TEN: Final = 10
+"""What is slow gets a part of the events."""
 
 
 def _loops() -> list[Case]:
@@ -49,6 +50,7 @@ def _loops() -> list[Case]:
                 "kafka-loop", scene.task(kafka=scene.servers.kafka, topic=scene.target)
             ),
             kafka,
+            share=_ONE_IN_TWO,
         ),
         Case(
             "webhook-loop",
@@ -56,7 +58,7 @@ def _loops() -> list[Case]:
             Kind.BACKLOG,
             lambda scene: run_baseline("webhook-loop", scene.task(webhook=scene.servers.webhook)),
             webhook,
-            share=_ONE_IN,
+            share=_ONE_IN_TEN,
         ),
         Case(
             "debezium",
@@ -85,7 +87,7 @@ def _backlog() -> list[Case]:
             "the same, with a tenth of the events",
             Kind.BACKLOG,
             daemon_to("discard"),
-            share=10,
+            share=_ONE_IN_TEN,
             only_full=True,
         ),
         Case("file", "eventbus to a file", Kind.BACKLOG, daemon_to("file")),
@@ -106,7 +108,7 @@ def _backlog() -> list[Case]:
             Kind.BACKLOG,
             daemon_to("webhook", sink={"concurrency": 64}),
             frozenset({WEBHOOK}),
-            share=_ONE_IN,
+            share=_ONE_IN_TEN,
         ),
         Case(
             "webhook-100",
@@ -121,6 +123,7 @@ def _backlog() -> list[Case]:
             Kind.BACKLOG,
             daemon_to(*three),
             needs_of(three),
+            share=_ONE_IN_TWO,
         ),
     ]
 
