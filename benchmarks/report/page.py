@@ -69,7 +69,7 @@ def files(results: Mapping[str, Results]) -> dict[str, str]:
         drawn = _pictures(name, result)
         pictures |= drawn
         lines += [*_section(name, result, list(drawn))]
-    return {_PAGE: _AROUND.read_text().replace("{{results}}\n", "\n".join(lines)), **pictures}
+    return {_PAGE: _AROUND.read_text().replace("{{results}}\n", "\n".join([*lines, ""])), **pictures}
 
 
 def _pictures(name: str, results: Results) -> dict[str, str]:
@@ -116,6 +116,13 @@ def _section(name: str, results: Results, pictures: list[str]) -> Iterator[str]:
         yield f"### {_TITLES[Kind(kind)]}{_of(name)}"
         yield ""
         yield from _table(Kind(kind), cases)
+        if fewer := [
+            f"`{case}` {measured.events:,}"
+            for case, measured in cases.items()
+            if kind == Kind.BACKLOG and measured.events < results.events
+        ]:
+            yield f"These read fewer changes: {', '.join(fewer)}."
+            yield ""
         if kind == Kind.BACKLOG:
             for picture, title in zip(pictures, _PLOTTED.values(), strict=True):
                 yield f"![{title}]({picture.removeprefix('docs/')})"
