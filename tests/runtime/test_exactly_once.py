@@ -169,7 +169,7 @@ def test_a_held_key_waits_within_a_slice_and_after_it() -> None:
 
 
 def test_a_held_key_waits_in_the_slice_that_was_made_ready_meanwhile() -> None:
-    """It is ready before the first of its key is refused, and would go out when nothing is refused any more."""
+    """It is ready before the first of its key is refused; by its turn nothing is refused any more."""
     plan = once("once", Trouble("rejecting", keys=frozenset({"b"})), max_batch=2, holds_keys=True)
     plan.target.secs = 1.0
     world = World([plan])
