@@ -90,6 +90,22 @@ ONCE_MUTANTS: tuple[Mutant, ...] = (
         f"{SCENES}::test_what_can_never_go_out_is_a_dead_letter_before_the_rest_of_its_slice",
     ),
     Mutant(
+        "what was made ready before its key was held goes out",
+        "what waits behind a dead letter goes on in order, and only then",
+        SLICES,
+        "        if self.held:\n",
+        "        if False:\n",
+        f"{SCENES}::test_a_held_key_waits_in_the_slice_that_was_made_ready_meanwhile",
+    ),
+    Mutant(
+        "a slice has the position of the one that is made ready behind it",
+        ONCE,
+        SLICES,
+        "            ready, self._next = self._next, _Slice()\n",
+        "            ready, self._next = self._next, self._next\n",
+        f"{SCENES}::test_killed_at_any_moment_it_sends_nothing_twice",
+    ),
+    Mutant(
         "a slice may follow any position in Redis",
         OURS,
         SCRIPTS,

@@ -168,6 +168,24 @@ def test_a_held_key_waits_within_a_slice_and_after_it() -> None:
     assert sum(letter.held_behind is not None for letter in world.vault.letters.values()) == 2
 
 
+def test_a_held_key_waits_in_the_slice_that_was_made_ready_meanwhile() -> None:
+    """It is ready before the first of its key is refused; by its turn nothing is refused any more."""
+    plan = once("once", Trouble("rejecting", keys=frozenset({"b"})), max_batch=2, holds_keys=True)
+    plan.target.secs = 1.0
+    world = World([plan])
+
+    async def scene() -> None:
+        life = await running(world)
+        changes(world, "abcb")
+        await world.until(lambda: bool(world.vault.letters))
+        plan.target.troubles.clear()
+        await world.all_passed()
+        await life.stop()
+
+    world.play(scene)
+    assert [event.key for event in delivered(world, "once")] == [b"a", b"c"]
+
+
 def test_a_target_that_cannot_be_asked_holds_up_nobody_else() -> None:
     """The route is fed from the moment on that it is ours, with all that came meanwhile."""
     world = World([once("once", Trouble("closed", end=30.0)), route("other")])
