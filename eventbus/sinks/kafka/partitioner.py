@@ -15,7 +15,7 @@ __all__ = ["murmur2", "partition_of"]
 
 def partition_of(key: bytes, partitions: int) -> int:
     """The number of the partition, from 0, among as many as the topic has."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return (murmur2(key) & 0x7FFFFFFF) % partitions if partitions > 1 else 0
 
 
 def murmur2(data: bytes) -> int:
