@@ -69,6 +69,7 @@ class KafkaSink:
         self.name = name
         self._options = options
         self._topic = topic_template(options.topic)
+        self._only_topic = self._topic.literals if self._topic.is_constant else ""
         self._key = KeyTemplate(options.key) if options.key not in {DOCUMENT_KEY, NO_KEY} else None
         self._headers = {name: KeyTemplate(value) for name, value in options.headers.items()}
         self._arguments: Mapping[str, Any] = {}
@@ -84,8 +85,8 @@ class KafkaSink:
             ConfigurationError: A certificate cannot be used.
         """
         await self._connected()
-        if self._topic.is_constant and self._options.topics.missing == "wait":
-            count = await self._partitions(self._topic.literals)
+        if self._only_topic and self._options.topics.missing == "wait":
+            count = await self._partitions(self._only_topic)
             if isinstance(count, Retry):
                 raise Unreachable(count.reason)
 
@@ -105,7 +106,7 @@ class KafkaSink:
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`."""
-        topic = self._topic.render(event)
+        topic = self._only_topic or self._topic.render(event)
         if len(topic) > LONGEST_TOPIC or topic in {"", ".", ".."}:
             return Rejected(f"Kafka allows no topic with the name {topic[:LONGEST_TOPIC]!r}")
         headers = [

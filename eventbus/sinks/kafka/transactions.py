@@ -1,8 +1,9 @@
 """Slices of a route that take effect together with its position, for ``delivery: exactly_once``.
 
-A route has one transactional id. Who starts a producer of it shuts out the one before and ends what that has
-under way; then it reads the position, and leaves its epoch there. After anything that is not an answer the
-producer is killed: the next call starts a new one and reads what took effect.
+A route has one transactional id, which begins with the topic of positions. Who starts a producer of it shuts
+out the one before and ends what that has under way; then it reads the position, and leaves its epoch there.
+After anything that is not an answer the producer is killed: the next call starts a new one and reads what
+took effect.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ __all__ = ["KafkaTransactions"]
 
 _Place: TypeAlias = tuple[str, int]
 _FENCED: Final = (InvalidProducerEpoch, ProducerFenced)
-_PREFIX: Final = "eventbus/"
 _PAUSE_WHEN_FENCED_SECS: Final = 1.0
 """Who fenced us claims the route in that time, and is not disturbed by us."""
 _MOST_TRIES: Final = 3
@@ -247,7 +247,7 @@ class KafkaTransactions:
             compression_type=None if options.compression == "none" else options.compression,
             max_batch_size=options.batch_size,
             max_request_size=max(options.max_request_size, _LARGEST_POSITION),
-            transactional_id=_PREFIX + self._route,
+            transactional_id=f"{options.positions.topic}/{self._route}",
             transaction_timeout_ms=round(options.positions.transaction_timeout * 1000),
             **client,
         )
