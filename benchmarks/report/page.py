@@ -128,7 +128,7 @@ def _section(name: str, results: Results, pictures: list[str]) -> Iterator[str]:
                 yield f"![{title}]({picture.removeprefix('docs/')})"
                 yield ""
     for case, reason in results.skipped.items():
-        yield f"`{case}` was skipped: {reason}."
+        yield f"`{case}` was not measured: {reason}."
         yield ""
 
 

@@ -42,6 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     events = arguments.events or (_FULL_EVENTS if arguments.full else _EVENTS)
     began, before = datetime.now(UTC), machine()
     cases = {case.name: Measured(case.says, case.kind, events // case.share, []) for case in chosen}
+    failed: dict[str, str] = {}
     needs = frozenset[str]().union(*(case.needs for case in chosen))
     with servers_for(needs, oplog_mb=max(990, events // 400)) as servers:
         skipped = {case.name: reason for case in chosen if (reason := _missing(case, servers))}
@@ -52,22 +53,33 @@ def main(arguments: argparse.Namespace) -> None:
         for number, (run, case) in enumerate(
             _order(measurable, arguments.runs, arguments.within * 60, is_full=arguments.full)
         ):
+            if case.name in failed:
+                continue
             begun = time.monotonic()
             scene = Scene(servers, (start.time, start.inc), events // case.share, number, live_secs)
-            numbers = case.measure(scene)
+            try:
+                numbers = case.measure(scene)
+            except Exception as error:  # noqa: BLE001 - the other cases have taken a quarter of an hour
+                failed[case.name] = f"failed: {error}"
+                _say(f"run {run + 1}: {case.name:22} {failed[case.name]}")
+            else:
+                cases[case.name].runs.append(numbers)
+                _say(f"run {run + 1}: {case.name:22} {numbers}  ({time.monotonic() - begun:.0f} s)")
             cleared(servers)
-            cases[case.name].runs.append(numbers)
-            _say(f"run {run + 1}: {case.name:22} {numbers}  ({time.monotonic() - begun:.0f} s)")
-    done = {name: measured for name, measured in cases.items() if measured.runs}
+    done = {name: measured for name, measured in cases.items() if measured.runs and name not in failed}
     used = {**versions(), **servers.versions}
     if any(DEBEZIUM in CASES[name].needs for name in done):
         used["debezium"] = PACKAGE
     minutes = round((datetime.now(UTC) - began).total_seconds() / 60, 1)
-    results = Results(began.isoformat(timespec="seconds"), minutes, events, before, used, done, skipped)
+    results = Results(
+        began.isoformat(timespec="seconds"), minutes, events, before, used, done, skipped | failed
+    )
     print("\n".join(table(results)))
     path = arguments.json or _RESULTS / f"last-{'full' if arguments.full else 'bench'}.json"
     results.save(path)
     _say(f"written to {path}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 def _chosen(names: str | None, *, is_full: bool) -> list[Case]:

@@ -85,7 +85,7 @@ class Results:
 
 
 def table(results: Results) -> Iterator[str]:
-    """Lines for a terminal: medians and spreads by kind, what was skipped, and the bars."""
+    """Lines for a terminal: medians and spreads by kind, what was not measured, and the bars."""
     by_kind: dict[str, dict[str, Measured]] = {}
     for name, measured in results.cases.items():
         by_kind.setdefault(measured.kind, {})[name] = measured
@@ -96,7 +96,7 @@ def table(results: Results) -> Iterator[str]:
         for name, measured in cases.items():
             yield f"{name:22}" + "".join(f"{_cell(measured, number):>18}" for number in names)
     for name, reason in results.skipped.items():
-        yield f"{name} skipped: {reason}"
+        yield f"{name} was not measured: {reason}"
     yield from _bars(results.medians, results.events)
 
 
