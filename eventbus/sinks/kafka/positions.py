@@ -39,6 +39,8 @@ _SETTINGS: Final[Mapping[str, str | int | bool]] = {
 _REPLICAS: Final = 3
 _FETCH_WAIT_MS: Final = 100
 _LONGEST_CLOSE_SECS: Final = 2.0
+_SETTLING_SECS: Final = 5.0
+_SETTLING_PAUSE_SECS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ async def ensure_topic(client: Mapping[str, Any], options: Positions) -> None:
         await admin.start()
         refused = await _make(client, options, len((await admin.describe_cluster())["brokers"]))
         try:
-            policy = await _cleanup_policy(admin, options.topic)
+            policy = await _cleanup_policy(admin, options.topic, _SETTLING_SECS if refused is None else 0.0)
         except UnknownTopicOrPartitionError as error:
             raise refused or error from None
     finally:
@@ -97,14 +99,19 @@ async def _make(client: Mapping[str, Any], options: Positions, brokers: int) -> 
     return None
 
 
-async def _cleanup_policy(admin: AIOKafkaAdminClient, topic: str) -> str:
+async def _cleanup_policy(admin: AIOKafkaAdminClient, topic: str, settling_secs: float) -> str:
+    """What becomes of old records; brokers may need a moment to hear of a topic that was just made."""
     resource = ConfigResource(ConfigResourceType.TOPIC, topic, {_CLEANUP: None})
-    [reply] = await admin.describe_configs([resource])
-    [(code, message, *_, settings)] = reply.resources
-    if code:
+    until = anyio.current_time() + settling_secs
+    while True:
+        [reply] = await admin.describe_configs([resource])
+        [(code, message, *_, settings)] = reply.resources
+        if not code:
+            return str(dict(setting[:2] for setting in settings)[_CLEANUP])
         refused: type[KafkaError] = for_code(code)
-        raise refused(message or topic)
-    return str(dict(setting[:2] for setting in settings)[_CLEANUP])
+        if refused is not UnknownTopicOrPartitionError or anyio.current_time() >= until:
+            raise refused(message or topic)
+        await anyio.sleep(_SETTLING_PAUSE_SECS)
 
 
 async def read_back(client: Mapping[str, Any], topic: str, partition: int, key: bytes) -> Held:
