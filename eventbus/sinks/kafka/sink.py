@@ -57,7 +57,7 @@ class KafkaSink:
     Options: ClassVar[type[BaseModel]] = KafkaOptions
     carries: ClassVar[Carries] = Carries(attributes="ce_", tombstones=True)
     traits = SinkTraits(
-        lanes=4,
+        lanes=2,
         max_batch=1000,
         max_batch_bytes=1 << 20,
         keeps_order=True,
