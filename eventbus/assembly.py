@@ -104,6 +104,7 @@ def spec_of(
             partial(encoders.replay_encoder, route, sinks[route.sink]),
             _start(route.start),
             _copies_to(name, declared.service, route, sinks),
+            exactly_once=route.exactly_once,
         )
         for route in declared.routes
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -54,6 +55,9 @@ _SPARE_CONNECTIONS = 10
 _STUCK_SECS = 60.0
 """If the saver has not begun a round for so long, the process is beyond help from inside."""
 
+_COLLECTIONS = (10_000, 20, 50)
+"""Thresholds of the garbage collector. Events come and go by the thousand, and none of them is garbage."""
+
 
 def run_daemon(config: Config) -> int:
     """Run until a signal ends it.
@@ -63,7 +67,15 @@ def run_daemon(config: Config) -> int:
     """
     configure_logs(config.log.level, config.log.format)
     uvloop = find_spec("uvloop") is not None
+    _spare_what_stays()
     return anyio.run(Daemon(config).run, backend_options={"use_uvloop": uvloop})
+
+
+def _spare_what_stays() -> None:
+    """Have the garbage collector pass over what is there for good; to look at it takes 50 ms each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTIONS)
 
 
 async def check_sources(config: Config) -> None:

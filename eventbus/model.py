@@ -30,6 +30,7 @@ __all__ = [
     "Filtered",
     "Message",
     "Operation",
+    "Origin",
     "Outcome",
     "Parked",
     "Position",
@@ -83,6 +84,17 @@ class Snapshot:
     is_finished: bool = False
 
 
+class Origin(StrEnum):
+    """How a route came to a position, where its target keeps one of its own and both must be weighed."""
+
+    REACHED = "reached"
+    """By settling everything before it."""
+    FRESH = "fresh"
+    """It is the first one: nothing was known of the route here."""
+    SET = "set"
+    """An operator moved it there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """A place in a source's order, and how to resume from it.
@@ -93,6 +105,9 @@ class Position:
         cluster_time: The cluster time inside the token, where the source has one.
         extra: Further parts of the resume token that must be handed back unread, such as ``_typeBits``.
         snapshot: The snapshot under way at this place; None if there is none.
+        origin: How the route came here; it makes no two places different.
+        committed: Token of the last position that the route's target is known to keep itself; empty if it
+            keeps none.
     """
 
     token: str
@@ -100,6 +115,8 @@ class Position:
     cluster_time: ClusterTime | None = None
     extra: bytes | None = None
     snapshot: Snapshot | None = None
+    origin: Origin = field(default=Origin.REACHED, compare=False)
+    committed: str = ""
 
 
 class Operation(StrEnum):

@@ -167,6 +167,9 @@ class SinkTraits:
         keeps_order: Whether the messages of one `send` take effect in their order, so that one call may
             hold several messages of one key.
         concurrency: How many `send` calls may be under way at once, over all routes; None for no bound.
+        max_slice: The most messages that one `Transactions.commit` takes; None for `max_batch`.
+        max_slice_bytes: The most bytes of content that one `Transactions.commit` takes, where a single
+            larger message is still offered alone; None for `max_batch_bytes`.
     """
 
     lanes: int = 4
@@ -174,6 +177,8 @@ class SinkTraits:
     max_batch_bytes: int = 1 << 20
     keeps_order: bool = False
     concurrency: int | None = None
+    max_slice: int | None = None
+    max_slice_bytes: int | None = None
 
 
 @runtime_checkable
@@ -299,7 +304,8 @@ class Transactions(Protocol):
             position: To be kept as it is; no other slice has an equal one.
 
         Raises:
-            LeaseLost: An owner with a higher epoch has claimed it; nothing took effect.
+            LeaseLost: An owner with a higher epoch has claimed it, or the target keeps another position than
+                it was left with, as after a restore; nothing took effect.
         """
 
     async def close(self) -> None:

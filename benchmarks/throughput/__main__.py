@@ -1,217 +1,142 @@
-"""Throughput of the daemon, end to end, into each sink, beside loops that anybody would write.
+"""Throughput, latency and cost of the daemon, end to end, beside loops that anybody would write and Debezium.
 
-    python -m benchmarks.throughput [--events N] [--runs N] [--json FILE] [CASE…]
+    python -m benchmarks.throughput [--cases a,b] [--events N] [--runs N] [--within MINUTES] [--full]
+    python -m benchmarks.throughput --list
 
-Everything is real: a mongod, a broker, a Redis and a receiver of its own, the daemon and every loop a process
-of its own. All read the same changes from the same oplog. The cases alternate, run by run, since the machine
-is shared and noisy; what counts is the ratio within one invocation.
+Everything is real: a mongod, a broker, a Redis and a receiver of its own; the daemon and every loop are
+processes of their own. All read the same changes from the same oplog. The cases alternate, run
+by run, since the machine may be shared and noisy; what counts are ratios within one invocation.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import re
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import yaml
-from bson import Timestamp
+from benchmarks.throughput.cases import CASES, DEBEZIUM
+from benchmarks.throughput.debezium import PACKAGE, why_not
+from benchmarks.throughput.machine import machine, versions
+from benchmarks.throughput.results import Measured, Results, table
+from benchmarks.throughput.scene import Case, Kind, Scene
+from benchmarks.throughput.servers import Servers, cleared, servers_for
+from benchmarks.throughput.workload import make_backlog
 
-from benchmarks.throughput.measure import Result, follow, medians
-from benchmarks.throughput.workload import COLLECTION, DATABASE, make
-from eventbus import __version__
-from eventbus.devservices import KafkaService, MongoService, RedisService
-
-_SETTLED = re.compile(r"^eventbus_events_settled_total{[^}]*delivered[^}]*} (\S+)$", re.MULTILINE)
-_BASELINE_OF = {"discard": "raw-bsonjs", "kafka": "kafka-loop", "webhook": "webhook-loop"}
-
-
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """Where everything is."""
-
-    mongodb: str
-    kafka: str
-    redis: str
-    webhook: str
-
-
-def sinks(servers: Servers, directory: Path, run: int) -> dict[str, Mapping[str, Any]]:
-    """One of each kind, with a target of its own for each run."""
-    webhook = {"type": "webhook", "url": servers.webhook}
-    return {
-        "discard": {"type": "discard"},
-        "file": {"type": "file", "path": str(directory / f"orders-{run}.jsonl")},
-        "redis": {"type": "redis", "url": servers.redis, "mode": "stream", "stream": f"orders-{run}"},
-        "kafka": {"type": "kafka", "bootstrap_servers": servers.kafka, "topic": f"orders-{run}"},
-        "webhook": {**webhook, "concurrency": 64},
-        "webhook-100": {**webhook, "body": "array", "max_batch": 100},
-    }
-
-
-CASES: dict[str, tuple[str, ...]] = {
-    "discard": ("discard",),
-    "file": ("file",),
-    "redis": ("redis",),
-    "kafka": ("kafka",),
-    "webhook": ("webhook",),
-    "webhook-100": ("webhook-100",),
-    "kafka+redis+file": ("kafka", "redis", "file"),
-}
-SHARE = {"webhook": 10, "webhook-loop": 10}
-"""Cases so slow that they get only so small a part of the events."""
-
-
-def daemon(servers: Servers, case: str, run: int, events: int) -> Result:
-    """One run of the daemon."""
-    with tempfile.TemporaryDirectory(prefix="eventbus-bench-") as directory:
-        declared = sinks(servers, Path(directory), run)
-        names = CASES[case]
-        config = {
-            "mongodb": {"uri": servers.mongodb},
-            "state": {"type": "sqlite", "path": f"{directory}/state.db"},
-            "server": {"port": 0},
-            "log": {"level": "info", "format": "json"},
-            "sinks": {name: declared[name] for name in names},
-            "subscriptions": {
-                "orders": {
-                    "source": {"database": DATABASE, "collections": [COLLECTION]},
-                    "start": "oldest",
-                    "routes": list(names),
-                }
-            },
-        }
-        path, log = Path(directory, "eventbus.yaml"), Path(directory, "daemon.log")
-        path.write_text(yaml.safe_dump(config))
-        with log.open("wb") as said:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "eventbus", "run", "-c", str(path)], stdout=said, stderr=said
-            )
-        try:
-            url = f"http://127.0.0.1:{_port(process, log)}/metrics"
-            total = events // SHARE.get(case, 1)
-            return follow(process.pid, lambda: _settled(url, len(names)), total)
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def _port(process: subprocess.Popen[bytes], log: Path) -> int:
-    for _ in range(600):
-        found = re.search(r'"port":\s*(\d+)', log.read_text())
-        if found:
-            return int(found[1])
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    raise RuntimeError(f"the daemon did not start:\n{log.read_text()[-2000:]}")
-
-
-def _settled(url: str, routes: int) -> int:
-    """How many events the slowest of the routes has delivered."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        counts = [int(float(count)) for count in _SETTLED.findall(answer.read().decode())]
-    return min(counts, default=0) if len(counts) == routes else 0
-
-
-def baseline(servers: Servers, name: str, start: Timestamp, events: int) -> Result:
-    """One run of a loop."""
-    target = {"kafka-loop": [servers.kafka], "webhook-loop": [servers.webhook]}.get(name, [])
-    total = events // SHARE.get(name, 1)
-    arguments = [servers.mongodb, str(start.time), str(start.inc), str(total), *target]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.throughput.baselines", name, *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return Result(**json.loads(done.stdout))
-
-
-@contextmanager
-def servers_for(events: int, names: frozenset[str]) -> Iterator[tuple[Servers, Timestamp]]:
-    """All servers that the cases need, and the changes in the oplog."""
-    with ExitStack() as stack:
-        mongo = stack.enter_context(MongoService.start(own=True, oplog_mb=max(512, events // 500)))
-        needs_kafka = any("kafka" in name for name in names)
-        needs_redis = any("redis" in name for name in names)
-        kafka = stack.enter_context(KafkaService.start(own=True)).bootstrap_servers if needs_kafka else ""
-        redis = stack.enter_context(RedisService.start(own=True)).url if needs_redis else ""
-        receiver = stack.enter_context(
-            subprocess.Popen([sys.executable, "-m", "benchmarks.throughput.receiver"], stdout=subprocess.PIPE)
-        )
-        stack.callback(receiver.kill)
-        assert receiver.stdout is not None
-        webhook = f"http://127.0.0.1:{int(receiver.stdout.readline())}/events"
-        yield Servers(mongo.uri, kafka, redis, webhook), make(mongo.uri, events)
+_RESULTS: Final = Path(__file__).parents[1] / "results"
+_EVENTS: Final = 250_000
+_FULL_EVENTS: Final = 1_000_000
+_RUNS: Final = 3
+_ONE_RUN: Final = frozenset({Kind.RECOVERY, Kind.IDLE})
+"""What differs so little from run to run that it is looked at once, unless everything is looked at."""
+_LIVE_SECS: Final = 5.0
+_FULL_LIVE_SECS: Final = 30.0
 
 
 def main(arguments: argparse.Namespace) -> None:
-    chosen = arguments.case or list(CASES)
-    names = [*dict.fromkeys(_BASELINE_OF[case] for case in chosen if case in _BASELINE_OF), *chosen]
-    if not arguments.case:
-        names = ["watch", "decode-orjson", *names]
-    runs: dict[str, list[Result]] = {name: [] for name in names}
-    with servers_for(arguments.events, frozenset(names)) as (servers, start):
-        for run in range(arguments.runs):
-            for name in names:
-                if name in CASES:
-                    result = daemon(servers, name, run * len(names) + names.index(name), arguments.events)
-                else:
-                    result = baseline(servers, name, start, arguments.events)
-                runs[name].append(result)
-                print(f"run {run + 1}: {name:18} {result.per_sec:>9,.0f}/s", file=sys.stderr, flush=True)
-    _print(runs)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(_report(arguments.events, runs), indent=2) + "\n")
+    """Measure what is asked for, and tell."""
+    chosen = _chosen(arguments.cases, is_full=arguments.full)
+    events = arguments.events or (_FULL_EVENTS if arguments.full else _EVENTS)
+    began, before = datetime.now(UTC), machine()
+    cases = {case.name: Measured(case.says, case.kind, events // case.share, []) for case in chosen}
+    failed: dict[str, str] = {}
+    needs = frozenset[str]().union(*(case.needs for case in chosen))
+    with servers_for(needs, oplog_mb=max(990, events // 400)) as servers:
+        skipped = {case.name: reason for case in chosen if (reason := _missing(case, servers))}
+        _say(f"making {events:,} changes")
+        start = make_backlog(servers.mongodb, events)
+        measurable = [case for case in chosen if case.name not in skipped]
+        live_secs = _FULL_LIVE_SECS if arguments.full else _LIVE_SECS
+        for number, (run, case) in enumerate(
+            _order(measurable, arguments.runs, arguments.within * 60, is_full=arguments.full)
+        ):
+            if case.name in failed:
+                continue
+            begun = time.monotonic()
+            scene = Scene(servers, (start.time, start.inc), events // case.share, number, live_secs)
+            try:
+                numbers = case.measure(scene)
+            except Exception as error:  # noqa: BLE001 - the other cases have taken a quarter of an hour
+                failed[case.name] = f"failed: {error}"
+                _say(f"run {run + 1}: {case.name:22} {failed[case.name]}")
+            else:
+                cases[case.name].runs.append(numbers)
+                _say(f"run {run + 1}: {case.name:22} {numbers}  ({time.monotonic() - begun:.0f} s)")
+            cleared(servers)
+    done = {name: measured for name, measured in cases.items() if measured.runs and name not in failed}
+    used = {**versions(), **servers.versions}
+    if any(DEBEZIUM in CASES[name].needs for name in done):
+        used["debezium"] = PACKAGE
+    minutes = round((datetime.now(UTC) - began).total_seconds() / 60, 1)
+    results = Results(
+        began.isoformat(timespec="seconds"), minutes, events, before, used, done, skipped | failed
+    )
+    print("\n".join(table(results)))
+    path = arguments.json or _RESULTS / f"last-{'full' if arguments.full else 'bench'}.json"
+    results.save(path)
+    _say(f"written to {path}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
-def _print(runs: Mapping[str, list[Result]]) -> None:
-    """A table of medians, spreads, and ratios to the loop that does the same."""
-    print(f"{'case':18} {'events/s':>10} {'spread':>8} {'µs CPU':>8} {'peak MB':>8} {'to its loop':>12}")
-    middle = {name: medians(of_name) for name, of_name in runs.items()}
-    for name, result in middle.items():
-        rates = [run.per_sec for run in runs[name]]
-        spread = (max(rates) - min(rates)) / result.per_sec
-        other = middle.get(_BASELINE_OF.get(name, ""))
-        ratio = f"{result.per_sec / other.per_sec:>12.2f}" if other is not None else ""
-        print(
-            f"{name:18} {result.per_sec:>10,.0f} {spread:>7.0%} {result.cpu_us:>8.1f} "
-            f"{result.peak_mb:>8.0f} {ratio}"
-        )
+def _chosen(names: str | None, *, is_full: bool) -> list[Case]:
+    if names is None:
+        return [case for case in CASES.values() if is_full or not case.only_full]
+    if unknown := sorted(set(names.split(",")) - set(CASES)):
+        sys.exit(f"no such case: {', '.join(unknown)} (known: {', '.join(CASES)})")
+    return [CASES[name] for name in names.split(",")]
 
 
-def _report(events: int, runs: Mapping[str, list[Result]]) -> dict[str, Any]:
-    return {
-        "events": events,
-        "eventbus": __version__,
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "cases": {
-            name: {
-                "median": medians(of_name).as_dict(),
-                "runs": [run.as_dict() for run in of_name],
-            }
-            for name, of_name in runs.items()
-        },
-    }
+def _missing(case: Case, servers: Servers) -> str | None:
+    """Why a case cannot be measured here."""
+    if DEBEZIUM in case.needs and (reason := why_not()):
+        return reason
+    return next((servers.missing[need] for need in sorted(case.needs) if need in servers.missing), None)
+
+
+def _order(
+    cases: Sequence[Case], runs: int, within_secs: float, *, is_full: bool
+) -> Iterator[tuple[int, Case]]:
+    """Run by run, so that the cases alternate; a further run of all only if it will be over in time."""
+    begun, took = time.monotonic(), 0.0
+    for run in range(runs):
+        if run and time.monotonic() - begun + took > within_secs:
+            _say(f"after {run} of {runs} runs: with another it would be over {within_secs / 60:.0f} minutes")
+            return
+        took = 0.0
+        for case in sorted(cases, key=lambda case: list(Kind).index(case.kind)):
+            is_once = case.kind in _ONE_RUN and not is_full
+            if run and is_once:
+                continue
+            since = time.monotonic()
+            yield run, case
+            took += 0.0 if is_once else time.monotonic() - since
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
-    parser.add_argument("case", nargs="*", choices=[*CASES, []])
-    parser.add_argument("--events", type=int, default=250_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    main(parser.parse_args())
+    parser.add_argument("--cases", help="names, by comma; by default all that the size has")
+    parser.add_argument("--events", type=int, help="how many changes the backlog has")
+    parser.add_argument("--runs", type=int, default=_RUNS)
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=float("inf"),
+        metavar="MINUTES",
+        help="fewer runs rather than more time",
+    )
+    parser.add_argument("--full", action="store_true", help="a million changes and every case")
+    parser.add_argument("--json", type=Path, help="where the results go")
+    parser.add_argument("--list", action="store_true", help="say which cases there are")
+    given = parser.parse_args()
+    if given.list:
+        print("\n".join(f"{case.name:22} {case.says}" for case in CASES.values()))
+    else:
+        main(given)

@@ -1,19 +1,19 @@
 """Loops that anybody would write, each a process of its own, to measure ourselves against.
 
-    python -m benchmarks.throughput.baselines NAME URI SECONDS INCREMENT EVENTS [TARGET]
+    python -m benchmarks.throughput.baselines NAME TASK
 
-It prints one line of JSON: events a second from the first to the last, microseconds of CPU for each, and
-megabytes of memory at most.
+TASK is JSON. It prints one line of JSON: what `Course` gives.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import anyio
 import bsonjs
@@ -23,68 +23,84 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, MongoClient
 
-from benchmarks.throughput.measure import Result, Usage, usage
+from benchmarks.throughput.measuring import Course, Numbers
 from benchmarks.throughput.workload import COLLECTION, DATABASE
 
-__all__ = ["BASELINES"]
+__all__ = ["BASELINES", "Task", "run_baseline"]
+
+_RAW: Final[CodecOptions[RawBSONDocument]] = CodecOptions(document_class=RawBSONDocument)
+_BATCH: Final = 1000
+KAFKA_BATCH_BYTES: Final = 128 << 10
+WEBHOOKS_AT_ONCE: Final = 64
 
 
-class _Course:
-    """Counts from the first event to the last one."""
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a loop is to do.
 
-    def __init__(self, events: int) -> None:
-        self._left = events
-        self._events = events
-        self._begun: tuple[float, Usage] | None = None
+    Args:
+        mongodb: Where it reads.
+        start: The operation time from which it reads: seconds and increment.
+        events: How many it reads.
+        kafka: Where it writes, if it does.
+        topic: What to.
+        webhook: Where it posts, if it does.
+    """
 
-    def __call__(self, count: int = 1) -> bool:
-        """Some more; whether that was the last."""
-        if self._begun is None:
-            self._begun = time.monotonic(), usage(os.getpid())
-        self._left -= count
-        return self._left <= 0
+    mongodb: str
+    start: tuple[int, int]
+    events: int
+    kafka: str = ""
+    topic: str = ""
+    webhook: str = ""
 
-    def result(self) -> Result:
-        assert self._begun is not None
-        since, before = self._begun
-        used = usage(os.getpid())
-        return Result(
-            self._events / (time.monotonic() - since),
-            (used.cpu_secs - before.cpu_secs) / self._events * 1e6,
-            used.peak_bytes / 1e6,
-        )
+    @property
+    def since(self) -> Timestamp:
+        return Timestamp(*self.start)
 
 
-def watch(uri: str, start: Timestamp, events: int) -> Result:
-    """The driver's own loop over raw documents; nothing is done with them."""
-    course = _Course(events)
-    options: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-    with MongoClient[dict[str, Any]](uri) as client:
-        orders = client[DATABASE].get_collection(COLLECTION, codec_options=options)
-        with orders.watch(start_at_operation_time=start) as stream:
+def run_baseline(name: str, task: Task) -> Numbers:
+    """Run one in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, name, json.dumps(asdict(task))],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    numbers: Numbers = json.loads(done.stdout)
+    return numbers
+
+
+def watch(task: Task) -> Numbers:
+    """pymongo's own loop over raw documents; nothing is done with them."""
+    course = Course(task.events)
+    with MongoClient[dict[str, Any]](task.mongodb) as client:
+        orders = client[DATABASE].get_collection(COLLECTION, codec_options=_RAW)
+        with orders.watch(start_at_operation_time=task.since) as stream:
             for _ in stream:
                 if course():
                     break
     return course.result()
 
 
-def raw_bsonjs(uri: str, start: Timestamp, events: int) -> Result:
+def raw_bsonjs(task: Task) -> Numbers:
     """Whole replies by `command`, each change to JSON by bsonjs in C, thrown away."""
-    course = _Course(events)
-    for batch in _batches(uri, start):
-        for change in batch:
-            bsonjs.dumps(change.raw)
-        if course(len(batch)):
-            break
+    course = Course(task.events)
+    with closing(_batches(task)) as batches:
+        for batch in batches:
+            for change in batch:
+                bsonjs.dumps(change.raw)
+            if course(len(batch)):
+                break
     return course.result()
 
 
-def decode_orjson(uri: str, start: Timestamp, events: int) -> Result:
-    """The driver's own loop over decoded documents, each to JSON by orjson, thrown away."""
-    course = _Course(events)
+def decode_orjson(task: Task) -> Numbers:
+    """pymongo's own loop over decoded documents, each to JSON by orjson, thrown away."""
+    course = Course(task.events)
     with (
-        MongoClient[dict[str, Any]](uri) as client,
-        client[DATABASE][COLLECTION].watch(start_at_operation_time=start, batch_size=1000) as stream,
+        MongoClient[dict[str, Any]](task.mongodb) as client,
+        client[DATABASE][COLLECTION].watch(start_at_operation_time=task.since, batch_size=_BATCH) as stream,
     ):
         for change in stream:
             orjson.dumps(change, default=str)
@@ -93,84 +109,88 @@ def decode_orjson(uri: str, start: Timestamp, events: int) -> Result:
     return course.result()
 
 
-def kafka_loop(uri: str, start: Timestamp, events: int, bootstrap: str) -> Result:
+def kafka_loop(task: Task) -> Numbers:
     """`watch()` and aiokafka's `send`, as every tutorial has it, with everything acknowledged at the end."""
     from aiokafka import AIOKafkaProducer
 
-    course = _Course(events)
+    course = Course(task.events)
 
     async def run() -> None:
-        options: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
         producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_batch_size=128 << 10
+            bootstrap_servers=task.kafka,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=KAFKA_BATCH_BYTES,
         )
-        async with AsyncMongoClient[dict[str, Any]](uri) as client, producer:
-            orders = client[DATABASE].get_collection(COLLECTION, codec_options=options)
-            async with await orders.watch(start_at_operation_time=start, batch_size=1000) as stream:
-                async for change in stream:
-                    key = bsonjs.dumps(change["documentKey"].raw).encode()
-                    sent = await producer.send("baseline", bsonjs.dumps(change.raw).encode(), key)
-                    if course():
-                        await sent
-                        break
+
+        async def send(change: RawBSONDocument) -> None:
+            key = bsonjs.dumps(change["documentKey"].raw).encode()
+            await producer.send(task.topic, bsonjs.dumps(change.raw).encode(), key)
+
+        async with producer:
+            await _for_each_change(task, course, send)
             await producer.flush()
 
     anyio.run(run)
     return course.result()
 
 
-def webhook_loop(uri: str, start: Timestamp, events: int, url: str) -> Result:
+def webhook_loop(task: Task) -> Numbers:
     """`watch()` and aiohttp's `post`, 64 at once."""
     import aiohttp
 
-    course = _Course(events)
+    course = Course(task.events)
 
     async def run() -> None:
-        options: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-        free = anyio.Semaphore(64)
-        connector = aiohttp.TCPConnector(limit=64)
-        async with (
-            AsyncMongoClient[dict[str, Any]](uri) as client,
-            aiohttp.ClientSession(connector=connector) as session,
-            anyio.create_task_group() as tasks,
-        ):
+        free = anyio.Semaphore(WEBHOOKS_AT_ONCE)
+        connector = aiohttp.TCPConnector(limit=WEBHOOKS_AT_ONCE)
+        async with aiohttp.ClientSession(connector=connector) as session, anyio.create_task_group() as tasks:
 
             async def post(change: RawBSONDocument) -> None:
                 try:
                     body = bsonjs.dumps(change.raw).encode()
                     headers = {"content-type": "application/json"}
-                    async with session.post(url, data=body, headers=headers) as answer:
+                    async with session.post(task.webhook, data=body, headers=headers) as answer:
                         assert answer.status == 204
                 finally:
                     free.release()
 
-            orders = client[DATABASE].get_collection(COLLECTION, codec_options=options)
-            async with await orders.watch(start_at_operation_time=start, batch_size=1000) as stream:
-                async for change in stream:
-                    await free.acquire()
-                    tasks.start_soon(post, change)
-                    if course():
-                        break
+            async def start(change: RawBSONDocument) -> None:
+                await free.acquire()
+                tasks.start_soon(post, change)
+
+            await _for_each_change(task, course, start)
 
     anyio.run(run)
     return course.result()
 
 
-def _batches(uri: str, start: Timestamp) -> Iterator[list[RawBSONDocument]]:
-    options: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-    stage = {"$changeStream": {"startAtOperationTime": start}}
-    with MongoClient[dict[str, Any]](uri) as client:
-        command = {"aggregate": COLLECTION, "pipeline": [stage], "cursor": {"batchSize": 1000}}
-        opened = client[DATABASE].command(command, codec_options=options)
+async def _for_each_change(
+    task: Task, course: Course, act: Callable[[RawBSONDocument], Awaitable[None]]
+) -> None:
+    async with AsyncMongoClient[RawBSONDocument](task.mongodb) as client:
+        orders = client[DATABASE].get_collection(COLLECTION, codec_options=_RAW)
+        async with await orders.watch(start_at_operation_time=task.since, batch_size=_BATCH) as stream:
+            async for change in stream:
+                await act(change)
+                if course():
+                    break
+
+
+def _batches(task: Task) -> Generator[list[RawBSONDocument]]:
+    stage = {"$changeStream": {"startAtOperationTime": task.since}}
+    with MongoClient[dict[str, Any]](task.mongodb) as client:
+        command = {"aggregate": COLLECTION, "pipeline": [stage], "cursor": {"batchSize": _BATCH}}
+        opened = client[DATABASE].command(command, codec_options=_RAW)
         cursor, batch = opened["cursor"]["id"], list(opened["cursor"]["firstBatch"])
         while True:
             if batch:
                 yield batch
-            more = {"getMore": cursor, "collection": COLLECTION, "batchSize": 1000, "maxTimeMS": 500}
-            batch = list(client[DATABASE].command(more, codec_options=options)["cursor"]["nextBatch"])
+            more = {"getMore": cursor, "collection": COLLECTION, "batchSize": _BATCH, "maxTimeMS": 500}
+            batch = list(client[DATABASE].command(more, codec_options=_RAW)["cursor"]["nextBatch"])
 
 
-BASELINES: dict[str, Callable[..., Result]] = {
+BASELINES: Final[dict[str, Callable[[Task], Numbers]]] = {
     "watch": watch,
     "raw-bsonjs": raw_bsonjs,
     "decode-orjson": decode_orjson,
@@ -180,6 +200,5 @@ BASELINES: dict[str, Callable[..., Result]] = {
 
 
 if __name__ == "__main__":
-    name, address, seconds, increment, count, *target = sys.argv[1:]
-    began = Timestamp(int(seconds), int(increment))
-    print(json.dumps(BASELINES[name](address, began, int(count), *target).as_dict()))
+    chosen, given = sys.argv[1:]
+    print(json.dumps(BASELINES[chosen](Task(**json.loads(given)))))

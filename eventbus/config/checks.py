@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from eventbus.config.models import CircuitPolicy, DaemonSection, EncodingPolicy, RetryPolicy, RouteSection
 from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, descend, written
 from eventbus.config.problems import Problems
-from eventbus.config.resolved import ResolvedRoute, ResolvedSubscription
+from eventbus.config.resolved import ResolvedRoute, ResolvedSink, ResolvedSubscription
 from eventbus.encoding.choice import contradictions
-from eventbus.sdk import Carries
+from eventbus.errors import ConfigurationError
+from eventbus.sdk import Carries, TransactionalSink
 from eventbus.suggestions import did_you_mean, listed
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "dead_letter_sink_is_declared",
     "encoding_fits_source",
     "encoding_is_possible",
+    "exactly_once_is_possible",
     "lease_outlasts_attempts",
     "ordering_is_possible",
     "policies_are_sound",
@@ -97,6 +99,29 @@ def ordering_is_possible(route: RouteSection, given: MappingNode, path: Path, pr
     for ordering, key, is_asked_for, why in rules:
         if route.ordering == ordering and is_asked_for:
             message = f"does not go together with ordering: {ordering}, which {why}"
+            problems.add(given.keys[key], (*path, key), message)
+
+
+def exactly_once_is_possible(
+    route: RouteSection, sink: ResolvedSink, given: MappingNode, path: Path, problems: Problems
+) -> None:
+    """The sink of a route that is delivered exactly once has transactions, and the route one lane."""
+    place = given.keys.get("delivery", given.place)
+    made = sink.cls(route.sink, sink.options) if hasattr(sink.cls, "transactions") else None
+    if not isinstance(made, TransactionalSink):
+        why = f"exactly_once needs transactions, which sinks of type {sink.type} have not"
+        problems.add(place, (*path, "delivery"), why)
+        return
+    try:
+        made.transactions(route.name or route.sink)
+    except ConfigurationError as error:
+        problems.add(place, (*path, "delivery"), str(error))
+    for key, is_asked_for, why in (
+        ("lanes", (route.lanes or 1) > 1, "has one lane"),
+        ("priority", route.priority is not None, "lets nothing go first"),
+    ):
+        if is_asked_for:
+            message = f"does not go together with delivery: exactly_once, which {why}"
             problems.add(given.keys[key], (*path, key), message)
 
 

@@ -117,6 +117,8 @@ Retention: TypeAlias = Annotated[
     ),
 ]
 """Seconds, written with a unit; None, written `never`, for no end."""
+Delivery: TypeAlias = Literal["at_least_once", "exactly_once"]
+"""How often an event arrives: once at least, or once, where the target keeps the route's position too."""
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
@@ -356,6 +358,8 @@ class SinkSection(Section):
     """How many events are sent at most, over all routes."""
     concurrency: Count | None = None
     """How many calls may be under way at once, over all routes; more than the type allows has no effect."""
+    delivery: Delivery = "at_least_once"
+    """How often an event arrives, on routes that say nothing else."""
 
 
 class StageSection(Section):
@@ -392,6 +396,8 @@ class RouteSection(Section):
     """What one call carries, within what the sink takes."""
     priority: PriorityPolicy | None = None
     """Which events go before others of their lane, though never before an earlier one of their document."""
+    delivery: Delivery | None = None
+    """How often an event arrives; by default as the sink says."""
     ordering: Literal["key", "none", "strict"] = "key"
     """What an event waits for: earlier ones of its key, none, or all earlier ones."""
     rate: PositiveRate | None = None

@@ -33,7 +33,6 @@ from eventbus.config.subscriptions import resolved_subscription
 from eventbus.config.typed import typed
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
-from eventbus.sdk import Carries, carried_by
 
 __all__ = ["STATE_SECTIONS", "resolve"]
 
@@ -55,8 +54,7 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
     daemon = _section("daemon", DaemonSection, root, problems)
     dead_letters = _section("dead_letters", DeadLettersSection, root, problems)
     sinks = _sinks(root, registry, problems)
-    carries = {name: carried_by(sink.cls) for name, sink in sinks.items()}
-    subscriptions = _subscriptions(root, registry, carries, problems)
+    subscriptions = _subscriptions(root, registry, sinks, problems)
     if daemon is not None:
         options = {name: sink.options for name, sink in sinks.items()}
         checks.lease_outlasts_attempts(daemon, options, root, problems)
@@ -134,11 +132,12 @@ def _sink(name: str, node: Node, place: Place, registry: Registry, problems: Pro
     options = check(cls.Options, special, path, problems, place=place, also_known=("type", *sorted(keys)))
     if shared is None or options is None:
         return None
-    return ResolvedSink(found.type, cls, options, shared.rate, shared.concurrency)
+    exactly_once = shared.delivery == "exactly_once"
+    return ResolvedSink(found.type, cls, options, shared.rate, shared.concurrency, exactly_once)
 
 
 def _subscriptions(
-    root: MappingNode, registry: Registry, carries: Mapping[str, Carries], problems: Problems
+    root: MappingNode, registry: Registry, sinks: Mapping[str, ResolvedSink], problems: Problems
 ) -> dict[str, ResolvedSubscription]:
     defaults = _section("defaults", DefaultsSection, root, problems)
     given = root.values.get("defaults")
@@ -156,7 +155,7 @@ def _subscriptions(
             registry=registry,
             defaults=defaults,
             declared=declared,
-            carries=carries,
+            sinks=sinks,
             problems=problems,
         )
         if subscription is not None:

@@ -87,6 +87,7 @@ class ResolvedSink:
         options: Those of its type.
         rate: Events each second over all routes; None for no bound.
         concurrency: Calls at once over all routes; None for the type's own bound.
+        exactly_once: Whether its routes are delivered exactly once unless they say otherwise.
     """
 
     type: str
@@ -94,6 +95,7 @@ class ResolvedSink:
     options: BaseModel = field(repr=False)
     rate: float | None = None
     concurrency: int | None = None
+    exactly_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class ResolvedRoute:
         ordering: What an event waits for.
         rate: Events each second; None for no bound but the sink's.
         concurrency: Calls at once; None for no bound but the sink's.
+        exactly_once: Whether the target keeps its position, in one transaction with its messages.
         holds_keys: Whether later events of a key wait behind its dead letter.
         lanes: How many ordered workers; None for what suits the sink.
         start: Where it begins if it has no position yet, as it was written.
@@ -164,6 +167,7 @@ class ResolvedRoute:
     ordering: Literal["key", "none", "strict"]
     rate: float | None
     concurrency: int | None
+    exactly_once: bool
     holds_keys: bool
     lanes: int | None
     start: str

@@ -13,12 +13,18 @@ from eventbus.config.models import DefaultsSection, RouteSection, SubscriptionSe
 from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, SequenceNode, is_broken, written
 from eventbus.config.pipelines import Pipelines
 from eventbus.config.problems import Problems
-from eventbus.config.resolved import ResolvedRoute, ResolvedSource, ResolvedStage, ResolvedSubscription
+from eventbus.config.resolved import (
+    ResolvedRoute,
+    ResolvedSink,
+    ResolvedSource,
+    ResolvedStage,
+    ResolvedSubscription,
+)
 from eventbus.config.typed import typed
 from eventbus.config.versions import version_of
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
-from eventbus.sdk import Carries
+from eventbus.sdk import carried_by
 
 __all__ = ["DEFAULT_SOURCE_TYPE", "resolved_subscription"]
 
@@ -35,7 +41,7 @@ def resolved_subscription(
     registry: Registry,
     defaults: DefaultsSection | None,
     declared: Mapping[str, Node],
-    carries: Mapping[str, Carries],
+    sinks: Mapping[str, ResolvedSink],
     problems: Problems,
 ) -> ResolvedSubscription | None:
     """The subscription; None if any part of it is wrong, which is noted.
@@ -47,7 +53,7 @@ def resolved_subscription(
         registry: Gives the types of sources.
         defaults: The policies of routes that say nothing else; None if they are wrong themselves.
         declared: What was written of all sinks, by name.
-        carries: What messages of the sinks can be like that are not wrong themselves, by name.
+        sinks: The sinks that are not wrong themselves, by name.
         problems: Takes what is wrong.
     """
     path = ("subscriptions", name)
@@ -59,7 +65,7 @@ def resolved_subscription(
     pipelines = Pipelines(registry, problems)
     pipeline = pipelines.resolved(node.values.get("pipeline"), (*path, "pipeline"))
     names = pipeline.names if pipeline.is_sound else None
-    routes = _Routes(path, node, defaults, declared, carries, start, problems, pipelines, names).resolved(
+    routes = _Routes(path, node, defaults, declared, sinks, start, problems, pipelines, names).resolved(
         node.values.get("routes")
     )
     if section is None or source is None or routes is None or not pipeline.is_sound:
@@ -96,7 +102,7 @@ class _Routes:
         subscription: Node,
         defaults: DefaultsSection | None,
         declared: Mapping[str, Node],
-        carries: Mapping[str, Carries],
+        sinks: Mapping[str, ResolvedSink],
         start: str,
         problems: Problems,
         pipelines: Pipelines,
@@ -110,7 +116,7 @@ class _Routes:
         self._subscription = subscription
         self._defaults = defaults
         self._declared = declared
-        self._carries = carries
+        self._sinks = sinks
         self._problems = problems
         self._named: list[tuple[str, Place, Path]] = []
 
@@ -161,9 +167,13 @@ class _Routes:
         if pipeline is None:
             return None
         encoding = _overlaid(self._defaults.encoding, section.encoding)
-        if section.sink in self._carries:
-            carries = self._carries[section.sink]
-            checks.encoding_is_possible(encoding, carries, node, path, self._problems)
+        sink = self._sinks.get(section.sink)
+        exactly_once = section.delivery == "exactly_once"
+        if sink is not None:
+            checks.encoding_is_possible(encoding, carried_by(sink.cls), node, path, self._problems)
+            exactly_once = exactly_once or (section.delivery is None and sink.exactly_once)
+            if exactly_once:
+                checks.exactly_once_is_possible(section, sink, node, path, self._problems)
         return ResolvedRoute(
             name,
             section.sink,
@@ -179,6 +189,7 @@ class _Routes:
             ordering=section.ordering,
             rate=section.rate,
             concurrency=section.concurrency,
+            exactly_once=exactly_once,
             holds_keys=section.on_dead_letter == "hold_key",
             lanes=section.lanes,
             start=section.start if section.start is not None else self._start,

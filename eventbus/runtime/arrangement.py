@@ -207,7 +207,7 @@ class Arrangement:
 
     def arrange(self) -> None:
         """Put every route where it belongs now."""
-        if self._is_closed:
+        if self._is_closed or self._is_settled():
             return
         self._begin_snapshots()
         for route in self.routes:
@@ -225,6 +225,23 @@ class Arrangement:
         self._make_room()
 
     # How it decides.
+
+    def _is_settled(self) -> bool:
+        """Whether one flow feeds every route, and that is how it should be: mostly it is."""
+        main = self.main
+        return (
+            main is not None
+            and self.flows == [main]
+            and not main.is_ending
+            and _may_merge(main)
+            and all(
+                route.flow is main
+                and not route.is_halted
+                and route.wanted_snapshot is None
+                and _suits(main, route)
+                for route in self.routes
+            )
+        )
 
     def _begin_snapshots(self) -> None:
         """Between two batches of a flow, so that its routes go on from one and the same position."""

@@ -5,7 +5,8 @@ What an outcome means for its event is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import anyio
 import structlog
@@ -14,18 +15,19 @@ from eventbus.core.circuit import Circuit
 from eventbus.core.gate import Gate
 from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
-from eventbus.model import Fault, Message, Outcome, Retry
-from eventbus.runtime.shared_sink import SharedSink
+from eventbus.model import Fault, Outcome, Retry
 from eventbus.telemetry.metrics import RouteMetrics
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "Call"]
+
+Call: TypeAlias = Callable[[], Awaitable[Sequence[Outcome]]]
+"""One call to a sink; gives what it said, of each message or of all."""
 
 
 class Attempts:
     """Makes the attempts of one route, as its circuit lets them.
 
     Args:
-        sink: Where messages go.
         circuit: Whether the sink is worth an attempt.
         gate: Whether attempts are wanted at all.
         limit: How much may go out, on this route and into the sink; None for no bound.
@@ -37,7 +39,6 @@ class Attempts:
 
     def __init__(
         self,
-        sink: SharedSink,
         circuit: Circuit,
         gate: Gate,
         limit: Limit | None,
@@ -49,7 +50,6 @@ class Attempts:
         self._pause = pause
         self.answers = 0
         """How many messages the sink has judged: while it goes up, an event that fails pays for itself."""
-        self._sink = sink
         self._circuit = circuit
         self._gate = gate
         self._changed = changed
@@ -63,28 +63,29 @@ class Attempts:
         """How often the sink has been down; None while it is."""
         return self._circuit.outages if self._circuit.is_closed() else None
 
-    async def attempt(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
+    async def attempt(self, call: Call, messages: int, since: int) -> Sequence[Outcome]:
         """One call to the sink, when the circuit lets it pass.
 
         While the circuit is not closed, attempts queue up in order and go out one at a time, so that each
         probe is another one's turn and one bad event cannot keep a healthy sink's circuit open.
 
         Args:
-            messages: What to send.
+            call: Makes the attempt; it may be made once at most.
+            messages: How many messages it sends.
             since: The number of `answers` when these messages were last tried.
         """
         while True:
             await self._gate.passed()
             if self._circuit.is_closed():
                 if self._limit is None:
-                    return await self._send(messages, since)
-                outcomes = await self._send_in_turn(messages, since, self._circuit.is_closed)
+                    return await self._send(call, since)
+                outcomes = await self._send_in_turn(call, messages, since, self._circuit.is_closed)
             else:
-                outcomes = await self._send_probe(messages, since)
+                outcomes = await self._send_probe(call, messages, since)
             if outcomes is not None:
                 return outcomes
 
-    async def _send_probe(self, messages: Sequence[Message], since: int) -> Sequence[Outcome] | None:
+    async def _send_probe(self, call: Call, messages: int, since: int) -> Sequence[Outcome] | None:
         """Wait until it is time for this attempt to ask; None if the circuit closed before, or stays open."""
         async with self._probe:
             while not self._may_probe():
@@ -92,32 +93,32 @@ class Attempts:
                     await self._changed.wait()  # another attempt, sent earlier, may close it meanwhile
             await self._gate.passed()
             if not self._circuit.is_closed() and self._may_probe():
-                return await self._send_in_turn(messages, since, self._may_probe)
+                return await self._send_in_turn(call, messages, since, self._may_probe)
         return None
 
     def _may_probe(self) -> bool:
         return anyio.current_time() >= self._circuit.open_until
 
     async def _send_in_turn(
-        self, messages: Sequence[Message], since: int, may_go: Callable[[], bool]
+        self, call: Call, messages: int, since: int, may_go: Callable[[], bool]
     ) -> Sequence[Outcome] | None:
         """Wait for the limit, which may take long; None if the attempt may not go any more by then."""
         if self._limit is None:
-            return await self._send(messages, since)
+            return await self._send(call, since)
         begun = anyio.current_time()
-        await self._limit.enter(len(messages))
+        await self._limit.enter(messages)
         try:
             self._metrics.waited_for_limit(anyio.current_time() - begun)
             if may_go() and self._gate.reason is None:
-                return await self._send(messages, since)
-            self._limit.give_back(len(messages))
+                return await self._send(call, since)
+            self._limit.give_back(messages)
         finally:
             self._limit.leave()
         return None
 
-    async def _send(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
+    async def _send(self, call: Call, since: int) -> Sequence[Outcome]:
         begun = anyio.current_time()
-        outcomes = await self._sink.send(messages)
+        outcomes = await call()
         self._metrics.sent(anyio.current_time() - begun)
         self._learn(outcomes, since)
         return outcomes

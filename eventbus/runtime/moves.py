@@ -7,10 +7,11 @@ moved route begins like any other: from a stored position, with nothing of its o
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import structlog
 
-from eventbus.model import Position
+from eventbus.model import Origin, Position
 from eventbus.runtime.recovery import record_gap
 from eventbus.runtime.saver import Saver
 from eventbus.state.gaps import Gap
@@ -65,7 +66,7 @@ async def _move(
         reason = f"an operator moved the position: {operation.requested_by or operation.id}"
         gap = Gap(operation.subscription, route, before, position, POSITION_SET, reason)
         await record_gap(store, gap)
-    await saver.begin(lease, {route: position})
+    await saver.begin(lease, {route: replace(position, origin=Origin.SET, committed="")})
     log.info(
         "position_moved",
         subscription=operation.subscription,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import structlog
+from anyio.abc import TaskStatus
 
 from eventbus.core.circuit import Circuit
 from eventbus.core.debt import Debt
@@ -23,10 +24,13 @@ from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
 from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot, Snapshot
 from eventbus.runtime.completeness import Completeness
-from eventbus.runtime.delivery import Delivery
+from eventbus.runtime.delivery import Delivery, DeliveryParts
+from eventbus.runtime.lane_delivery import LaneDelivery
 from eventbus.runtime.letters import Letters
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.slice_delivery import SliceDelivery
+from eventbus.runtime.takeover import Takeover
 from eventbus.sdk import Encoder
 from eventbus.telemetry.metrics import RouteMetrics, Tally
 
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Route"]
 
 log = structlog.get_logger("eventbus.route")
+
+_CLOSE_SECS = 1.0
 
 
 class Route:
@@ -54,6 +60,7 @@ class Route:
         changed: Told of the route when room came back, its circuit moved, or it was paused or resumed.
         is_replay: Whether it sends past events once more, beside a live route: it has a reader of its own,
             and an end.
+        takeover: Takes it over in its target, which keeps its position; None if that keeps none.
         rng: Where jitter comes from.
         ask_for_pause: Told why, when the sink wants nothing more or has failed for too long; None if nobody
             could lift a pause.
@@ -73,12 +80,13 @@ class Route:
         changed: Callable[[Route], None],
         held: Mapping[bytes, Hold] | None = None,
         is_replay: bool = False,
+        takeover: Takeover | None = None,
         rng: Random | None = None,
         ask_for_pause: Callable[[str], None] | None = None,
     ) -> None:
         self.name = name
         self.sink = sink
-        self.admitted = start
+        self.admitted = replace(start, committed="")
         """Everything up to here was taken or skipped."""
         self.is_replay = is_replay
         self.is_fed = False
@@ -90,7 +98,7 @@ class Route:
         self.debt = Debt()
         self.lost: str | None = None
         """Why it cannot be fed any more, for people: the source has lost its position."""
-        self._window = Window(start, events=policy.window_events, size=policy.window_size)
+        self._window = Window(self.admitted, events=policy.window_events, size=policy.window_size)
         self._circuit = Circuit(policy.circuit)
         self._parked = set(parked)
         self._barrier: Ticket | None = None
@@ -101,7 +109,7 @@ class Route:
         self._watermark_every_secs = policy.watermark_every_secs
         self._when = policy.when
         self._metrics = RouteMetrics(subscription, label)
-        self._delivery = Delivery(
+        parts = DeliveryParts(
             subscription=subscription,
             route=name,
             sink=sink,
@@ -117,6 +125,9 @@ class Route:
             rng=rng or Random(),
             pause=self._pause_itself,
         )
+        self._takeover = takeover
+        self._slices = SliceDelivery(parts, takeover.transactions, start.committed) if takeover else None
+        self._delivery: Delivery = self._slices or LaneDelivery(parts)
         self._ask_for_pause = ask_for_pause
 
     def take(self, batch: Batch) -> bool:
@@ -147,9 +158,9 @@ class Route:
         What is still open may know of a snapshot that is forgotten by now: that is no part of the position.
         """
         mark = self._window.watermark()
-        if mark.snapshot is None or mark.snapshot.id == _id_of(self.admitted.snapshot):
-            return mark
-        return replace(mark, snapshot=None)
+        if mark.snapshot is not None and mark.snapshot.id != _id_of(self.admitted.snapshot):
+            mark = replace(mark, snapshot=None)
+        return mark if self._slices is None else replace(mark, committed=self._slices.committed)
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -217,12 +228,19 @@ class Route:
     @property
     def is_halted(self) -> bool:
         """Whether nobody may feed it."""
-        return self.paused is not None or self.lost is not None
+        return self.paused is not None or self.lost is not None or self.not_ours is not None
+
+    @property
+    def not_ours(self) -> str | None:
+        """Why it is not taken over yet in its target, for people; None if it is, or need not be."""
+        return self._takeover.waiting_for if self._takeover is not None else None
 
     @property
     def halted_by(self) -> str:
-        """Why nobody may feed it, in two words."""
-        return "paused" if self.paused is not None else "position lost"
+        """Why nobody may feed it, in few words."""
+        if self.paused is not None:
+            return "paused"
+        return "position lost" if self.lost is not None else "not taken over"
 
     @property
     def circuit_is_closed(self) -> bool:
@@ -283,9 +301,35 @@ class Route:
             snapshot=lambda: self.watermark().snapshot,
         )
         async with anyio.create_task_group() as tasks:
+            await self.sink.open()
+            if self._takeover is not None:
+                await tasks.start(self._keep, self._takeover)
+            self._changed.notify()
             if self._watermark_every_secs is not None and not self.is_replay:
                 tasks.start_soon(self._tell_completeness, self._watermark_every_secs)
             await self._delivery.run()
+
+    async def _keep(self, takeover: Takeover, *, task_status: TaskStatus[None]) -> None:
+        """Take it over in its target, and let go of it at the end."""
+        assert self._slices is not None
+        try:
+            taken = await takeover.carry_out(self.watermark(), self._agreed)
+            self._slices.committed = taken.start.committed
+            self.admitted = replace(taken.start, committed="")
+            self._window.advance(self.admitted)
+            self._parked = set(taken.parked)
+            task_status.started()
+            await anyio.sleep_forever()
+        finally:
+            with anyio.move_on_after(_CLOSE_SECS, shield=True):
+                await takeover.close()
+
+    async def _agreed(self, reason: str) -> None:
+        """Have it paused for a reason of its own, and wait until it is resumed all the same."""
+        if reason not in (self.paused or ""):
+            await self._gate.passed()
+            self._pause_itself(reason)
+        await self._gate.passed()
 
     async def _tell_completeness(self, every_secs: float) -> None:
         """Now and then say up to when everything is settled. What cannot be said now is said next time."""

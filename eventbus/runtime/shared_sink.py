@@ -14,7 +14,7 @@ from eventbus.core.backoff import until_reachable
 from eventbus.core.limit import Limit
 from eventbus.errors import Unreachable
 from eventbus.model import Failure, Fault, Message, Outcome, Retry
-from eventbus.sdk import Sink
+from eventbus.sdk import Sink, TransactionalSink, Transactions
 
 __all__ = ["SharedSink"]
 
@@ -67,6 +67,11 @@ class SharedSink:
             log.error("sink_miscounted", sink=self.name, messages=len(messages), outcomes=answers)
             return [_bug("the sink returned a wrong number of outcomes")] * len(messages)
         return outcomes
+
+    def transactions(self, route: str) -> Transactions:
+        """Those of a route whose position the target keeps; the configuration was checked for it."""
+        assert isinstance(self.sink, TransactionalSink), self.name
+        return self.sink.transactions(route)
 
     async def close(self) -> None:
         """Release what the sink holds."""

@@ -18,41 +18,24 @@ import anyio
 import structlog
 
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.model import Position
 from eventbus.runtime.feeding import Feeding
 from eventbus.runtime.operations import waits_for
 from eventbus.runtime.route import Route
+from eventbus.runtime.snapshot_records import record_of
 from eventbus.sdk import SnapshotSource
 from eventbus.state.operations import Operation, OperationKind, OperationStatus, Progress
-from eventbus.state.store import ControlStore, Lease, Store
+from eventbus.state.store import Lease, Store
 
 if TYPE_CHECKING:
     from eventbus.runtime.subscription import SubscriptionSpec
 
-__all__ = ["Snapshots", "without_ended"]
+__all__ = ["Snapshots"]
 
 log = structlog.get_logger("eventbus.operation")
 
 _ROUND_SECS = 1.0
 _PACE_ROUNDS = 60
 """The present pace is that of the last minute."""
-
-
-async def without_ended(store: ControlStore, positions: Mapping[str, Position]) -> Mapping[str, Position]:
-    """Positions without snapshots that were ended when their routes had no time to forget them.
-
-    Raises:
-        Unreachable: The store is away.
-    """
-    found = {position.snapshot.id for position in positions.values() if position.snapshot is not None}
-    records = [await _record(store, snapshot_id) for snapshot_id in sorted(found)]
-    ended = {record.id for record in records if record is not None and record.status.is_over}
-    return {
-        name: replace(position, snapshot=None)
-        if position.snapshot is not None and position.snapshot.id in ended
-        else position
-        for name, position in positions.items()
-    }
 
 
 @dataclass(slots=True)
@@ -126,13 +109,13 @@ class Snapshots:
         """The live routes by the snapshot that they carry."""
         found: dict[str, list[Route]] = {}
         for route in self._routes.values():
-            if route.snapshot is not None:
+            if route.snapshot is not None and route.not_ours is None:
                 found.setdefault(route.snapshot.id, []).append(route)
         return found
 
     async def _settle_unknown(self, snapshot_id: str, routes: Sequence[Route]) -> None:
         """Routes carry a snapshot that was not wanted when that was last read: it is new, or it is over."""
-        record = await _record(self._store, snapshot_id)
+        record = await record_of(self._store, snapshot_id)
         if record is None:
             await self._store.add_operation(_adopted(self._spec.name, routes))
         elif record.status.is_over:
@@ -152,7 +135,7 @@ class Snapshots:
         if not left and not record.progress.through:
             await self._move(record, OperationStatus.FAILED, problem=_no_route(record))
             return
-        if problem := await self._begin(record, [route for route in left if route.snapshot is None]):
+        if problem := await self._begin(record, [route for route in left if _may_begin(route)]):
             await self._move(record, OperationStatus.FAILED, problem=problem)
             return
         through = [route for route in left if _is_through(route, record.id)]
@@ -166,7 +149,7 @@ class Snapshots:
         """These are through; a crash may have come between their record and their forgetting."""
         for name in names:
             route = self._routes.get(name)
-            if route is not None and _of(route) == snapshot_id:
+            if route is not None and route.not_ours is None and _of(route) == snapshot_id:
                 self._feeding.forget_snapshot(route)
 
     async def _begin(self, record: Operation, routes: Sequence[Route]) -> str:
@@ -232,10 +215,6 @@ class Snapshots:
             self._log.debug("operation_not_recorded", reason=str(error))
 
 
-async def _record(store: ControlStore, snapshot_id: str) -> Operation | None:
-    return next(iter(await store.find_operations(operation_id=snapshot_id)), None)
-
-
 def _adopted(subscription: str, routes: Sequence[Route]) -> Operation:
     """The record of a snapshot that nobody asked for by hand."""
     snapshot = routes[0].snapshot
@@ -258,6 +237,11 @@ def _of(route: Route) -> str | None:
     return route.snapshot.id if route.snapshot is not None else None
 
 
+def _may_begin(route: Route) -> bool:
+    """Whether a route carries no snapshot; of one that is not ours yet the target may know better."""
+    return route.snapshot is None and route.not_ours is None
+
+
 def _is_through(route: Route, snapshot_id: str) -> bool:
     """Whether all documents have found their end on a route."""
     snapshot = route.watermark().snapshot
@@ -272,7 +256,7 @@ def _waits_for(record: Operation, routes: Sequence[Route]) -> str:
 def _what_holds(record: Operation, route: Route) -> str:
     if (other := _of(route)) not in {None, record.id}:
         return f"waits for snapshot {other} of route {route.name}"
-    return route.lost or waits_for(route)
+    return route.lost or route.not_ours or waits_for(route)
 
 
 def _no_route(record: Operation) -> str:

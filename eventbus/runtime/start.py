@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
-from eventbus.model import ClusterTime, Position
+from eventbus.model import ClusterTime, Origin, Position
 from eventbus.sdk import SnapshotMode, SnapshotSource
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ async def fresh_positions(spec: SubscriptionSpec, stored: Mapping[str, Position]
     now = await spec.source.now()
     furthest = max(others, key=lambda position: position.token, default=now)
     first = await _with_documents(spec, now) if any(start.at == "now" for start in missing.values()) else now
-    return {name: await _position(spec, start, first, furthest) for name, start in missing.items()}
+    return {
+        name: replace(await _position(spec, start, first, furthest), origin=Origin.FRESH)
+        for name, start in missing.items()
+    }
 
 
 async def _with_documents(spec: SubscriptionSpec, now: Position) -> Position:
@@ -72,7 +75,7 @@ async def _position(spec: SubscriptionSpec, start: RouteStart, now: Position, fu
         case "oldest":
             return await spec.source.oldest()
         case "subscription":
-            return replace(furthest, snapshot=None)
+            return replace(furthest, snapshot=None, committed="")
         case "time":
             assert start.time is not None
             return spec.source.at(start.time)

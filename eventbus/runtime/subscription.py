@@ -35,8 +35,10 @@ from eventbus.runtime.recovery import Recovery
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.shared_sink import SharedSink
-from eventbus.runtime.snapshots import Snapshots, without_ended
+from eventbus.runtime.snapshot_records import without_ended
+from eventbus.runtime.snapshots import Snapshots
 from eventbus.runtime.start import RouteStart, fresh_positions
+from eventbus.runtime.takeover import Takeover, parked_beyond
 from eventbus.sdk import Encoder, Source, Stage
 from eventbus.state.operations import Control
 from eventbus.state.store import Lease, Store
@@ -62,6 +64,7 @@ class RouteSpec:
         replay_encoder: What messages of a replay look like, by the id of the operation.
         start: Where it begins if it has no position yet.
         copies_to: Where its dead letters are copied to, and what the copies look like.
+        exactly_once: Whether its sink's target keeps its position, in one transaction with its messages.
     """
 
     sink: SharedSink
@@ -70,6 +73,7 @@ class RouteSpec:
     replay_encoder: Callable[[str], Encoder]
     start: RouteStart = field(default_factory=RouteStart)
     copies_to: tuple[SharedSink, LetterEncoder] | None = None
+    exactly_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,16 +283,21 @@ class Subscription:
                 encoder=spec.encoder,
                 policy=spec.policy,
                 start=start,
-                parked=await self._store.parked_after(self.spec.name, name, _parked_beyond(start)),
+                parked=await self._store.parked_after(self.spec.name, name, parked_beyond(start)),
                 changed=self._feeding.changed,
                 letters=await self._letters(name),
                 held=await self._held(name) if spec.policy.holds_keys else {},
+                takeover=self._takeover(name, lease) if spec.exactly_once else None,
                 ask_for_pause=partial(self._pausing.ask, name),
                 rng=self._rng,
             )
         self.routes.update(routes)
         self._obey_pauses(control)
         return True
+
+    def _takeover(self, route: str, lease: Lease) -> Takeover:
+        transactions = self.spec.routes[route].sink.transactions(f"{self.spec.name}/{route}")
+        return Takeover(route, transactions, self._store, self._saver, lease)
 
     async def _letters(self, route: str) -> LiveLetters:
         dead = await self._store.dead_key_hashes(self.spec.name, route)
@@ -330,14 +339,6 @@ class Subscription:
             result = await call()
             tasks.cancel_scope.cancel()
         return result
-
-
-def _parked_beyond(start: Position) -> str:
-    """Beyond which token dead letters may be offered again to a route that begins at a position.
-
-    A document that is read again is found at a later place than the one at which it became a dead letter.
-    """
-    return start.token if start.snapshot is None or start.snapshot.is_finished else ""
 
 
 @asynccontextmanager

@@ -167,6 +167,11 @@ class Supervisor:
                 for name, route in spec.routes.items()
                 if route.sink.waiting_for
             ]
+        problems += [
+            f"route {name}: {route.not_ours}"
+            for name, route in life.routes.items()
+            if route.not_ours and not route.sink.waiting_for
+        ]
         problems += [f"route {name}: {route.lost}" for name, route in life.routes.items() if route.lost]
         circuits = {name: route.circuit_reason for name, route in life.routes.items() if route.circuit_reason}
         paused = {name: route.paused for name, route in life.routes.items() if route.paused}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, assert_never
@@ -19,7 +19,7 @@ from eventbus.core.backoff import Backoff
 from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
-from eventbus.model import Delivered, FailedAttempt, Fault, Filtered, Message, Rejected, Retry
+from eventbus.model import Delivered, FailedAttempt, Fault, Filtered, Message, Outcome, Rejected, Retry
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.policy import Ordering, RetryPolicy
 from eventbus.runtime.settling import Settling
@@ -72,6 +72,21 @@ class Trial:
         self.errors.append(FailedAttempt(round(time.time() * 1000), failure.kind, _in_full(failure)))
         del self.errors[:-_MAX_ERRORS_KEPT]
 
+    def is_spent(self, policy: RetryPolicy) -> bool:
+        """Whether it has had all the tries, or all the time, that an event has."""
+        is_old = policy.max_age_secs is not None and self.age_secs >= policy.max_age_secs
+        return is_old or self.attempts >= policy.attempts
+
+    async def park(self, settling: Settling, failure: Retry | Rejected) -> None:
+        """Make a dead letter of the event, with all that was tried."""
+        await settling.park(
+            self.entry,
+            failure,
+            attempts=self.attempts,
+            body=self.message.body,
+            errors=tuple(self.errors),
+        )
+
 
 class Trials:
     """The keys of one route that are set aside.
@@ -79,7 +94,8 @@ class Trials:
     Args:
         policy: The budget of each event.
         ordering: Whether later events of a key wait for a failing one.
-        attempts: Makes the tries.
+        send: Makes the tries.
+        attempts: Knows how the sink is.
         settling: Takes what found its end.
         encode: Makes messages for events that queued up.
         backoff: Makes the waits between tries.
@@ -89,6 +105,7 @@ class Trials:
         self,
         policy: RetryPolicy,
         ordering: Ordering,
+        send: Callable[[Sequence[Message], int], Awaitable[Sequence[Outcome]]],
         attempts: Attempts,
         settling: Settling,
         encode: Callable[[Entry], Message | Rejected | Filtered],
@@ -96,6 +113,7 @@ class Trials:
     ) -> None:
         self._policy = policy
         self._ordering = ordering
+        self._send = send
         self._attempts = attempts
         self._settling = settling
         self._encode = encode
@@ -142,7 +160,7 @@ class Trials:
             return
         trial = Trial(entry, message, self._attempts.answers)
         self._charge(trial, failure)
-        self._set_aside(entry, partial(self._park, trial, failure))
+        self._set_aside(entry, partial(trial.park, self._settling, failure))
 
     def _went_aside(self, entry: Entry, held: Mapping[bytes, Hold]) -> bool:
         if self.queued(entry):
@@ -200,16 +218,16 @@ class Trials:
         while True:
             if failure is not None:
                 if failure.fault is Fault.FAILED and self._is_spent(trial, failure):
-                    return await self._park(trial, failure)
+                    return await trial.park(self._settling, failure)
                 await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))
             before = self._attempts.answers
-            outcome = (await self._attempts.attempt([trial.message], trial.answers))[0]
+            outcome = (await self._send([trial.message], trial.answers))[0]
             match outcome:
                 case Delivered():
                     return self._settling.delivered([trial.entry])
                 case Rejected():
                     self._charge(trial, outcome)
-                    return await self._park(trial, outcome)
+                    return await trial.park(self._settling, outcome)
                 case Retry():
                     failure = outcome
                 case _:
@@ -229,8 +247,7 @@ class Trials:
             return False
         self._charge(trial, failure)
         trial.answers = self._attempts.answers
-        is_old = self._policy.max_age_secs is not None and trial.age_secs >= self._policy.max_age_secs
-        return is_old or trial.attempts >= self._policy.attempts
+        return trial.is_spent(self._policy)
 
     def _stands_alone(self, trial: Trial) -> bool:
         """Whether no other key is left to tell a bad event from a sink that is down, but many have told it.
@@ -248,15 +265,6 @@ class Trials:
         # Where all wait for this one, it is this one's failures that open the circuit: they are no outage.
         outages = 0 if self._ordering is Ordering.STRICT else self._attempts.outages
         trial.failed(failure, anyio.current_time(), outages)
-
-    async def _park(self, trial: Trial, failure: Retry | Rejected) -> None:
-        await self._settling.park(
-            trial.entry,
-            failure,
-            attempts=trial.attempts,
-            body=trial.message.body,
-            errors=tuple(trial.errors),
-        )
 
 
 def _in_full(failure: Retry | Rejected) -> str:

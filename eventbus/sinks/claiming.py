@@ -5,7 +5,7 @@ It is a sink itself, so that nothing else needs to know of claims.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import takewhile
 from typing import ClassVar, Final, Protocol
 
@@ -17,6 +17,7 @@ from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import Claim
 from eventbus.sdk import (
     Carries,
+    Commit,
     Encoded,
     Encoder,
     Event,
@@ -27,6 +28,8 @@ from eventbus.sdk import (
     Outcome,
     Retry,
     Sink,
+    TransactionalSink,
+    Transactions,
     carried_by,
 )
 
@@ -95,6 +98,11 @@ class ClaimingSink:
             message.claim = encoder.claim(event)
         return message
 
+    def transactions(self, route: str) -> Transactions:
+        """See `eventbus.sdk.TransactionalSink`; only where the sink itself has them."""
+        assert isinstance(self._sink, TransactionalSink), self.name
+        return _ClaimingTransactions(self._sink.transactions(route), self._store)
+
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `eventbus.sdk.Sink`; a message whose content is not stored yet waits, and those behind it."""
         failure = await self._store(messages)
@@ -116,3 +124,28 @@ class ClaimingSink:
                 return Retry(Fault.UNAVAILABLE, f"claim check: {error}", kind=Failure.NETWORK)
             message.claim = None
         return Retry(Fault.UNAVAILABLE, "claim check: not stored")
+
+
+class _ClaimingTransactions:
+    """Those of one route; a slice waits until all that it refers to is stored."""
+
+    def __init__(
+        self, transactions: Transactions, store: Callable[[Sequence[Message]], Awaitable[Retry]]
+    ) -> None:
+        self._transactions = transactions
+        self._store = store
+
+    async def claim(self, epoch: int) -> bytes | None:
+        """See `eventbus.sdk.Transactions`."""
+        return await self._transactions.claim(epoch)
+
+    async def commit(self, messages: Sequence[Message], position: bytes) -> Commit:
+        """See `eventbus.sdk.Transactions`."""
+        failure = await self._store(messages)
+        if any(message.claim is not None for message in messages):
+            return failure
+        return await self._transactions.commit(messages, position)
+
+    async def close(self) -> None:
+        """See `eventbus.sdk.Transactions`."""
+        await self._transactions.close()

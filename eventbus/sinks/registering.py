@@ -16,7 +16,19 @@ from pydantic import BaseModel
 
 from eventbus.encoding.avro import RegisteredSchema
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.sdk import Carries, Encoded, Encoder, Event, Message, Options, Outcome, Sink, carried_by
+from eventbus.sdk import (
+    Carries,
+    Encoded,
+    Encoder,
+    Event,
+    Message,
+    Options,
+    Outcome,
+    Sink,
+    TransactionalSink,
+    Transactions,
+    carried_by,
+)
 
 __all__ = ["RegisteringSink", "Registry", "SchemaRegistry"]
 
@@ -130,6 +142,11 @@ class RegisteringSink:
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`."""
         return self._sink.encode(event, encoder)
+
+    def transactions(self, route: str) -> Transactions:
+        """See `eventbus.sdk.TransactionalSink`; only where the sink itself has them."""
+        assert isinstance(self._sink, TransactionalSink), self.name
+        return self._sink.transactions(route)
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `eventbus.sdk.Sink`."""

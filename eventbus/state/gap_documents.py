@@ -8,7 +8,7 @@ from typing import Any
 
 from eventbus.model import Position
 from eventbus.state.gaps import Gap
-from eventbus.state.mongodb_leases import entry_of, position_of
+from eventbus.state.position_documents import entry_of, position_of
 
 __all__ = ["gap_document", "gap_of"]
 

@@ -21,9 +21,10 @@ from eventbus.model import Position
 from eventbus.state.mongodb_connection import MongoDocument, bounded
 from eventbus.state.mongodb_controls import MongoControlStore, prepare_operations
 from eventbus.state.mongodb_gaps import MongoGapStore, prepare_gaps
-from eventbus.state.mongodb_leases import held_by, position_of, released, renewed, taken
+from eventbus.state.mongodb_leases import held_by, released, renewed, taken
 from eventbus.state.mongodb_letter_store import MongoLetterStore
 from eventbus.state.mongodb_letters import prepare_letters
+from eventbus.state.position_documents import position_of
 from eventbus.state.store import Lease, LetterLimit, Save
 
 __all__ = ["MongoStore"]

@@ -6,21 +6,16 @@ upsert may. Names of routes are values here and never paths, so that a dot in on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
-from bson.timestamp import Timestamp
-
-from eventbus.model import ClusterTime, Position, PositionKind
-from eventbus.state.snapshot_documents import snapshot_document, snapshot_of
+from eventbus.model import Position
+from eventbus.state.position_documents import OPTIONAL, entry_of
 from eventbus.state.store import Lease, Save
 
 __all__ = [
-    "entry_of",
     "forgotten",
     "held_by",
     "paused",
-    "position_of",
     "released",
     "renewed",
     "resumed",
@@ -29,8 +24,8 @@ __all__ = [
 
 _Document: TypeAlias = dict[str, Any]
 _NOW: Final = "$$NOW"
-_OPTIONAL: Final = ("extra", "snapshot")
-"""What an entry has only where its position has it."""
+_NOW_SECS: Final[_Document] = {"$toLong": {"$divide": [{"$toLong": _NOW}, 1000]}}
+"""Since 1970. No epoch is lower, so that it grows even where the state was lost, or an old one restored."""
 
 
 def taken(instance: str, incarnation: str, *, lease_secs: float, reclaim: bool) -> list[_Document]:
@@ -47,7 +42,7 @@ def taken(instance: str, incarnation: str, *, lease_secs: float, reclaim: bool) 
     mine = {
         "owner": {"$literal": instance},
         "incarnation": {"$literal": incarnation},
-        "epoch": {"$add": [{"$ifNull": ["$epoch", 0]}, 1]},
+        "epoch": {"$max": [{"$add": [{"$ifNull": ["$epoch", 0]}, 1]}, _NOW_SECS]},
         "routes": {"$ifNull": ["$routes", {}]},
         **_extended(lease_secs),
     }
@@ -88,20 +83,6 @@ def resumed(route: str) -> list[_Document]:
     return [{"$set": {"paused": _without({"$ifNull": ["$paused", {}]}, route)}}]
 
 
-def position_of(entry: Mapping[str, Any]) -> Position | None:
-    """The position in a route's entry; None where it has none yet."""
-    if "token" not in entry:
-        return None
-    time: Timestamp | None = entry["cluster_time"]
-    return Position(
-        entry["token"],
-        PositionKind(entry["kind"]),
-        ClusterTime(time.time, time.inc) if time else None,
-        entry.get("extra"),
-        snapshot_of(entry["snapshot"]) if "snapshot" in entry else None,
-    )
-
-
 def _extended(lease_secs: float) -> _Document:
     return {"lease_until": {"$add": [_NOW, round(lease_secs * 1000)]}, "updated_at": _NOW}
 
@@ -113,21 +94,6 @@ def _without(entries: str | _Document, name: str) -> _Document:
 def _moved(name: str, position: Position) -> _Document:
     """The route's entry with a new position; what else is in it stays."""
     rest: _Document = {"$getField": {"field": {"$literal": name}, "input": "$routes"}}
-    for optional in _OPTIONAL:  # what the last position had, and this one may not have
+    for optional in OPTIONAL:  # what the last position had, and this one may not have
         rest = {"$unsetField": {"field": optional, "input": rest}}
     return {"$mergeObjects": [rest, {"$literal": entry_of(position)}]}
-
-
-def entry_of(position: Position) -> _Document:
-    """A position as a document, from which `position_of` makes an equal one."""
-    time = position.cluster_time
-    entry: _Document = {
-        "token": position.token,
-        "kind": position.kind.value,
-        "cluster_time": Timestamp(*time) if time else None,
-    }
-    if position.extra is not None:
-        entry["extra"] = position.extra
-    if position.snapshot is not None:
-        entry["snapshot"] = snapshot_document(position.snapshot)
-    return entry

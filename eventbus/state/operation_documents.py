@@ -12,8 +12,8 @@ from bson.json_util import RELAXED_JSON_OPTIONS
 from bson.timestamp import Timestamp
 
 from eventbus.model import ClusterTime
-from eventbus.state.mongodb_leases import entry_of, position_of
 from eventbus.state.operations import Operation, OperationKind, OperationStatus, Progress
+from eventbus.state.position_documents import entry_of, position_of
 
 __all__ = ["LIVE", "moved_fields", "operation_document", "operation_of"]
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import bson
 
 from eventbus.errors import ConfigurationError
-from eventbus.model import ClusterTime, Position, PositionKind
+from eventbus.model import ClusterTime, Origin, Position, PositionKind
 from eventbus.state.snapshot_documents import snapshot_document, snapshot_of
 from eventbus.state.sqlite_file import Access, SqliteFile, transaction
 from eventbus.state.sqlite_gaps import SqliteGapStore
@@ -27,10 +27,10 @@ from eventbus.state.store import Lease, LetterLimit, Save
 
 __all__ = ["SqliteStore"]
 
-_ACQUIRE: Final = """
-    INSERT INTO subscriptions VALUES (:name, :owner, 1, :now + :lease_ms, :now)
+_ACQUIRE: Final = """  -- no epoch is lower than the time, so that it grows even where the file was lost
+    INSERT INTO subscriptions VALUES (:name, :owner, :now / 1000, :now + :lease_ms, :now)
     ON CONFLICT (name) DO UPDATE SET
-        owner = excluded.owner, epoch = epoch + 1, lease_until = excluded.lease_until,
+        owner = excluded.owner, epoch = max(epoch + 1, :now / 1000), lease_until = excluded.lease_until,
         updated_at = excluded.updated_at
     WHERE owner IS NULL OR lease_until <= :now OR (:reclaim AND owner = excluded.owner)
     RETURNING epoch"""
@@ -41,16 +41,17 @@ _RELEASE: Final = """
     UPDATE subscriptions SET owner = NULL, lease_until = NULL, updated_at = :now
     WHERE name = :name AND owner = :owner AND epoch = :epoch"""
 _MOVE: Final = """
-    INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (subscription, route) DO UPDATE SET
         token = excluded.token, kind = excluded.kind, cluster_seconds = excluded.cluster_seconds,
         cluster_increment = excluded.cluster_increment, extra = excluded.extra,
-        snapshot = excluded.snapshot"""
+        snapshot = excluded.snapshot, origin = excluded.origin, committed = excluded.committed"""
 _FORGET: Final = """
     DELETE FROM positions WHERE subscription = :name AND route = :route AND EXISTS (
         SELECT 1 FROM subscriptions WHERE name = :name AND owner = :owner AND epoch = :epoch)"""
 _POSITIONS: Final = """
-    SELECT route, token, kind, cluster_seconds, cluster_increment, extra, snapshot FROM positions
+    SELECT route, token, kind, cluster_seconds, cluster_increment, extra, snapshot, origin, committed
+    FROM positions
     WHERE subscription = ?"""
 
 
@@ -153,7 +154,11 @@ class SqliteStore(SqliteLetterStore, SqliteControlStore, SqliteGapStore):
 def _columns(position: Position) -> tuple[Any, ...]:
     seconds, increment = position.cluster_time or (None, None)
     snapshot = bson.encode(snapshot_document(position.snapshot)) if position.snapshot else None
-    return position.token, position.kind.value, seconds, increment, position.extra, snapshot
+    origin = position.origin.value
+    return (
+        *(position.token, position.kind.value, seconds, increment, position.extra, snapshot),
+        *(origin, position.committed),
+    )
 
 
 def _position(
@@ -163,7 +168,9 @@ def _position(
     increment: int | None,
     extra: bytes | None,
     snapshot: bytes | None,
+    origin: str,
+    committed: str,
 ) -> Position:
     time = None if seconds is None or increment is None else ClusterTime(seconds, increment)
     found = snapshot_of(bson.decode(snapshot)) if snapshot else None
-    return Position(token, PositionKind(kind), time, extra, found)
+    return Position(token, PositionKind(kind), time, extra, found, Origin(origin), committed)

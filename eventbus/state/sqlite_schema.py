@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final
 
 from eventbus.errors import ConfigurationError
@@ -14,7 +15,7 @@ __all__ = ["check_schema", "prepare_schema"]
 
 _APPLICATION: Final = 0x65766275
 """Marks the file as ours: "evbu"."""
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 _SUBSCRIPTIONS: Final = """
     CREATE TABLE IF NOT EXISTS subscriptions (
@@ -80,6 +81,10 @@ _OF_FORMAT_3: Final = (
     "CREATE INDEX gaps_by_creation ON gaps (created_at)",
     "ALTER TABLE positions ADD COLUMN snapshot BLOB",
 )
+_OF_FORMAT_4: Final = (
+    "ALTER TABLE positions ADD COLUMN origin TEXT NOT NULL DEFAULT 'reached'",
+    "ALTER TABLE positions ADD COLUMN committed TEXT NOT NULL DEFAULT ''",
+)
 _INDEXES_OF_FORMAT_1: Final = (
     "CREATE INDEX IF NOT EXISTS dead_letters_by_token ON dead_letters (subscription, route, token, event_id)",
     "CREATE INDEX IF NOT EXISTS dead_letters_by_creation ON dead_letters (created_at, token, id)",
@@ -107,7 +112,9 @@ def prepare_schema(db: sqlite3.Connection, name: object) -> None:
         if _pragma(db, "user_version") < 2:
             _move_to_format_2(db)
         if _pragma(db, "user_version") < 3:
-            _move_to_format_3(db)
+            _move(db, _OF_FORMAT_3)
+        if _pragma(db, "user_version") < 4:
+            _move(db, _OF_FORMAT_4)
         db.execute(f"PRAGMA user_version = {_FORMAT}")
 
 
@@ -142,12 +149,11 @@ def _move_to_format_2(db: sqlite3.Connection) -> None:
             "UPDATE dead_letters SET key_id = ?, key = ?, updated_at = created_at WHERE id = ?",
             (key_id(key), key if len(key) <= ROW_KEY_BYTES else None, row_id),
         )
-    for statement in _OF_FORMAT_2:
-        db.execute(statement)
+    _move(db, _OF_FORMAT_2)
 
 
-def _move_to_format_3(db: sqlite3.Connection) -> None:
-    for statement in _OF_FORMAT_3:
+def _move(db: sqlite3.Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
         db.execute(statement)
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "snapshot_read",
     "state_saved",
     "subscription_restarted",
+    "taken_over",
 ]
 
 REGISTRY = CollectorRegistry()
@@ -129,6 +130,11 @@ _burn = _gauge("headroom_burn_rate", "Seconds of headroom that are lost each sec
 _left = _gauge("headroom_left_seconds", "Seconds until the position is lost at that rate", _ROUTE)
 _paused_by_sink = _counter(
     "route_paused_by_sink", "Times that a route was paused without an operator", _ROUTE
+)
+_takeovers = _counter(
+    "takeovers",
+    "Routes that were taken over in their target, by how its position compares with ours",
+    [*_ROUTE, "found"],
 )
 _concurrency = _gauge("sink_concurrency", "Calls at once that an adaptive sink allows now", ["sink"])
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
@@ -284,6 +290,11 @@ def headroom(subscription: str, route: str, *, seconds: float, burn_rate: float,
 def route_paused_by_sink(subscription: str, route: str) -> None:
     """A route is paused since its sink wants nothing more, or has failed for too long."""
     _paused_by_sink.labels(subscription, route).inc()
+
+
+def taken_over(subscription: str, route: str, found: str) -> None:
+    """A target was asked for the position that it keeps of a route."""
+    _takeovers.labels(subscription, route, found).inc()
 
 
 def sink_concurrency(sink: str, limit: int) -> None:

@@ -95,13 +95,12 @@ class TransactionContract(_TransactionKit):
     async def test_the_largest_slice_it_asks_for_takes_effect(
         self, harness: SinkHarness, changes: Changes, route: str
     ) -> None:
-        """A route may fill a slice up to the sink's own `max_batch`."""
+        """A route may fill a slice up to the sink's own `max_slice`."""
         sink = harness.make_sink()
+        most = sink.traits.max_slice or sink.traits.max_batch
         async with owner(sink, route, self.patience_secs) as transactions:
             await claim_patiently(transactions, 1, self.patience_secs)
-            slices = slices_of(
-                sink, changes.alternating(sink.traits.max_batch, *_KEYS), sink.traits.max_batch
-            )
+            slices = slices_of(sink, changes.alternating(most, *_KEYS), most)
             await commit_all(transactions, slices, self.patience_secs)
         await self._assert_there(harness, slices)
 
@@ -199,6 +198,26 @@ class TransactionContract(_TransactionKit):
             "the position is not that of what the old owner has done"
         )
         return effective
+
+    async def test_a_slice_that_comes_too_late_changes_nothing(
+        self, harness: SinkHarness, changes: Changes, route: str
+    ) -> None:
+        """It follows a position that the target has left, as after a restore: its owner must ask again."""
+        sink = harness.make_sink()
+        slices = slices_of(sink, changes.alternating(9, *_KEYS), 3)
+        async with (
+            owner(sink, route, self.patience_secs) as first,
+            owner(harness.make_sink(), route, self.patience_secs) as second,
+        ):
+            await claim_patiently(first, 1, self.patience_secs)
+            await commit_patiently(first, slices[0], self.patience_secs)
+            assert await claim_patiently(second, 1, self.patience_secs) == slices[0].position
+            await commit_patiently(second, slices[1], self.patience_secs)
+            with pytest.raises(LeaseLost):
+                await commit_patiently(first, slices[2], self.patience_secs)
+            assert await claim_patiently(first, 1, self.patience_secs) == slices[1].position
+            await commit_patiently(first, slices[2], self.patience_secs)
+        await self._assert_there(harness, slices)
 
     async def test_routes_of_one_sink_know_nothing_of_each_other(
         self, harness: SinkHarness, changes: Changes, route: str

@@ -16,8 +16,8 @@ NO_SIZE: Final = "expected a size with its unit, such as 512B, 64KiB or 16MiB"
 NO_TEXT: Final = "expected text, got a number (put it in quotes)"
 OUTLIVES: Final = "which must be less than daemon.lease (15s)"
 KEYS: Final = (
-    "buffer, concurrency, keys, limit, mode, password, path, pin, ports, rate, ratio, servers, sync, "
-    "timeout, type"
+    "buffer, concurrency, delivery, keys, limit, mode, password, path, pin, ports, rate, ratio, servers, "
+    "sync, timeout, type"
 )
 BAD_TAG: Final = "a YAML tag that does not fit here (quote a text that begins with !)"
 BAD_NAME: Final = "a name begins with a letter and has only letters, digits, _ and -, at most 63"
@@ -195,6 +195,10 @@ def test_problems_of_a_broken_section_do_not_breed_others(tmp_path: Path) -> Non
         (
             "ordering: strict, lanes: 2",
             "lanes: does not go together with ordering: strict, which has one lane",
+        ),
+        (
+            "delivery: exactly_once",
+            "delivery: exactly_once needs transactions, which sinks of type feed have not",
         ),
     ],
 )

@@ -109,14 +109,18 @@ def from_files(path: Path) -> list[Arrival]:
     return arrivals
 
 
-def from_kafka(bootstrap_servers: str, topic: str) -> list[Arrival]:
-    """Everything in a topic, partition by partition."""
-    return asyncio.run(_from_kafka(bootstrap_servers, topic))
+def from_kafka(bootstrap_servers: str, topic: str, *, isolation: str = "read_uncommitted") -> list[Arrival]:
+    """Everything in a topic, partition by partition; or what is committed, as far as that is known now."""
+    return asyncio.run(_from_kafka(bootstrap_servers, topic, isolation))
 
 
-async def _from_kafka(bootstrap_servers: str, topic: str) -> list[Arrival]:
+async def _from_kafka(bootstrap_servers: str, topic: str, isolation: str) -> list[Arrival]:
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest"
+        topic,
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level=isolation,
     )
     await consumer.start()
     try:

@@ -21,6 +21,7 @@ from queue import SimpleQueue
 
 from tests.mutants.documents import DOCUMENT_MUTANTS
 from tests.mutants.encodings import ENCODING_MUTANTS
+from tests.mutants.exactly_once import ONCE_MUTANTS
 from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
@@ -42,7 +43,7 @@ def main(wanted: str) -> int:
     begun = time.monotonic()
     every = (
         *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *ENCODING_MUTANTS),
-        *(*GAP_MUTANTS, *KAFKA_MUTANTS, *SINK_MUTANTS, *SNAPSHOT_MUTANTS, *WEBHOOK_MUTANTS),
+        *(*GAP_MUTANTS, *KAFKA_MUTANTS, *ONCE_MUTANTS, *SINK_MUTANTS, *SNAPSHOT_MUTANTS, *WEBHOOK_MUTANTS),
     )
     chosen = [mutant for mutant in every if wanted in mutant.name]
     if not chosen:
@@ -61,7 +62,7 @@ def main(wanted: str) -> int:
 
 
 def _copied(place: Path) -> Path:
-    for folder in ("eventbus", "tests"):
+    for folder in ("eventbus", "tests", "benchmarks"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", place)
     return place

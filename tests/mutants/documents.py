@@ -7,6 +7,7 @@ from tests.mutants.table import Mutant
 __all__ = ["DOCUMENT_MUTANTS"]
 
 ACCESS = "config/mongodb_access.py"
+COURSE = "sources/mongodb/course.py"
 CURSOR = "sources/mongodb/cursor.py"
 DELTA = "sources/mongodb/delta.py"
 LOOKUPS = "sources/mongodb/lookups.py"
@@ -109,5 +110,13 @@ DOCUMENT_MUTANTS: tuple[Mutant, ...] = (
         "others = _WHO_WE_ARE if _WHO_WE_ARE & own.keys() else set()",
         "others = set()",
         "tests/config/test_mongodb.py",
+    ),
+    Mutant(
+        "a poll need not bring more than a few changes",
+        "the daemon keeps up with a bare loop",
+        COURSE,
+        "_BATCH: Final = 1000",
+        "_BATCH: Final = 5",
+        "tests/e2e/test_throughput.py",
     ),
 )

@@ -46,6 +46,7 @@ ARRANGEMENT = "runtime/arrangement.py"
 ATTEMPTS = "runtime/attempts.py"
 DELIVERY = "runtime/delivery.py"
 FLOW = "runtime/flow.py"
+LANE_DELIVERY = "runtime/lane_delivery.py"
 ROUTE = "runtime/route.py"
 SAVER = "runtime/saver.py"
 SETTLING = "runtime/settling.py"
@@ -308,7 +309,7 @@ MUTANTS = (
     Mutant(
         "lanes are chosen by chance",
         ORDER,
-        DELIVERY,
+        LANE_DELIVERY,
         "shares.setdefault(entry.event.key_hash % len(self._lanes), [])",
         "shares.setdefault(id(entry) // 64 % len(self._lanes), [])",
         SCHEDULES,
@@ -332,7 +333,7 @@ MUTANTS = (
     Mutant(
         "a key that fails twice in a batch is tried by its lane as well",
         ORDER,
-        DELIVERY,
+        LANE_DELIVERY,
         "                case Retry() if self._trials.queued(entry):\n                    pass\n",
         "",
         MIXED,
@@ -348,7 +349,7 @@ MUTANTS = (
     Mutant(
         "a failing key holds up its lane",
         ALONE,
-        DELIVERY,
+        LANE_DELIVERY,
         "                case Retry(fault=Fault.FAILED) if entry.event.key not in again_keys:",
         "                case Retry(fault=Fault.FAILED) if False and not again_keys:",
         KEYS + "::test_others_of_its_lane_go_on_while_it_is_tried_again",
@@ -380,7 +381,7 @@ MUTANTS = (
     Mutant(
         "a rejected event is tried until it fits",
         LIVENESS,
-        DELIVERY,
+        LANE_DELIVERY,
         "self._trials.park(entry, outcome, message)",
         "again.append((entry, message))",
         KEYS + "::test_what_the_sink_will_never_take_is_parked_at_once",
@@ -404,7 +405,7 @@ MUTANTS = (
     Mutant(
         "a lane that was asked to wait is tried when its own wait is over",
         "the sink's wait is honoured",
-        DELIVERY,
+        LANE_DELIVERY,
         "await anyio.sleep(max(backoff.next(), _asked_to_wait(outcomes)))",
         "await anyio.sleep(backoff.next())",
         KEYS + "::test_a_failure_with_a_request_to_wait_is_not_tried_sooner",
@@ -712,7 +713,7 @@ MUTANTS = (
     Mutant(
         "an event without a form is parked before an earlier one of its key is delivered",
         ORDER,
-        DELIVERY,
+        LANE_DELIVERY,
         "elif _has_key(encoded, entry):",
         "elif False:",
         MIXED,
@@ -720,7 +721,7 @@ MUTANTS = (
     Mutant(
         "a key of which one event is rejected is also tried by its lane",
         ORDER,
-        DELIVERY,
+        LANE_DELIVERY,
         "case Retry() if entry.event.key in rejected_keys:",
         "case Retry() if False and rejected_keys:",
         MIXED,
@@ -752,7 +753,7 @@ MUTANTS = (
     Mutant(
         "a call may mix events of a key though the first may hold the others",
         "nothing of a held key goes on",
-        DELIVERY,
+        LANE_DELIVERY,
         "sink.traits.keeps_order and not policy.holds_keys",
         "sink.traits.keeps_order",
         HELD_KEYS + "::test_later_events_of_a_dead_key_are_parked_behind_it_in_order",
@@ -840,7 +841,7 @@ MUTANTS = (
     Mutant(
         "a call may carry whatever the sink takes",
         "no call has more than a second's worth",
-        DELIVERY,
+        LANE_DELIVERY,
         "(sink.traits.max_batch, policy.batch_events, limit and limit.largest_call)",
         "(sink.traits.max_batch, policy.batch_events)",
         LIMITS + "::test_no_call_has_more_than_a_seconds_worth",
@@ -856,7 +857,7 @@ MUTANTS = (
     Mutant(
         "without an order each lane has its events",
         "events go to whichever lane is free",
-        DELIVERY,
+        LANE_DELIVERY,
         "range(1 if policy.ordering is Ordering.NONE else self._workers)",
         "range(self._workers)",
         ORDERING + "::test_without_an_order_events_of_one_key_go_to_whichever_lane_is_free",
@@ -864,7 +865,7 @@ MUTANTS = (
     Mutant(
         "a strict route goes on while an event is set aside",
         "a failing event holds up everything behind it",
-        DELIVERY,
+        LANE_DELIVERY,
         "                await self._trials.over()\n",
         "                pass\n",
         ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
@@ -872,7 +873,7 @@ MUTANTS = (
     Mutant(
         "a strict route fills its calls",
         "a failing event holds up everything behind it",
-        DELIVERY,
+        LANE_DELIVERY,
         "    if policy.ordering is Ordering.STRICT:\n        return 1\n",
         "",
         ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
@@ -880,7 +881,7 @@ MUTANTS = (
     Mutant(
         "a strict route has as many lanes as any",
         "a failing event holds up everything behind it",
-        DELIVERY,
+        LANE_DELIVERY,
         "1 if policy.ordering is Ordering.STRICT else policy.lanes or sink.traits.lanes",
         "policy.lanes or sink.traits.lanes",
         ORDERING + "::test_with_a_strict_order_nothing_passes_a_failing_event",
@@ -936,7 +937,7 @@ MUTANTS = (
     Mutant(
         "a route may ask for more than a sink takes",
         "a sink's bounds hold",
-        DELIVERY,
+        LANE_DELIVERY,
         "bounds = (sink.traits.max_batch, policy.batch_events, limit and limit.largest_call)",
         "bounds = (policy.batch_events or sink.traits.max_batch, limit and limit.largest_call)",
         BATCHES + "::test_a_route_may_ask_for_smaller_calls_than_the_sink_takes",
@@ -968,7 +969,7 @@ MUTANTS = (
     Mutant(
         "a route's priority is for show",
         "urgent events go first",
-        DELIVERY,
+        LANE_DELIVERY,
         "return PriorityLane(policy.priority, policy.batch_wait_secs)",
         "return Lane(policy.batch_wait_secs)",
         PRIORITY_SCENES + "::test_urgent_events_pass_what_waits",

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from eventbus.model import DeadLetter, Delivered, Event, Failure, Fault, Outcome, Position, Rejected, Retry
+from eventbus.model import (
+    DeadLetter,
+    Delivered,
+    Event,
+    Failure,
+    Fault,
+    Origin,
+    Outcome,
+    Position,
+    Rejected,
+    Retry,
+)
 from eventbus.runtime.completeness import WATERMARK
 from eventbus.runtime.gap_events import GAP
 from eventbus.runtime.policy import Ordering, RoutePolicy
@@ -76,6 +87,7 @@ class RouteLedger:
         owes: Whether it owes an event at all; a replay of dead letters owes no others.
         has_letters: Whether a key has dead letters that are neither replayed nor discarded.
         gaps: What is recorded that it will not be given.
+        exactly_once: Whether nothing may ever arrive twice.
     """
 
     def __init__(
@@ -89,7 +101,11 @@ class RouteLedger:
         owes: Callable[[Event], bool] | None = None,
         has_letters: Callable[[bytes], bool] = lambda _: True,
         gaps: Callable[[], Sequence[Gap]] = tuple,
+        exactly_once: bool = False,
     ) -> None:
+        self.exactly_once = exactly_once
+        """Whether nothing may ever arrive twice; a scene that takes back what arrived says no."""
+        self._ids: set[str] = set()
         self._gaps = gaps
         self.until = until
         self._owes = owes or (lambda _: True)
@@ -177,6 +193,9 @@ class RouteLedger:
     def arrived(self, stay: Stay, arrival: Arrival, route: Route) -> None:
         """The target has an event."""
         event = arrival.event
+        if self.exactly_once and event.operation != WATERMARK and event.id in self._ids:
+            self._violated(f"{self.name}: {event} arrives twice")
+        self._ids.add(event.id)
         if event.operation == WATERMARK:
             self._check_statement(event)
             return
@@ -252,6 +271,8 @@ class RouteLedger:
 
     def saved(self, position: Position) -> None:
         """A position became durable: invariant (i)."""
+        if self.exactly_once and self.owed_after is not None and position.origin is Origin.FRESH:
+            return  # where the target has one, that one counts
         if self.owed_after is None:
             self.owed_after = position.token
             self._covered = self._history.after(position.token)

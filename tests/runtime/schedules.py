@@ -60,6 +60,7 @@ class RouteSchedule:
     policy: RoutePolicy
     troubles: tuple[Trouble, ...]
     secs: float
+    exactly_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,8 @@ def _route_plans(schedule: Schedule) -> list[RoutePlan]:
         target = Target(f"target-{number}", route.traits, list(route.troubles), route.secs)
         if plans and schedule.shared_sink:
             target = plans[0].target
-        plans.append(RoutePlan(f"route-{number}", target, route.policy))
+        policy = _in_slices(route.policy) if route.exactly_once else route.policy
+        plans.append(RoutePlan(f"route-{number}", target, policy, exactly_once=route.exactly_once))
     return plans
 
 
@@ -333,6 +335,11 @@ def _possible(policy: RoutePolicy) -> RoutePolicy:
     return replace(policy, priority=None) if policy.ordering is Ordering.STRICT else policy
 
 
+def _in_slices(policy: RoutePolicy) -> RoutePolicy:
+    """With the order that slices have in any case."""
+    return replace(policy, ordering=Ordering.STRICT, priority=None)
+
+
 _policies = st.builds(
     RoutePolicy,
     retry=st.builds(
@@ -366,6 +373,7 @@ _routes = st.builds(
     policy=_policies,
     troubles=_many(_troubles(), 0, 3),
     secs=st.sampled_from([0.0, 0.01, 0.2]),
+    exactly_once=st.sampled_from([False, False, True]),
 )
 
 _endings = st.builds(

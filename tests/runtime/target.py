@@ -16,9 +16,9 @@ from eventbus.model import DELIVERED, Delivered, Event, Fault, Message, Outcome,
 from eventbus.sdk import Encoded, Encoder, SinkTraits
 from tests.runtime.history import Fate, fate_of
 
-__all__ = ["Answers", "FaultySink", "RouteTag", "Target", "Trouble"]
+__all__ = ["FAULTS", "TAKES_EFFECT", "Answers", "FaultySink", "RouteTag", "Target", "Trouble", "failure_of"]
 
-_FAULTS = {
+FAULTS = {
     "unavailable": Fault.UNAVAILABLE,
     "gone": Fault.UNAVAILABLE,
     "busy": Fault.UNAVAILABLE,
@@ -28,7 +28,7 @@ _FAULTS = {
     "throttled": Fault.FAILED,
     "lying": Fault.FAILED,
 }
-_TAKES_EFFECT = {"lying", "lost"}
+TAKES_EFFECT = {"lying", "lost"}
 _ASKS_TO_WAIT = {"busy", "throttled"}
 
 
@@ -79,6 +79,9 @@ class Target:
     troubles: list[Trouble] = field(default_factory=list)
     secs: float = 0.01
     strikes: Counter[tuple[Trouble, str, str]] = field(default_factory=Counter)
+    positions: dict[str, bytes] = field(default_factory=dict)
+    """What it keeps of routes that are delivered exactly once, by their name."""
+    epochs: dict[str, int] = field(default_factory=dict)
 
     def trouble(self, *kinds: str) -> Trouble | None:
         """What is wrong at this moment with calls as a whole."""
@@ -92,7 +95,7 @@ class Target:
             struck = (one, route, event.id)
             if (
                 one.concerns(now, event)
-                and one.kind in {*_FAULTS, "rejecting"}
+                and one.kind in {*FAULTS, "rejecting"}
                 and self.strikes[struck] < one.times
             ):
                 self.strikes[struck] += 1
@@ -229,15 +232,11 @@ class FaultySink:
         if held_up is not None:
             return held_up
         trouble = self._target.strike(route, message.event)
-        if trouble is None or trouble.kind in _TAKES_EFFECT:
+        if trouble is None or trouble.kind in TAKES_EFFECT:
             self._answers.arrived(route, message.event)
         if trouble is None:
             return DELIVERED if self._rng.random() < 0.9 else Delivered()
-        if trouble.kind == "rejecting":
-            return Rejected("never")
-        after_secs = trouble.secs if trouble.kind in _ASKS_TO_WAIT else None
-        pauses = trouble.kind == "gone"
-        return Retry(_FAULTS[trouble.kind], trouble.kind, after_secs, detail="said so", pauses=pauses)
+        return failure_of(trouble)
 
     async def _pass_time(self) -> None:
         await anyio.sleep(self._target.secs / 2 * self._rng.random())
@@ -255,3 +254,12 @@ class FaultySink:
             self._answers.misused("a key twice in one call")
         if traits.concurrency is not None and self._under_way >= traits.concurrency:
             self._answers.misused("more calls at once than it allows")
+
+
+def failure_of(trouble: Trouble) -> Retry | Rejected:
+    """What a target says of a message that trouble strikes."""
+    if trouble.kind == "rejecting":
+        return Rejected("never")
+    after_secs = trouble.secs if trouble.kind in _ASKS_TO_WAIT else None
+    pauses = trouble.kind == "gone"
+    return Retry(FAULTS[trouble.kind], trouble.kind, after_secs, detail="said so", pauses=pauses)

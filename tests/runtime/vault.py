@@ -188,7 +188,7 @@ class MemoryStore:
         now = anyio.current_time()
         if row.owner is not None and row.until > now and not (reclaim and row.owner == self._owner):
             return None
-        row.owner, row.epoch, row.until = self._owner, row.epoch + 1, now + lease_secs
+        row.owner, row.epoch, row.until = self._owner, max(row.epoch + 1, round(now * 1000)), now + lease_secs
         lease = Lease(subscription, row.epoch)
         await self._back("acquire")
         return lease

@@ -46,6 +46,7 @@ from eventbus.state.gaps import Gap
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
 from eventbus.state.store import LetterStatus, Save
 from tests.runtime.clock import run_virtual
+from tests.runtime.committing import CommittingSink
 from tests.runtime.history import Fate, FateStage, History, Pace, SimulatedReader, SimulatedSource
 from tests.runtime.ledger import Arrival, RouteLedger, Stay
 from tests.runtime.target import FaultySink, RouteTag, Target
@@ -67,6 +68,7 @@ class RoutePlan:
     policy: RoutePolicy = field(default_factory=RoutePolicy)
     start: RouteStart = field(default_factory=RouteStart)
     copies: Target | None = None
+    exactly_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class World:
                 self.violated,
                 has_letters=partial(self._has_letters, route.name),
                 gaps=partial(self._gaps, route.name),
+                exactly_once=route.exactly_once,
             )
             for route in routes
         }
@@ -572,7 +575,7 @@ class Life(Witness):
         routes = [world.routes[name] for name in names]
         sinks: dict[str, SharedSink] = {}
         for route in routes:
-            sink = FaultySink(route.target, lambda: self.is_dead, self, world.rng)
+            sink = CommittingSink(route.target, lambda: self.is_dead, self, world.rng)
             limits = world.sinks.get(route.target.name, {})
             sinks.setdefault(route.target.name, SharedSink(sink, **limits))
         return {
@@ -583,6 +586,7 @@ class Life(Witness):
                 partial(self._replay_tag, route.name),
                 route.start,
                 self._copies(route),
+                exactly_once=route.exactly_once,
             )
             for route in routes
         }

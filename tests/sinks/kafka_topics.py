@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 import anyio
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -70,12 +70,17 @@ async def described(servers: str, topic: str) -> tuple[int, str]:
 
 
 async def records(servers: str, topic: str) -> Sequence[Record]:
-    """All that the topic holds now, partition by partition in order of offset."""
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")
+    """All that is committed of what the topic holds now, partition by partition in order of offset."""
+    ends = await _ends(servers, topic)
+    consumer = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=servers,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
     await consumer.start()
     try:
         places = sorted(consumer.assignment())
-        ends = await consumer.end_offsets(places)
         found: list[Record] = []
         while any([await consumer.position(place) < ends[place] for place in places]):
             for batch in (await consumer.getmany(timeout_ms=1000)).values():
@@ -83,6 +88,17 @@ async def records(servers: str, topic: str) -> Sequence[Record]:
     finally:
         await consumer.stop()
     return sorted(found, key=attrgetter("partition"))
+
+
+async def _ends(servers: str, topic: str) -> Mapping[TopicPartition, int]:
+    """Where the partitions end, with what is not committed yet."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=servers)
+    await consumer.start()
+    try:
+        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(consumer.assignment())
+    finally:
+        await consumer.stop()
+    return ends
 
 
 def _record(record: Any) -> Record:

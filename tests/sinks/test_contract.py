@@ -224,7 +224,14 @@ class KafkaHarness:
             yield
 
 
-class TestKafka(SinkContract, SinkRejectionContract, SinkOutageContract):
+class TestKafka(
+    SinkContract,
+    SinkRejectionContract,
+    SinkOutageContract,
+    TransactionContract,
+    TransactionRejectionContract,
+    TransactionOutageContract,
+):
     @pytest.fixture
     async def harness(self, own_kafka: KafkaService) -> KafkaHarness:
         return KafkaHarness(own_kafka, await create_topic(own_kafka.bootstrap_servers))
@@ -233,7 +240,7 @@ class TestKafka(SinkContract, SinkRejectionContract, SinkOutageContract):
         return changes.change("poison", text="x" * _MEGABYTE)
 
 
-class TestKafkaWhoseBrokerRefuses(SinkRejectionContract):
+class TestKafkaWhoseBrokerRefuses(SinkRejectionContract, TransactionRejectionContract):
     """The topic's limit is below the sink's, so that the broker's answer decides."""
 
     @pytest.fixture

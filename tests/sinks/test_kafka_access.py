@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from aiohttp import web
 
@@ -102,7 +104,7 @@ def _password(mechanism: str, password: str = PASSWORD) -> dict[str, str]:
 
 
 async def test_certificates_on_both_sides(guarded: Guarded, tmp_path: Path) -> None:
-    """Ours may be in two files; without it, or with an authority that nobody knows, there is no way in."""
+    """Ours may be in two files, the key locked; without it, or with a strange authority, nobody gets in."""
     ours = {"certificate_file": str(guarded.certificates.client)}
     pem = guarded.certificates.client.read_text()
     end = pem.index("-----BEGIN CERTIFICATE")
@@ -111,6 +113,10 @@ async def test_certificates_on_both_sides(guarded: Guarded, tmp_path: Path) -> N
     apart = {"certificate_file": str(tmp_path / "certificate.pem"), "key_file": str(tmp_path / "key.pem")}
     assert await _arrives(guarded, "MUTUAL", tls={**guarded.trusted, **ours})
     assert await _arrives(guarded, "MUTUAL", tls={**guarded.trusted, **apart})
+    command = f"openssl pkey -in {tmp_path}/key.pem -aes256 -passout pass:open -out {tmp_path}/locked.key"
+    await anyio.run_process(shlex.split(command))
+    locked = {**apart, "key_file": str(tmp_path / "locked.key"), "key_password": "open"}
+    assert await _arrives(guarded, "MUTUAL", tls={**guarded.trusted, **locked})
     for tls in (guarded.trusted, {"ca_file": str(guarded.certificates.strange_ca), **ours}, ours):
         with pytest.raises(Unreachable, match="no Kafka broker answers"):
             await guarded.sink("MUTUAL", "orders", tls=tls).open()
@@ -185,10 +191,13 @@ def _token(lives_secs: float) -> str:
 
 
 @asynccontextmanager
-async def _token_server(asked: list[str], status: int = 200) -> AsyncIterator[str]:
+async def _token_server(asked: list[dict[str, str]], status: int = 200) -> AsyncIterator[str]:
+    """It remembers the forms, and who asks: an answer to each."""
+
     async def give(request: web.Request) -> web.Response:
-        form = await request.post()
-        asked.append(str(form["grant_type"]))
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        header = request.headers.get("Authorization", "")
+        asked.append(form | ({"header": header.partition(" ")[0]} if header else {}))
         return web.json_response({"access_token": _token(300), "expires_in": 300}, status=status)
 
     application = web.Application()
@@ -202,17 +211,21 @@ async def _token_server(asked: list[str], status: int = 200) -> AsyncIterator[st
         await runner.cleanup()
 
 
-def _bearer(url: str) -> dict[str, Any]:
-    oauth2 = {"token_url": url, "client_id": "eventbus", "client_secret": "hush"}
+def _bearer(url: str, **more: str) -> dict[str, Any]:
+    oauth2 = {"token_url": url, "client_id": "eventbus", "client_secret": "hush", **more}
     return {"mechanism": "OAUTHBEARER", "oauth2": oauth2}
 
 
 async def test_a_token_lets_us_in(guarded: Guarded) -> None:
-    """Asked for once, for all connections of the client."""
-    asked: list[str] = []
+    """Asked for once, for all connections of the client, as whom and for what was written."""
+    asked: list[dict[str, str]] = []
+    wanted = {"scope": "kafka", "audience": "brokers"}
     async with _token_server(asked) as url:
-        assert await _arrives(guarded, "SECURE", tls=guarded.trusted, sasl=_bearer(url))
-    assert asked == ["client_credentials"]
+        for more in ({}, {"credentials": "body", **wanted}):
+            assert await _arrives(guarded, "SECURE", tls=guarded.trusted, sasl=_bearer(url, **more))
+    kind = {"grant_type": "client_credentials"}
+    ours = {"client_id": "eventbus", "client_secret": "hush"}
+    assert asked == [kind | {"header": "Basic"}, kind | wanted | ours]
 
 
 async def test_without_a_token_the_operator_reads_why(guarded: Guarded) -> None:

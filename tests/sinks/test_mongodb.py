@@ -389,6 +389,22 @@ async def test_a_majority_acknowledges(
     assert [update["writeConcern"] for update in updates] == [{"w": "majority", "j": True}]
 
 
+async def test_positions_lie_where_they_are_told_to(
+    own: MongoService, client: Client, changes: Changes
+) -> None:
+    """In a document of the route; an operator reads there what the target has."""
+    database = f"test_{bson.ObjectId()}"
+    async with _opened(own, database, mode="insert", positions=f"{database}.kept") as sink:
+        transactions = sink.transactions("orders/copy")
+        assert await transactions.claim(7) is None
+        message = sink.encode(changes.change("a"), PlainEncoder())
+        assert isinstance(message, Message)
+        assert await transactions.commit([message], b"there") == DELIVERED
+    assert await client[database]["kept"].find().to_list() == [
+        {"_id": "orders/copy", "epoch": 7, "position": b"there"}
+    ]
+
+
 async def test_nobody_there_is_unreachable(changes: Changes) -> None:
     """And what the driver does not understand is said without the password."""
     options = {"uri": "mongodb://u:hunter2@127.0.0.1:1/", "timeout": "200ms", "mode": "replace"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import anyio
 import pytest
 
@@ -21,7 +23,8 @@ async def test_a_lease_is_held_until_its_end_and_then_anybody_takes_it(home: Hom
     short = await acquired(second, "short", lease_secs=0.5)
     third = await home.start("c")
     taken = await acquired(third, "short")
-    assert (lease.epoch, short.epoch, taken.epoch) == (1, 1, 2)
+    assert lease.epoch > 0
+    assert taken.epoch > short.epoch
 
 
 async def test_a_short_lease_is_not_taken_before_its_time(home: Home) -> None:
@@ -45,15 +48,23 @@ async def test_of_those_who_try_at_once_exactly_one_wins(home: Home) -> None:
             for rival in rivals:
                 group.start_soon(compete, rival, f"s{round_number}", won)
         assert len(won) == len(rivals)
-        assert [lease.epoch for lease in won if lease is not None] == [1]
+        assert sum(lease is not None for lease in won) == 1
 
 
-async def test_the_epoch_grows_by_one_with_every_takeover(home: Home) -> None:
+async def test_the_epoch_grows_with_every_takeover(home: Home) -> None:
     epochs = []
     for name in "abcab":
         store = await home.start(name)
         epochs.append((await acquired(store, lease_secs=0.001)).epoch)
-    assert epochs == [1, 2, 3, 4, 5]
+    assert epochs == sorted(set(epochs))
+
+
+async def test_no_epoch_is_lower_than_the_time(home: Home) -> None:
+    """A store that is empty, or was restored, gives a higher one than targets have seen of the one before."""
+    store = await home.start("a")
+    begun = time.time()
+    lease = await acquired(store)
+    assert begun - 60 <= lease.epoch <= time.time() + 60  # the store's clock need not be ours
 
 
 async def test_a_lease_that_ran_out_is_renewed_if_nobody_took_it(home: Home) -> None:
@@ -80,7 +91,7 @@ async def test_a_released_lease_is_free_at_once_and_its_epoch_still_grows(home: 
     await first.release(lease)
     assert await first.save([Save(lease, {"r": at("1")})], lease_secs=LONG) == [False]
     second = await home.start("b")
-    assert await second.acquire("s", lease_secs=LONG, reclaim=False) == Lease("s", 2)
+    assert (await acquired(second)).epoch > lease.epoch
     assert await second.positions("s") == {}
 
 
@@ -101,6 +112,8 @@ async def test_a_restarted_daemon_reclaims_its_own_lease_and_nobody_elses(home: 
 
     restarted = await home.start("a")
     assert await restarted.acquire("s", lease_secs=LONG, reclaim=False) is None
-    assert await restarted.acquire("s", lease_secs=LONG, reclaim=True) == Lease("s", 2)
+    reclaimed = await restarted.acquire("s", lease_secs=LONG, reclaim=True)
+    assert reclaimed is not None
+    assert reclaimed.epoch > lost.epoch
     assert await restarted.save([Save(lost, {"r": at("9")})], lease_secs=LONG) == [False]
     assert await restarted.positions("s") == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bson
 import pytest
 
-from eventbus.model import ClusterTime, Position, PositionKind, Snapshot
+from eventbus.model import ClusterTime, Origin, Position, PositionKind, Snapshot
 from eventbus.state.store import Lease, Save, Store
 from tests.state.conftest import Home
 from tests.state.leases import LONG, acquired, at
@@ -48,9 +48,18 @@ async def test_positions_come_back_as_they_were(home: Home) -> None:
         "gone": Position("8265", PositionKind.INVALIDATE, ClusterTime(0, 0), extra=b"\0\xff"),
         "replay@7.x": Position("", PositionKind.EVENT, ClusterTime(1, 2)),
         "$odd.name": Position("zz", PositionKind.EVENT),
+        "once": Position("83", committed="82"),
     }
     assert await store.save([Save(lease, positions)], lease_secs=LONG) == [True]
     assert await (await home.start("b")).positions("s") == positions
+
+
+async def test_how_a_route_came_to_its_position_is_kept_until_it_moves(store: Store) -> None:
+    lease = await acquired(store)
+    await store.save([Save(lease, {"r": Position("1", origin=Origin.SET)})], lease_secs=LONG)
+    assert (await store.positions("s"))["r"].origin is Origin.SET
+    await store.save([Save(lease, {"r": at("2")})], lease_secs=LONG)
+    assert (await store.positions("s"))["r"].origin is Origin.REACHED
 
 
 async def test_a_save_moves_the_routes_it_names_and_no_other(store: Store) -> None:

@@ -39,6 +39,8 @@ from eventbus.testing import (
 from tests.testing.lists import ListHarness
 
 _LARGEST = 5000
+_BLIND = {"follows anything", "reads before it shuts out", "one route", "a plain send forgets positions"}
+"""Faults that need a target which looks at no position."""
 _WAYS = (
     AssertionError,
     ExceptionGroup,
@@ -112,6 +114,7 @@ class _ListTransactions:
         self._fault = fault
         self._route = route
         self._epoch = 0
+        self._last: bytes | None = None
         self._busy = False
         self._closed = False
 
@@ -128,6 +131,7 @@ class _ListTransactions:
         if self._fault == "reads before it shuts out":
             await anyio.sleep(0.001)
         kept.epoch = self._epoch = epoch
+        self._last = kept.position
         return read if self._fault == "reads before it shuts out" else kept.position
 
     async def commit(self, messages: Sequence[Message], position: bytes) -> Commit:
@@ -144,7 +148,10 @@ class _ListTransactions:
         if self._fault not in {"no epochs", "looks at the epoch too early"}:
             self._look_at_epoch(kept)
         if position == kept.position and self._fault != "takes everything":
+            self._last = position
             return DELIVERED
+        if self._last != kept.position and self._fault not in _BLIND:
+            raise LeaseLost("not as it was left")
         if refused := self._refused(messages):
             return refused
         self._take(messages, kept, position)
@@ -152,6 +159,7 @@ class _ListTransactions:
             await anyio.lowlevel.checkpoint()
         if self._fault != "keeps no position":
             kept.position = position
+        self._last = kept.position
         self._target.commits += 1
         if self._target.commits % 3 == 0:
             return Retry(Fault.UNAVAILABLE, "no answer")
@@ -233,6 +241,7 @@ class TestListTransactions(_Contracts):
         ("anybody may claim", "an_owner_that_was_shut_out_changes_nothing"),
         ("looks at the epoch too early", "a_claim_ends_what_an_earlier_owner_has_under_way"),
         ("reads before it shuts out", "a_claim_ends_what_an_earlier_owner_has_under_way"),
+        ("follows anything", "a_slice_that_comes_too_late_changes_nothing"),
         ("one route", "routes_of_one_sink_know_nothing_of_each_other"),
         ("a plain send forgets positions", "plain_messages_go_out_beside_transactions"),
         ("close only once", "transactions_close_at_any_time_and_again"),

@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from eventbus.sdk import Fault, Message, Retry, Unreachable
 from eventbus.sinks.kafka.options import KafkaOptions
 from eventbus.sinks.kafka.outcomes import outcome_of
-from eventbus.sinks.kafka.producer import Producer
+from eventbus.sinks.kafka.producer import Producer, retrieved
 
 __all__ = ["Connection", "Stalled", "Unauthorised", "filled", "open_connection", "patience_left"]
 
@@ -167,7 +167,7 @@ class Connection:
             if partition >= (self.partitions(topic) or await self.find(topic)):
                 raise UnknownTopicOrPartitionError(topic)
             future = await self._producer.send_batch(batch, topic, partition=partition)
-        future.add_done_callback(_retrieved)
+        future.add_done_callback(retrieved)
         await self._answered(place, future)
         try:
             future.result()
@@ -196,12 +196,6 @@ class Connection:
 def patience_left(now: float, sent_at: float, acknowledged_at: float, patience_secs: float) -> float:
     """Seconds until a partition is given up: silence counts, not the time that a batch waits for its turn."""
     return max(sent_at, acknowledged_at) + patience_secs - now
-
-
-def _retrieved(future: asyncio.Future[Any]) -> None:
-    """Look at the error, since nobody else does after a cancellation, and the loop would complain."""
-    if not future.cancelled():
-        future.exception()
 
 
 def filled(batch: Any, messages: Sequence[Message]) -> int:

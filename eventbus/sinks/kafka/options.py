@@ -29,6 +29,7 @@ __all__ = [
     "NO_KEY",
     "Certificates",
     "KafkaOptions",
+    "Positions",
     "Sasl",
     "Topics",
     "topic_template",
@@ -145,6 +146,21 @@ class Topics(Options):
         return self
 
 
+class Positions(Options):
+    """Where the positions of routes with ``delivery: exactly_once`` are kept, and their transactions."""
+
+    topic: Annotated[str, AfterValidator(_legal)] = "eventbus.positions"
+    """A compacted topic, made when the first route needs it. It must never get more partitions."""
+    partitions: int = Field(default=8, ge=1)
+    """How many partitions it is made with."""
+    replication: int | None = Field(default=None, ge=1)
+    """How many replicas it is made with, each on a broker of its own; by default 3, or one for each broker
+    if there are fewer."""
+    transaction_timeout: Duration = Field(default=60.0, gt=0)
+    """How long the open transaction of a killed owner may hold readers back. Not more than the brokers'
+    ``transaction.max.timeout.ms``."""
+
+
 class KafkaOptions(Options):
     """A Kafka cluster and the topic to write to."""
 
@@ -168,6 +184,8 @@ class KafkaOptions(Options):
     """Further headers; their values are templates. One of which a value is null or missing is left out."""
     topics: Topics = Topics()
     """What becomes of topics that do not exist."""
+    positions: Positions = Positions()
+    """Where positions are kept for ``delivery: exactly_once``."""
     compression: Annotated[Literal["none", "gzip", "snappy", "lz4", "zstd"], AfterValidator(_there)] = "none"
     """How batches are compressed on their way and in the broker."""
     batch_size: Size = Field(default=512 * 1024, gt=0)

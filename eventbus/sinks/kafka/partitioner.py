@@ -7,7 +7,7 @@ begin alike, and what their beginnings come to is remembered here.
 
 from __future__ import annotations
 
-from struct import unpack_from
+from struct import Struct
 from typing import Final
 
 __all__ = ["murmur2", "partition_of"]
@@ -15,7 +15,7 @@ __all__ = ["murmur2", "partition_of"]
 
 def partition_of(key: bytes, partitions: int) -> int:
     """The number of the partition, from 0, among as many as the topic has."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return (murmur2(key) & 0x7FFFFFFF) % partitions if partitions > 1 else 0
 
 
 def murmur2(data: bytes) -> int:
@@ -45,13 +45,15 @@ def _of_beginning(size: int, beginning: bytes) -> int:
 
 def _mixed(result: int, data: bytes, at: int, words: int) -> int:
     """So many words from a place on, mixed into a result."""
-    for word in unpack_from(f"<{words}I", data, at):
+    take = _TAKERS[words] if words < _SHORT else Struct(f"<{words}I").unpack_from
+    for word in take(data, at):
         mixed = word * _M & _MASK
-        result = (result * _M & _MASK) ^ ((mixed ^ mixed >> 24) * _M & _MASK)
+        result = (result * _M ^ (mixed ^ mixed >> 24) * _M) & _MASK
     return result
 
 
 _SHORT: Final = 48
+_TAKERS: Final = [Struct(f"<{words}I").unpack_from for words in range(_SHORT)]
 _OWN: Final = 28
 """So many bytes at the end of a key are taken for its own: the digits of an ObjectId, and what closes it."""
 _beginnings: Final[dict[tuple[int, bytes], int]] = {}

@@ -20,7 +20,7 @@ import anyio
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
 
-__all__ = ["Producer"]
+__all__ = ["Producer", "retrieved"]
 
 
 class _Sender(Sender):  # type: ignore[misc] # the client has no types
@@ -29,6 +29,7 @@ class _Sender(Sender):  # type: ignore[misc] # the client has no types
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._requests: set[anyio.CancelScope] = set()
+        self._transaction_task: asyncio.Task[Any] | None = None
         self._killed = False
 
     async def _send_produce_req(self, node_id: int, batches: Any) -> None:
@@ -41,12 +42,27 @@ class _Sender(Sender):  # type: ignore[misc] # the client has no types
             finally:
                 self._requests.discard(scope)
 
+    def _maybe_do_transactional_request(self) -> asyncio.Task[Any] | None:
+        """What transactions need beside batches: one task at a time; the sender waits for it at its end."""
+        task: asyncio.Task[Any] | None = super()._maybe_do_transactional_request()
+        self._transaction_task = task or self._transaction_task
+        return task
+
+    def _fail_all(self, task: asyncio.Task[Any]) -> None:
+        """The client fails all that waits; and some of that nobody asks, whereof the loop would complain."""
+        super()._fail_all(task)
+        accumulator = self._message_accumulator
+        waiting = [batch for batches in accumulator._batches.values() for batch in batches]
+        for future in [batch._drain_waiter for batch in (*waiting, *accumulator._pending_batches)]:
+            retrieved(future)
+
     def kill(self) -> None:
         self._killed = True
         for scope in self._requests:
             scope.cancel()
-        if self._sender_task is not None:
-            self._sender_task.cancel()
+        for task in (self._transaction_task, self._sender_task):
+            if task is not None:
+                task.cancel()
 
 
 class Producer(AIOKafkaProducer):  # type: ignore[misc] # as above
@@ -85,6 +101,14 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc] # as above
             if (sender_task := self._sender.sender_task) is not None:
                 await asyncio.wait([sender_task])
             await self.client.close()
+        if self._txn_manager._transaction_waiter is not None:
+            retrieved(self._txn_manager._transaction_waiter)
+
+
+def retrieved(future: asyncio.Future[Any]) -> None:
+    """Look at the error, if there is one, since nobody else may do so, and the loop would complain."""
+    if future.done() and not future.cancelled():
+        future.exception()
 
 
 _RETRY_BACKOFF_MS: Final = 100

@@ -42,6 +42,7 @@ from eventbus.sinks.kafka.partitioner import partition_of
 from eventbus.sinks.kafka.plan import Plan
 from eventbus.sinks.kafka.security import client_arguments
 from eventbus.sinks.kafka.topics import create_topic
+from eventbus.sinks.kafka.transactions import KafkaTransactions
 from eventbus.sinks.reaching import probed
 
 __all__ = ["KafkaSink"]
@@ -55,12 +56,20 @@ class KafkaSink:
 
     Options: ClassVar[type[BaseModel]] = KafkaOptions
     carries: ClassVar[Carries] = Carries(attributes="ce_", tombstones=True)
-    traits = SinkTraits(lanes=4, max_batch=1000, max_batch_bytes=1 << 20, keeps_order=True)
+    traits = SinkTraits(
+        lanes=2,
+        max_batch=1000,
+        max_batch_bytes=1 << 20,
+        keeps_order=True,
+        max_slice=5000,
+        max_slice_bytes=8 << 20,
+    )
 
     def __init__(self, name: str, options: KafkaOptions) -> None:
         self.name = name
         self._options = options
         self._topic = topic_template(options.topic)
+        self._only_topic = self._topic.literals if self._topic.is_constant else ""
         self._key = KeyTemplate(options.key) if options.key not in {DOCUMENT_KEY, NO_KEY} else None
         self._headers = {name: KeyTemplate(value) for name, value in options.headers.items()}
         self._arguments: Mapping[str, Any] = {}
@@ -76,8 +85,8 @@ class KafkaSink:
             ConfigurationError: A certificate cannot be used.
         """
         await self._connected()
-        if self._topic.is_constant and self._options.topics.missing == "wait":
-            count = await self._partitions(self._topic.literals)
+        if self._only_topic and self._options.topics.missing == "wait":
+            count = await self._partitions(self._only_topic)
             if isinstance(count, Retry):
                 raise Unreachable(count.reason)
 
@@ -97,7 +106,7 @@ class KafkaSink:
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`."""
-        topic = self._topic.render(event)
+        topic = self._only_topic or self._topic.render(event)
         if len(topic) > LONGEST_TOPIC or topic in {"", ".", ".."}:
             return Rejected(f"Kafka allows no topic with the name {topic[:LONGEST_TOPIC]!r}")
         headers = [
@@ -137,6 +146,10 @@ class KafkaSink:
             ]
         )
         return [outcomes[index] for index in range(len(messages))]
+
+    def transactions(self, route: str) -> KafkaTransactions:
+        """See `eventbus.sdk.TransactionalSink`."""
+        return KafkaTransactions(route, self._options, self._client, self._partitions)
 
     async def _send_to_topic(
         self, topic: str, messages: dict[int, Message], outcomes: dict[int, Outcome]

@@ -20,6 +20,13 @@ def _checked_path(path: str) -> str:
     return path
 
 
+def _checked_collection(text: str) -> str:
+    database, dot, name = text.partition(".")
+    if not database or not dot or not name:
+        raise ValueError("name a database and a collection, such as eventbus.positions")
+    return text
+
+
 class MongoSinkOptions(Options):
     """A MongoDB deployment and what to write there."""
 
@@ -41,6 +48,8 @@ class MongoSinkOptions(Options):
     or replayed, changes it back. A deleted one leaves a marker for `marker_ttl`."""
     marker_ttl: Duration = Field(default=3600.0, ge=1)
     """How long the marker of a deleted document stays."""
+    positions: Annotated[str, AfterValidator(_checked_collection)] = "eventbus.positions"
+    """Database and collection of the positions of routes that are delivered exactly once."""
     timeout: Duration = Field(default=10.0, gt=0)
     """Time for a call: to find the primary, to write, and to have it acknowledged by a majority."""
 

@@ -51,8 +51,6 @@ _CLOSE_SECS: Final = 1.0
 _POOL_SIZE: Final = 16
 _DURABLY: Final = WriteConcern("majority", j=True)
 _INDEX: Final = "eventbus_markers"
-_POSITIONS: Final = "eventbus/positions"
-"""Database and collection of the positions of routes."""
 _Document: TypeAlias = dict[str, Any]
 
 
@@ -66,7 +64,7 @@ class MongoSink:
 
     Options: ClassVar[type[BaseModel]] = MongoSinkOptions
     carries: ClassVar[Carries] = Carries(any_bytes=False)  # events are read as JSON
-    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=4 << 20)
+    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=4 << 20, max_slice=1000)
 
     def __init__(self, name: str, options: MongoSinkOptions) -> None:
         self.name = name
@@ -76,6 +74,7 @@ class MongoSink:
         self._collection = Template(options.collection or "{collection}")
         self._leaves_markers = options.guard and options.deletes == "mirror"
         self._content = _content(options)
+        self._place_of_positions = options.positions.replace(".", "/", 1)
         self._client: AsyncMongoClient[_Document] | None = None
         self._ready: set[str] = set()
 
@@ -141,7 +140,7 @@ class MongoSink:
     def transactions(self, route: str) -> MongoTransactions:
         """See `eventbus.sdk.TransactionalSink`."""
         return MongoTransactions(
-            partial(self._collection_of, _POSITIONS),
+            partial(self._collection_of, self._place_of_positions),
             route,
             self._by_target,
             self._prepared,

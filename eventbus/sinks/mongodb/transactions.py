@@ -1,8 +1,9 @@
 """Slices of a route that take effect together with its position, for ``delivery: exactly_once``.
 
-A slice is one transaction, whose first write is the position, on the condition that the epoch is still ours.
-So an owner that was shut out writes nothing; and one that shuts others out waits, by the server's own locks,
-for what they have under way. A slice whose fate is unknown is known by its position when it comes again.
+A slice is one transaction, whose first write is the position, on the condition that the epoch is still ours
+and the position the last one. So an owner that was shut out writes nothing; and one that shuts others out
+waits, by the server's own locks, for what they have under way. A slice whose fate is unknown is known by its
+position when it comes again; and a server that was restored is noticed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from eventbus.sdk import (
     DELIVERED,
     Commit,
     ConfigurationError,
+    Delivered,
     Fault,
     LeaseLost,
     Message,
@@ -69,6 +71,7 @@ class MongoTransactions:
         self._prepared = prepared
         self._timeout_secs = timeout_secs
         self._epoch = 0
+        self._position: bytes | None = None
 
     async def claim(self, epoch: int) -> bytes | None:
         """See `eventbus.sdk.Transactions`."""
@@ -86,7 +89,8 @@ class MongoTransactions:
             except PyMongoError as error:
                 raise Unreachable(reason_of(error)) from error
         self._epoch = epoch
-        return _position(document)
+        self._position = _position(document)
+        return self._position
 
     async def commit(self, messages: Sequence[Message], position: bytes) -> Commit:
         """See `eventbus.sdk.Transactions`."""
@@ -98,6 +102,8 @@ class MongoTransactions:
                 ]
                 async with self._client().start_session() as session:
                     committed = await self._try(session, parts, position)
+                if isinstance(committed, Delivered):
+                    self._position = position
             except PyMongoError as error:
                 outcome = outcome_of(error)
                 committed = (
@@ -111,7 +117,7 @@ class MongoTransactions:
     async def _try(self, session: AsyncClientSession, parts: Sequence[_Part], position: bytes) -> Commit:
         await session.start_transaction(ReadConcern("snapshot"), _DURABLY, ReadPreference.PRIMARY)
         moved = await self._positions().update_one(
-            {"_id": self._route, "epoch": self._epoch, "position": {"$ne": Binary(position)}},
+            {"_id": self._route, "epoch": self._epoch, "position": self._last()},
             {"$set": {"position": Binary(position)}},
             session=session,
         )
@@ -139,7 +145,14 @@ class MongoTransactions:
             raise self._lost()
         if _position(document) == position:
             return DELIVERED
-        return Retry(Fault.UNAVAILABLE, "MongoDB: the position changed meanwhile")
+        if _position(document) == self._position:
+            return Retry(Fault.UNAVAILABLE, "MongoDB: the position changed meanwhile")
+        where = self._positions().full_name
+        raise LeaseLost(f"{self._route} in {where} is not as it was left: MongoDB was restored")
+
+    def _last(self) -> Binary | None:
+        """The position that the next one follows."""
+        return Binary(self._position) if self._position is not None else None
 
     async def _write_all(self, session: AsyncClientSession, parts: Sequence[_Part]) -> Refused | None:
         """Write them in order; what is refused, if anything is."""

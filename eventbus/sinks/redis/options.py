@@ -73,6 +73,9 @@ class RedisOptions(Options):
     """``invalidate``: patterns whose keys are deleted; values are put in as they are, not as patterns."""
     scan_count: int = Field(default=1000, ge=1, le=100_000)
     """``invalidate``: how many keys the server looks at in one step of a search by pattern."""
+    positions: Annotated[str, StringConstraints(min_length=1)] = "eventbus:position:"
+    """``stream`` and ``list``, delivered exactly once: what the keys begin with that hold the positions of
+    routes. On a cluster it has the hash tag of the stream or the list, such as ``{orders}:position:``."""
     cluster: bool = False
     """The server is a node of a Redis Cluster; the others are found through it."""
     sentinel: Sentinel | None = None
@@ -98,9 +101,9 @@ class RedisOptions(Options):
 
 
 _OF_MODE: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "stream": (("stream",), ("maxlen", "max_age", "approximate", "groups")),
+    "stream": (("stream",), ("maxlen", "max_age", "approximate", "groups", "positions")),
     "pubsub": (("channel",), ()),
-    "list": (("list",), ("maxlen",)),
+    "list": (("list",), ("maxlen", "positions")),
     "set": (("key",), ("ttl", "marker_ttl")),
     "hash": (("key",), ("ttl", "marker_ttl")),
     "invalidate": (("keys", "patterns"), ("scan_count",)),

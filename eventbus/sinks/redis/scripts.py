@@ -169,10 +169,11 @@ return {'claimed', held[2]}
 """KEYS: where the position is. ARGV: the epoch of the lease. It gives the position."""
 
 _COMMIT: Final = """\
-local epoch, position, kind = ARGV[1], ARGV[2], ARGV[3]
+local epoch, position, before, kind = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local held = redis.call('HMGET', KEYS[1], 'epoch', 'position')
 if held[1] and tonumber(held[1]) > tonumber(epoch) then return {'fenced', held[1]} end
 if held[2] == position then return {'done'} end
+if held[1] ~= epoch or (held[2] or '') ~= before then return {'moved'} end
 local strange = {'strange'}
 for i = 2, #KEYS do
     local found = redis.call('TYPE', KEYS[i]).ok
@@ -180,9 +181,12 @@ for i = 2, #KEYS do
 end
 if #strange > 1 then return strange end
 """
-"""KEYS: where the position is, and the targets. ARGV: the epoch that was claimed; the position; the type of
-the targets; then as `APPEND` or `PUSH` has it. It writes nothing if a target is of another type: it gives
-their numbers. It does not catch errors: at the first write nothing is to be undone, later ones have none."""
+"""KEYS: where the position is, and the targets. ARGV: the epoch that was claimed; the position; the one that
+it follows, or nothing; the type of the targets; then as `APPEND` or `PUSH` has it.
+
+It writes nothing if another position is there: the server has lost what came after that, or the call is so
+late that others have come after it. Nor does it if a target is of another type: it gives their numbers. It
+does not catch errors: at the first write nothing is to be undone, later ones have none."""
 
 _DONE: Final = """\
 redis.call('HSET', KEYS[1], 'epoch', epoch, 'position', position)
@@ -192,17 +196,19 @@ return {'done'}
 COMMIT_TO_STREAMS: Final = (
     _COMMIT
     + """\
-local trim, how, limit = ARGV[4], ARGV[5], ARGV[6]
-local groups = tonumber(ARGV[8])
+local trim, how, limit = ARGV[5], ARGV[6], ARGV[7]
+local groups = tonumber(ARGV[9])
 """
     + _AGE_TO_ID
     + """\
 for i = 2, groups > 0 and #KEYS or 1 do
     if redis.call('EXISTS', KEYS[i]) == 0 then
-        for group = 9, 8 + groups do redis.call('XGROUP', 'CREATE', KEYS[i], ARGV[group], '0', 'MKSTREAM') end
+        for group = 10, 9 + groups do
+            redis.call('XGROUP', 'CREATE', KEYS[i], ARGV[group], '0', 'MKSTREAM')
+        end
     end
 end
-for i = 9 + groups, #ARGV, 3 do
+for i = 10 + groups, #ARGV, 3 do
     local key = KEYS[tonumber(ARGV[i]) + 1]
     if trim == '' then
         redis.call('XADD', key, '*', 'id', ARGV[i + 1], 'event', ARGV[i + 2])
@@ -217,8 +223,8 @@ end
 COMMIT_TO_LISTS: Final = (
     _COMMIT
     + """\
-local maxlen = ARGV[4]
-for i = 5, #ARGV, 2 do redis.call('RPUSH', KEYS[tonumber(ARGV[i]) + 1], ARGV[i + 1]) end
+local maxlen = ARGV[5]
+for i = 6, #ARGV, 2 do redis.call('RPUSH', KEYS[tonumber(ARGV[i]) + 1], ARGV[i + 1]) end
 for i = 2, maxlen ~= '' and #KEYS or 1 do redis.call('LTRIM', KEYS[i], '-' .. maxlen, '-1') end
 """
     + _DONE

@@ -35,7 +35,7 @@ class RedisSink:
     """Writes to one Redis, in one mode."""
 
     Options: ClassVar[type[BaseModel]] = RedisOptions
-    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=1 << 20, keeps_order=True)
+    traits = SinkTraits(lanes=4, max_batch=500, max_batch_bytes=1 << 20, keeps_order=True, max_slice=1000)
 
     def __init__(self, name: str, options: RedisOptions) -> None:
         self.name = name
@@ -89,7 +89,7 @@ class RedisSink:
                 f"sinks.{self.name}: mode {self._options.mode} cannot be exactly_once; stream and list can, "
                 "and what set and hash write twice is the same"
             )
-        return self._mode.transactions(_POSITIONS + route)
+        return self._mode.transactions(self._options.positions + route)
 
     async def _largest_value(self) -> int:
         """The server's limit on a value, which it enforces by dropping the connection without a word."""
@@ -100,7 +100,5 @@ class RedisSink:
         return int(limits.get(_LIMIT) or _USUAL_LARGEST)
 
 
-_POSITIONS: Final = "eventbus:position:"
-"""What the keys begin with that hold positions of routes."""
 _LIMIT: Final = "proto-max-bulk-len"
 _USUAL_LARGEST: Final = 512 << 20

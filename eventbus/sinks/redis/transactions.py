@@ -38,6 +38,7 @@ from eventbus.sinks.redis.server import Client
 __all__ = ["RedisTransactions"]
 
 _FENCED: Final = b"fenced"
+_MOVED: Final = b"moved"
 _STRANGE: Final = b"strange"
 
 
@@ -67,6 +68,7 @@ class RedisTransactions:
         self._claim = client.register_script(CLAIM)
         self._commit = client.register_script(script)
         self._epoch = 0
+        self._position: bytes | None = None
 
     async def claim(self, epoch: int) -> bytes | None:
         """See `eventbus.sdk.Transactions`."""
@@ -79,8 +81,8 @@ class RedisTransactions:
             raise Unreachable(reason_of(error)) from error
         self._check_epoch(answer)
         self._epoch = epoch
-        position: bytes | None = answer[1]
-        return position
+        self._position = answer[1]
+        return self._position
 
     async def commit(self, messages: Sequence[Message], position: bytes) -> Commit:
         """See `eventbus.sdk.Transactions`."""
@@ -89,7 +91,8 @@ class RedisTransactions:
         keys, arguments = self._arguments(messages)
         try:
             answer = await self._commit(
-                keys=[self._key, *keys], args=[self._epoch, position, self._kind, *arguments]
+                keys=[self._key, *keys],
+                args=[self._epoch, position, self._position or b"", self._kind, *arguments],
             )
         except ERRORS_OF_CALLS as error:
             outcome = outcome_of(error)
@@ -97,6 +100,7 @@ class RedisTransactions:
         self._check_epoch(answer)
         if answer[0] == _STRANGE:
             return Refused(self._strange(messages, [keys[number - 1] for number in answer[1:]]))
+        self._position = position
         return DELIVERED
 
     async def close(self) -> None:
@@ -105,6 +109,8 @@ class RedisTransactions:
     def _check_epoch(self, answer: Sequence[Any]) -> None:
         if answer[0] == _FENCED:
             raise LeaseLost(f"{self._key} was claimed by an owner with the epoch {int(answer[1])}")
+        if answer[0] == _MOVED:
+            raise LeaseLost(f"{self._key} is not as it was left: Redis has lost data, or was restored")
 
     def _strange(self, messages: Sequence[Message], keys: Sequence[str]) -> Mapping[int, Rejected]:
         """Messages for keys that hold something else."""
