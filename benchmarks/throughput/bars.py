@@ -47,7 +47,10 @@ _BARS: Final = (
     Bar("Redis stream, to discarded", "redis", "per_sec", 0.6, ("discard",)),
     Bar("single webhooks, to the bare aiohttp loop", "webhook", "per_sec", 0.8, ("webhook-loop",)),
     Bar("webhooks of 100, to discarded", "webhook-100", "per_sec", 0.6, ("discard",)),
-    Bar("three sinks at once, to the slowest alone", "three", "per_sec", 0.6, ("kafka", "redis", "file")),
+    *(
+        Bar(f"{words}, to the slowest alone", name, "per_sec", 0.6, ("kafka", "redis", "file"))
+        for words, name in (("three sinks at once", "three"), ("three that stay together", "three-together"))
+    ),
     *(
         Bar(
             f"{share} above the floor, {name}, 1,000/s, ms",

@@ -125,6 +125,14 @@ def _backlog() -> list[Case]:
             needs_of(three),
             share=_ONE_IN_TWO,
         ),
+        Case(
+            "three-together",
+            "the same, with patience: `catch_up: {isolate_after: 1m}`",
+            Kind.BACKLOG,
+            daemon_to(*three, subscription={"catch_up": {"isolate_after": "1m"}}),
+            needs_of(three),
+            share=_ONE_IN_TWO,
+        ),
     ]
 
 

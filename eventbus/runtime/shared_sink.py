@@ -39,6 +39,7 @@ class SharedSink:
         self.waiting_for: str | None = "not opened yet"
         """Why it is not open, for people; None once it is."""
         self._opening = anyio.Lock()
+        self._tried = anyio.Event()
         self.limit = _limit(rate_per_sec, _smaller(sink.traits.concurrency, concurrency))
         """Who sends must enter it first; None for no bound."""
 
@@ -53,7 +54,12 @@ class SharedSink:
                 return
             await until_reachable(self.sink.open, on_failure=self._report_waiting)
             self.waiting_for = None
+            self._tried.set()
             log.debug("sink_opened", sink=self.name)
+
+    async def tried(self) -> None:
+        """Wait until it is open, or was not there at the first try."""
+        await self._tried.wait()
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Make one attempt for each message; an exception of the sink becomes an outcome."""
@@ -81,6 +87,7 @@ class SharedSink:
         if self.waiting_for != str(error):
             log.warning("sink_waited_for", sink=self.name, reason=str(error))
         self.waiting_for = str(error)
+        self._tried.set()
 
 
 def _limit(rate_per_sec: float | None, concurrency: int | None) -> Limit | None:

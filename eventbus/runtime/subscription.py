@@ -45,6 +45,9 @@ from eventbus.state.store import Lease, Store
 
 __all__ = ["RouteSpec", "Subscription", "SubscriptionSpec"]
 
+_OPENING_SECS = 1.0
+"""So long at most the routes of a subscription wait for one whose sink neither opens nor fails."""
+
 _MOVE_DRAIN_SECS = 5.0
 """How long open tickets may take where a life ends only for another to begin: the routes wait for it."""
 
@@ -212,6 +215,7 @@ class Subscription:
         holding = Holding(self.spec.name, self._store, self.routes)
         beside = _beside(holding.run, snapshots.run)
         async with self._feeding.running(), operations.running(), beside:
+            await self._sinks_tried()
             self._feeding.add(*self.routes.values())
             self.state = "running"
             self._log.info("subscription_started", routes=sorted(self.routes))
@@ -224,6 +228,12 @@ class Subscription:
                     await route.drained()
         open_events = {name: route.open_events for name, route in self.routes.items() if route.open_events}
         self._log.info("subscription_drained", open_events=open_events, timed_out=patience.cancelled_caught)
+
+    async def _sinks_tried(self) -> None:
+        """Give sinks a moment to open: a route that begins after the others has to read by itself."""
+        with anyio.move_on_after(_OPENING_SECS):
+            for route in self.routes.values():
+                await route.sink.tried()
 
     def _begin_anew(self) -> None:
         if not self._stopping.is_set():

@@ -41,7 +41,7 @@ class Trouble:
             ``unavailable``, ``gone`` (wants nothing more), ``busy`` (unavailable and asks to wait),
             ``unauthorised``, ``lying`` (takes it and says that it failed), ``lost`` (takes it and the answer
             is lost). Of whole calls: ``raising``, ``miscounting``, ``slow``, ``hanging`` (until the end). Of
-            opening: ``closed``, ``refusing``.
+            opening: ``closed``, ``refusing``, ``slow_to_open``.
         start: When it begins, in virtual seconds.
         end: When it is over.
         keys: Which keys it concerns; empty for all.
@@ -168,6 +168,8 @@ class FaultySink:
     async def open(self) -> None:
         """See `eventbus.sdk.Sink`."""
         await self._pass_time()
+        if slow := self._target.trouble("slow_to_open"):
+            await anyio.sleep(slow.secs)
         self._answers.opening()
         if self._target.trouble("closed"):
             raise Unreachable("the target cannot be connected to")

@@ -165,7 +165,7 @@ def test_a_route_whose_place_is_still_there_leaves_before_the_others_leap_to_now
 
     async def scene() -> None:
         life = await running(world)
-        await load(world, until=3.0, per_sec=30)
+        await load(world, until=3.5, per_sec=30)
         await life.crash()
         behind, well = world.stored("behind").token, world.stored("well").token
         assert behind < well

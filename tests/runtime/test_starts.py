@@ -36,6 +36,27 @@ def test_six_routes_that_stopped_a_few_events_apart_need_one_reader() -> None:
     world.play(scene)
 
 
+@pytest.mark.parametrize(("opens_for", "least"), [(0.9, 1), (1.5, 2)])
+def test_a_sink_that_needs_a_moment_to_open_does_not_need_a_reader_of_its_own(
+    opens_for: float, least: int
+) -> None:
+    """It is waited for, but no longer than that: the others are not held up by one that hangs."""
+    late = route("late", Trouble("slow_to_open", secs=opens_for), window=16, lanes=1, max_batch=16)
+    world = World([late, route("prompt", max_batch=16)], WorldPlan(pace=PACE))
+
+    async def scene() -> None:
+        life = await running(world)
+        begun = anyio.current_time()
+        changes(world, "abcdefgh", 50)
+        await world.until(lambda: len(delivered(world, "prompt")) == len(world.history.events))
+        assert anyio.current_time() - begun < 2.0
+        await world.all_passed()
+        await life.stop()
+
+    world.play(scene)
+    assert world.source.most_readers == least
+
+
 def test_after_a_crash_a_route_far_behind_does_not_hold_the_others_back() -> None:
     """The main flow opens where the most advanced stood; the other has its own reader until it merges."""
     world = World(
