@@ -5,14 +5,15 @@ Its id, its key and the key of its document stay as they are; and ``_id`` stays 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from eventbus.encoding.json import decoded
 from eventbus.model import Event, Section
 
-__all__ = ["Projection"]
+__all__ = ["Projection", "Tree", "by_sides", "part_of", "tree_of"]
 
+_SIDES: Final = frozenset({"old", "new"})
 _PATHS_BY_FIELD: Final = "truncated_arrays"
 _PATHS_BY_KEY: Final = "disambiguated_paths"
 
@@ -27,7 +28,7 @@ class Projection:
 
     def __init__(self, fields: Sequence[str] = (), without: Sequence[str] = ()) -> None:
         self._keeps = bool(fields)
-        self._tree = _tree([*fields, "_id"] if fields else [path for path in without if path != "_id"])
+        self._tree = tree_of([*fields, "_id"] if fields else [path for path in without if path != "_id"])
 
     def __call__(self, event: Event) -> Event:
         """The event with what is left of its documents."""
@@ -69,23 +70,19 @@ class Projection:
             if part is _ALL:
                 kept[path] = value
             elif part is not _NOTHING and not self._keeps:
-                kept[path] = _without_in(value, part)
+                kept[path] = by_sides(value, part, _without_in)
             elif part is not _NOTHING and isinstance(value, Mapping | list):
-                kept[path] = _only_in(value, part)
+                kept[path] = by_sides(value, part, _only_in)
         return kept
 
-    def _part(self, path: str) -> _Tree:
-        """What of the value at a path is concerned: nothing, all, or what a tree says."""
-        tree = self._tree
-        for name in path.split("."):
-            if name.isdecimal() and name not in tree and tree is not self._tree:
-                continue  # an index of an array: paths reach into arrays without it
-            if name not in tree:
-                return _NOTHING if self._keeps else _ALL
-            tree = tree[name]
-            if not tree:
-                return _ALL if self._keeps else _NOTHING
-        return tree
+    def _part(self, path: str) -> Tree:
+        """What of the value at a path is kept, or left out: nothing, all, or what a tree says."""
+        part = part_of(self._tree, path)
+        if part is None:
+            return _NOTHING if self._keeps else _ALL
+        if not part:
+            return _ALL if self._keeps else _NOTHING
+        return part
 
     def _details(self, details: Section) -> Section:
         """What else is told: of the paths in it those that are left."""
@@ -101,16 +98,38 @@ class Projection:
         return found
 
 
-class _Tree(dict[str, "_Tree"]):
+class Tree(dict[str, "Tree"]):
     """Names of fields, and what is meant of each; nothing further means the whole field."""
 
 
-_ALL: Final = _Tree()
-_NOTHING: Final = _Tree()
+_ALL: Final = Tree()
+_NOTHING: Final = Tree()
 
 
-def _tree(paths: Sequence[str]) -> _Tree:
-    root = _Tree()
+def part_of(tree: Tree, path: str) -> Tree | None:
+    """What of the value at a path of an update is meant: a tree, an empty one for all of it; or None."""
+    at = tree
+    for name in path.split("."):
+        if name.isdecimal() and name not in at and at is not tree:
+            continue  # an index of an array: paths reach into arrays without it
+        if name not in at:
+            return None
+        at = at[name]
+        if not at:
+            return at
+    return at
+
+
+def by_sides(value: Any, tree: Tree, then: Callable[[Any, Tree], Any]) -> Any:
+    """Do something with a value of `changed`; with ``delta: true`` it has two, an old and a new one."""
+    if isinstance(value, Mapping) and value and value.keys() <= _SIDES and not _SIDES & tree.keys():
+        return {side: then(one, tree) for side, one in value.items()}
+    return then(value, tree)
+
+
+def tree_of(paths: Sequence[str]) -> Tree:
+    """The names of paths, from the outermost."""
+    root = Tree()
     whole = set(paths)
     for path in whole:
         names = path.split(".")
@@ -118,7 +137,7 @@ def _tree(paths: Sequence[str]) -> _Tree:
             continue  # a field above it is meant as a whole
         at = root
         for name in names:
-            at = at.setdefault(name, _Tree())
+            at = at.setdefault(name, Tree())
     return root
 
 
@@ -126,7 +145,7 @@ def _of(section: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     return decoded(section) if isinstance(section, bytes) else section
 
 
-def _only(document: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
+def _only(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     kept = {}
     for name, value in document.items():
         part = tree.get(name)
@@ -139,7 +158,7 @@ def _only(document: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
     return kept
 
 
-def _only_in(value: Any, tree: _Tree) -> Any:
+def _only_in(value: Any, tree: Tree) -> Any:
     """As MongoDB projects: into the documents of arrays as well, and of other values nothing is kept."""
     if isinstance(value, Mapping):
         return _only(value, tree)
@@ -148,7 +167,7 @@ def _only_in(value: Any, tree: _Tree) -> Any:
     return None
 
 
-def _without(document: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
+def _without(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     kept = {}
     for name, value in document.items():
         part = tree.get(name)
@@ -159,7 +178,7 @@ def _without(document: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
     return kept
 
 
-def _without_in(value: Any, tree: _Tree) -> Any:
+def _without_in(value: Any, tree: Tree) -> Any:
     if isinstance(value, Mapping):
         return _without(value, tree)
     if isinstance(value, list):

@@ -12,7 +12,7 @@ from eventbus.expressions.view import NAMES
 from eventbus.sdk import Event, View
 from eventbus.stages.each import StageError
 
-__all__ = ["Target", "names_set", "put", "set_in"]
+__all__ = ["FieldPath", "Target", "names_set", "put", "set_in"]
 
 _NAME: Final = re.compile(r"[a-z_][A-Za-z0-9_]*")
 _DOCUMENT: Final = "document."
@@ -41,6 +41,19 @@ Target = Annotated[
     Field(json_schema_extra={"pattern": r"^(document\.[^$]+|[a-z_][A-Za-z0-9_]*)$"}),
 ]
 """``document.total`` is a field of the document; ``urgency`` is a name that conditions know from there on."""
+
+
+def _checked_path(text: str) -> str:
+    names = text.split(".")
+    if not all(names) or any(name.startswith("$") or "\0" in name for name in names):
+        raise ValueError("expected a path of a field, such as payment.status")
+    if names[0] == "_id":
+        raise ValueError("_id names the document: it stays as it is")
+    return text
+
+
+FieldPath = Annotated[str, AfterValidator(_checked_path), Field(json_schema_extra={"minLength": 1})]
+"""A path within the documents of an event, such as ``payment.status``."""
 
 
 def names_set(targets: Iterable[str]) -> Iterator[str]:

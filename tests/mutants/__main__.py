@@ -27,6 +27,7 @@ from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.sinks import SINK_MUTANTS
 from tests.mutants.snapshots import SNAPSHOT_MUTANTS
+from tests.mutants.stages import STAGE_MUTANTS
 from tests.mutants.table import MUTANTS, Mutant
 from tests.mutants.webhooks import WEBHOOK_MUTANTS
 
@@ -43,7 +44,15 @@ def main(wanted: str) -> int:
     begun = time.monotonic()
     every = (
         *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *ENCODING_MUTANTS),
-        *(*GAP_MUTANTS, *KAFKA_MUTANTS, *ONCE_MUTANTS, *SINK_MUTANTS, *SNAPSHOT_MUTANTS, *WEBHOOK_MUTANTS),
+        *(
+            *GAP_MUTANTS,
+            *KAFKA_MUTANTS,
+            *ONCE_MUTANTS,
+            *SINK_MUTANTS,
+            *SNAPSHOT_MUTANTS,
+            *STAGE_MUTANTS,
+            *WEBHOOK_MUTANTS,
+        ),
     )
     chosen = [mutant for mutant in every if wanted in mutant.name]
     if not chosen:

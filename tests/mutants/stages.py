@@ -1,0 +1,87 @@
+"""Deliberate mistakes in pipelines, conditions and stages."""
+
+from __future__ import annotations
+
+from tests.mutants.table import Mutant
+
+__all__ = ["STAGE_MUTANTS"]
+
+ADMISSION = "stages/admission.py"
+MASK = "stages/mask.py"
+PIPELINE = "stages/pipeline.py"
+PROJECTION = "encoding/projection.py"
+DELIVERY = "runtime/delivery.py"
+SAMPLE = "stages/sample.py"
+
+MASKS = "tests/stages/test_mask.py"
+PARTS = "tests/stages/test_parts.py"
+PIPELINES = "tests/stages/test_pipeline.py"
+ROUTES = "tests/stages/test_routes.py"
+HIDDEN = "nothing of a hidden value is left anywhere"
+
+STAGE_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "old values are not hidden",
+        HIDDEN,
+        PROJECTION,
+        "        return {side: then(one, tree) for side, one in value.items()}\n",
+        "        return then(value, tree)\n",
+        f"{MASKS}::test_a_field_is_hidden_wherever_an_update_touched_it",
+    ),
+    Mutant(
+        "what an update set is not hidden",
+        HIDDEN,
+        MASK,
+        'hidden.changed(section) if name == "changed" else hidden.within(section)',
+        'section if name == "changed" else hidden.within(section)',
+        f"{MASKS}::test_a_field_is_hidden_wherever_an_update_touched_it",
+    ),
+    Mutant(
+        "indexes of arrays hide a field from the mask",
+        HIDDEN,
+        PROJECTION,
+        "        if name.isdecimal() and name not in at and at is not tree:\n",
+        "        if False:\n",
+        f"{MASKS}::test_a_field_is_hidden_wherever_an_update_touched_it",
+    ),
+    Mutant(
+        "a salt is not asked for",
+        "a hidden value cannot be guessed and tried",
+        MASK,
+        "        if wanting and (self.salt is None or not self.salt.get_secret_value()):\n",
+        "        if False:\n",
+        f"{MASKS}::test_what_is_wrong_is_said_before_the_start",
+    ),
+    Mutant(
+        "a sample takes what is above",
+        "a larger sample has all of a smaller one",
+        SAMPLE,
+        "< self._below else Filtered(event)",
+        ">= self._below else Filtered(event)",
+        f"{PARTS}::test_a_sample_is_the_same_whenever_it_is_taken",
+    ),
+    Mutant(
+        "a route's pipeline changes nothing",
+        "a route encodes what its pipeline makes of an event",
+        DELIVERY,
+        "made = self._transform(slot) if self._transform is not None else slot",
+        "made = slot",
+        ROUTES,
+    ),
+    Mutant(
+        "a route takes what its condition is not true of",
+        "a route takes what its condition is true of",
+        ADMISSION,
+        "return event if when.holds(views.of(event)) else Filtered(event)",
+        "return event",
+        ROUTES,
+    ),
+    Mutant(
+        "an event that a stage cannot handle is dropped",
+        "an event that a stage cannot handle is parked, unless users want it otherwise",
+        PIPELINE,
+        "                return Parked(old, reason)\n",
+        "                return Filtered(old)\n",
+        PIPELINES,
+    ),
+)
