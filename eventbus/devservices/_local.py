@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,9 +82,29 @@ class LocalServer:
 
     def pause(self) -> None:
         self._directory.ask(do="signal", signal=int(signal.SIGSTOP))
+        _wait_until_halted(self.pid)
 
     def resume(self) -> None:
         self._directory.ask(do="signal", signal=int(signal.SIGCONT))
 
     def close(self) -> None:
         self._directory.close()
+
+
+def _wait_until_halted(pid: int) -> None:
+    """The signal takes a moment to reach every thread; where the system does not tell, nobody waits."""
+    threads = Path(f"/proc/{pid}/task")
+    deadline = time.monotonic() + _LONGEST_HALT_SECS
+    while time.monotonic() < deadline and threads.is_dir() and not all(map(_is_halted, threads.iterdir())):
+        time.sleep(0.001)
+
+
+def _is_halted(thread: Path) -> bool:
+    try:
+        status = (thread / "stat").read_text()
+    except OSError:
+        return True  # it has ended
+    return status.rpartition(")")[2].split()[0] in "Tt"
+
+
+_LONGEST_HALT_SECS = 5.0

@@ -122,6 +122,22 @@ ONCE_MUTANTS: tuple[Mutant, ...] = (
         f"{KIT}::TestRedis::test_a_slice_given_again_does_not_take_effect_twice",
     ),
     Mutant(
+        "the ends of lists are first cut behind the messages",
+        ONCE,
+        SCRIPTS,
+        "for i = 2, maxlen ~= '' and #KEYS or 1 do redis.call('LTRIM', KEYS[i], '0', '-1') end\n",
+        "",
+        "tests/sinks/test_redis_transactions.py",
+    ),
+    Mutant(
+        "the position is first written behind the messages",
+        ONCE,
+        SCRIPTS,
+        "redis.call('HSET', KEYS[1], 'epoch', epoch)\n",
+        "",
+        "tests/sinks/test_redis_transactions.py",
+    ),
+    Mutant(
         "a slice may follow any position in MongoDB",
         OURS,
         MONGO,

@@ -180,13 +180,15 @@ for i = 2, #KEYS do
     if found ~= 'none' and found ~= kind then strange[#strange + 1] = i - 1 end
 end
 if #strange > 1 then return strange end
+redis.call('HSET', KEYS[1], 'epoch', epoch)
 """
 """KEYS: where the position is, and the targets. ARGV: the epoch that was claimed; the position; the one that
 it follows, or nothing; the type of the targets; then as `APPEND` or `PUSH` has it.
 
 It writes nothing if another position is there: the server has lost what came after that, or the call is so
 late that others have come after it. Nor does it if a target is of another type: it gives their numbers. It
-does not catch errors: at the first write nothing is to be undone, later ones have none."""
+does not catch errors: at the first write nothing is to be undone, later ones have none. Before any message it
+makes each kind of write once that comes after them, changing nothing, so that a missing right shows there."""
 
 _DONE: Final = """\
 redis.call('HSET', KEYS[1], 'epoch', epoch, 'position', position)
@@ -224,6 +226,7 @@ COMMIT_TO_LISTS: Final = (
     _COMMIT
     + """\
 local maxlen = ARGV[5]
+for i = 2, maxlen ~= '' and #KEYS or 1 do redis.call('LTRIM', KEYS[i], '0', '-1') end
 for i = 6, #ARGV, 2 do redis.call('RPUSH', KEYS[tonumber(ARGV[i]) + 1], ARGV[i + 1]) end
 for i = 2, maxlen ~= '' and #KEYS or 1 do redis.call('LTRIM', KEYS[i], '-' .. maxlen, '-1') end
 """

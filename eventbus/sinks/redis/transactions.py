@@ -7,7 +7,8 @@ could stop this one must do so at its first write, where nothing has happened ye
 - memory that is full, a replica, too few replicas, a disk that fails: Redis asks for these at a script's
   first write and at no later one, and each first write here is one that it asks for;
 - rights: all keys are named as keys, for which Redis asks at the call; all messages are written by one and
-  the same command, so the first of them asks for the right to it; that to `HSET` was shown by the claim.
+  the same command, so the first of them asks for the right to it; what is written after them, the position
+  and the ends of lists, is written before them as well, as it is.
 """
 
 from __future__ import annotations
