@@ -145,6 +145,7 @@ def test_every_event_is_there_once_whoever_dies(
             changes.wait()
             expected = history(collection, beginning, CHANGES)
             _wait_for_all(expected, readers)
+            daemon.wait_until_ready()  # it may have been killed when all was there already
             assert daemon.terminate() == 0
         for sink, read in readers.items():
             arrivals = read()
