@@ -12,7 +12,15 @@ from pydantic.fields import FieldInfo
 from eventbus.config import models
 from eventbus.registry import Registry
 
-__all__ = ["SECTIONS", "documented_models", "is_typed", "plugin_models", "stage_models", "written_options"]
+__all__ = [
+    "SECTIONS",
+    "documented_models",
+    "is_typed",
+    "models_in",
+    "plugin_models",
+    "stage_models",
+    "written_options",
+]
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "The sections": models.Document,
@@ -81,13 +89,14 @@ def is_typed(heading: str) -> bool:
 def _with_inner(heading: str, type_name: str, model: type[BaseModel]) -> dict[str, type[BaseModel]]:
     found = {heading: model}
     for name, field in model.model_fields.items():
-        for inner in _models_in(field.annotation):
+        for inner in models_in(field.annotation):
             found |= _with_inner(f"`{name}` of `type: {type_name}`", type_name, inner)
     return found
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an option of such a type may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):
-        yield from _models_in(argument)
+        yield from models_in(argument)

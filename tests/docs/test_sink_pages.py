@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import typing
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from eventbus.registry import Registry
-from tests.docs.options import written_options
+from tests.docs.options import models_in, written_options
 from tests.docs.pages import ROOT, code_spans, tables
 
 SINKS = ("kafka", "webhook", "redis", "mongodb", "file")
@@ -23,15 +21,8 @@ def _options(model: type[BaseModel], within: str = "") -> Iterator[str]:
     """Names of options; those inside of others with the names of these before them."""
     for name, field in written_options(model).items():
         yield within + name
-        for inner in _models_in(field.annotation):
+        for inner in models_in(field.annotation):
             yield from _options(inner, f"{within}{name}.")
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in typing.get_args(annotation):
-        yield from _models_in(argument)
 
 
 @pytest.mark.parametrize("sink", SINKS)
