@@ -22,7 +22,7 @@ from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
-from eventbus.sdk import Carries, Encoder, Source, StageContext, Views, carried_by
+from eventbus.sdk import Carries, Collections, Encoder, Source, StageContext, Views, carried_by
 from eventbus.sinks.claiming import ClaimingSink
 from eventbus.sinks.registering import RegisteringSink, SchemaRegistry
 from eventbus.stages.admission import admission, transformation
@@ -90,12 +90,13 @@ def spec_of(
     sinks: Mapping[str, SharedSink],
     *,
     drain_timeout_secs: float,
+    collections: Collections | None = None,
 ) -> SubscriptionSpec:
-    """What a subscription is made from."""
+    """What a subscription is made from; to be closed."""
     declared = config.subscriptions[name]
     encoders = _Encoders(name, declared.service)
     views = Views({"subscription": name, "service": declared.service})
-    context = StageContext(name, declared.service, views)
+    context = StageContext(name, declared.service, views, collections)
     routes = {
         route.name: RouteSpec(
             sinks[route.sink],
@@ -123,9 +124,10 @@ def spec_of(
 
 def pipeline_of(stages: Sequence[ResolvedStage], context: StageContext) -> Pipeline | None:
     """A pipeline of the stages; None if there are none."""
+    labels = [stage.name or f"{stage.type} ({place})" for place, stage in enumerate(stages, start=1)]
     steps = [
-        Step(stage.name or f"{stage.type} ({place})", stage.cls(stage.options, context), stage.on_error)
-        for place, stage in enumerate(stages, start=1)
+        Step(label, stage.cls(stage.options, replace(context, label=label)), stage.on_error)
+        for label, stage in zip(labels, stages, strict=True)
     ]
     return Pipeline(context.subscription, steps) if steps else None
 

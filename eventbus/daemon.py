@@ -35,6 +35,7 @@ from eventbus.runtime.saver import Saver
 from eventbus.runtime.supervisor import Supervisor
 from eventbus.sdk import Source, SourceContext
 from eventbus.sources.mongodb.client import stream_client
+from eventbus.sources.mongodb.collections import MongoCollections
 from eventbus.sources.mongodb.heartbeat import keep_beating
 from eventbus.state.mongodb import MongoStore
 from eventbus.state.operations import Operation
@@ -116,8 +117,14 @@ async def run_operation(config: Config, operation: Operation) -> None:
         for sink in sinks.values():
             stack.push_async_callback(sink.close)
         spec = spec_of(
-            config, operation.subscription, source, sinks, drain_timeout_secs=config.daemon.drain_timeout
+            config,
+            operation.subscription,
+            source,
+            sinks,
+            drain_timeout_secs=config.daemon.drain_timeout,
+            collections=MongoCollections(client),
         )
+        stack.push_async_callback(spec.close)
         saver = Saver(store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every)
         await run_alone(operation, spec, store, saver, lease_secs=config.daemon.lease)
 
@@ -218,17 +225,21 @@ class Daemon:
             await self._patiently(self._store.open)
             for sink in self._sinks.values():
                 stack.push_async_callback(sink.close)
+            specs = [
+                spec_of(
+                    self._config,
+                    name,
+                    sources[name],
+                    self._sinks,
+                    drain_timeout_secs=self._config.daemon.drain_timeout,
+                    collections=MongoCollections(client),
+                )
+                for name in self._config.subscriptions
+            ]
+            for spec in specs:
+                stack.push_async_callback(spec.close)
             self._supervisor = Supervisor(
-                [
-                    spec_of(
-                        self._config,
-                        name,
-                        sources[name],
-                        self._sinks,
-                        drain_timeout_secs=self._config.daemon.drain_timeout,
-                    )
-                    for name in self._config.subscriptions
-                ],
+                specs,
                 self._store,
                 self._saver,
                 lease_secs=self._config.daemon.lease,

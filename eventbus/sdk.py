@@ -52,6 +52,7 @@ __all__ = [
     "Batch",
     "Carries",
     "ClusterTime",
+    "Collections",
     "Commit",
     "Condition",
     "ConfigurationError",
@@ -487,6 +488,44 @@ class SnapshotSource(Source, Protocol):
         """
 
 
+class Collections(Protocol):
+    """The collections of the deployment whose changes are read, for stages that look something up."""
+
+    async def find(
+        self,
+        database: str,
+        collection: str,
+        field: str,
+        values: Sequence[Any],
+        *,
+        fields: Sequence[str] = (),
+        at: ClusterTime | None = None,
+    ) -> Sequence[Mapping[str, Any]] | None:
+        """The documents of which a field has one of some values; one query, however many values there are.
+
+        Args:
+            database: Name of the database.
+            collection: Name of the collection; one that is not there has no documents.
+            field: Path of the field.
+            values: What it may be, in the driver's types; at least one.
+            fields: Paths to bring, besides ``_id`` and `field`; none for whole documents.
+            at: As of which cluster time; None for now.
+
+        Returns:
+            The documents, in no order; None if the server no longer has that time.
+
+        Raises:
+            Unreachable: The server does not answer now, or refuses.
+        """
+
+    async def has(self, database: str, collection: str) -> bool:
+        """Whether there is such a collection, or a view.
+
+        Raises:
+            Unreachable: The server does not answer now, or refuses.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class StageContext:
     """What a stage is given besides its options.
@@ -495,11 +534,15 @@ class StageContext:
         subscription: Name of the subscription.
         service: Name of its service.
         views: Gives events as conditions see them; stages that share it decode an event once.
+        collections: What stages that wait may look something up in.
+        label: How people know the stage: its type, and its place or name.
     """
 
     subscription: str
     service: str | None
     views: Views
+    collections: Collections | None = None
+    label: str = ""
 
 
 class Stage(Protocol):
@@ -509,6 +552,11 @@ class Stage(Protocol):
     `StageContext`. Conditions and expressions among the options are checked when the configuration is read.
     A class may have ``short``, the name of the option that is meant where users write a value alone, and a
     static method ``sets(options)`` that gives the names which its events have from there on.
+
+    A stage whose ``apply`` waits for anything says ``waits = True`` in its class; it belongs in a
+    subscription's pipeline. It may have ``async def close()``, which releases what it holds, bounded in time;
+    `apply` may be called again after that. Several tasks may be in `apply` of one stage at the same time, and
+    the same event may come again.
     """
 
     name: str
@@ -521,4 +569,8 @@ class Stage(Protocol):
 
         Returns:
             As many slots as were given, each with the token it had.
+
+        Raises:
+            Unreachable: Nothing can be said of these events now; they are given again until it can, and
+                nothing goes past them.
         """

@@ -11,7 +11,7 @@ from typing import Any, Final
 from eventbus.encoding.json import decoded
 from eventbus.model import Event, Section
 
-__all__ = ["Projection", "Tree", "by_sides", "part_of", "tree_of"]
+__all__ = ["Projection", "Tree", "by_sides", "only", "part_of", "tree_of"]
 
 _SIDES: Final = frozenset({"old", "new"})
 _PATHS_BY_FIELD: Final = "truncated_arrays"
@@ -58,7 +58,7 @@ class Projection:
     def _document(self, section: Section) -> Section:
         if section is None:
             return None
-        return _only(_of(section), self._tree) if self._keeps else _without(_of(section), self._tree)
+        return only(_of(section), self._tree) if self._keeps else _without(_of(section), self._tree)
 
     def _changed(self, section: Section) -> Section:
         """What an update set, by path: a path may end above, at or below one that was asked for."""
@@ -145,7 +145,8 @@ def _of(section: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
     return decoded(section) if isinstance(section, bytes) else section
 
 
-def _only(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
+def only(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
+    """The fields of a document that a tree names."""
     kept = {}
     for name, value in document.items():
         part = tree.get(name)
@@ -161,7 +162,7 @@ def _only(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
 def _only_in(value: Any, tree: Tree) -> Any:
     """As MongoDB projects: into the documents of arrays as well, and of other values nothing is kept."""
     if isinstance(value, Mapping):
-        return _only(value, tree)
+        return only(value, tree)
     if isinstance(value, list):
         return [_only_in(item, tree) for item in value if isinstance(item, Mapping | list)]
     return None

@@ -89,8 +89,8 @@ class Flow:
 
     @property
     def trouble(self) -> str | None:
-        """Why its reader cannot read at the moment, for people."""
-        return self._reader.trouble
+        """Why it does not go on at the moment, for people."""
+        return self._reader.trouble or _trouble_of(self._stages)
 
     @property
     def is_leaping(self) -> bool:
@@ -205,3 +205,8 @@ class Flow:
             now = anyio.current_time()
             for route in behind:
                 route.debt.add(now - begun, now)
+
+
+def _trouble_of(stages: Sequence[Stage]) -> str | None:
+    """What stages wait for, for people; most wait for nothing and say nothing."""
+    return next((trouble for stage in stages if (trouble := getattr(stage, "trouble", None))), None)

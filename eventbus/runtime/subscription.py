@@ -101,6 +101,13 @@ class SubscriptionSpec:
     drain_timeout_secs: float = 25.0
     letter_stages: Sequence[Stage] = ()
 
+    async def close(self) -> None:
+        """Release what stages hold."""
+        for stage in self.stages:
+            close = getattr(stage, "close", None)
+            if close is not None:
+                await close()
+
 
 class Subscription:
     """One life of a subscription: from the lease to the drain, or to a fault.

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
+import anyio
 import bson
 import structlog
 from bson.errors import BSONError, InvalidDocument
 
-from eventbus.errors import EventbusError
+from eventbus.core.backoff import until_reachable
+from eventbus.errors import EventbusError, Unreachable
 from eventbus.model import Event, Filtered, Parked, Section, Slot
 from eventbus.sdk import Stage
+from eventbus.telemetry import metrics
 
 __all__ = ["OnError", "Pipeline", "PipelineStopped", "Step", "UnfinishedLetters"]
 
@@ -25,6 +29,7 @@ log = structlog.get_logger("eventbus.pipeline")
 OnError: TypeAlias = Literal["park", "pass", "drop", "stop"]
 
 _SECTIONS: Final = ("document", "before", "changed", "details")
+_CLOSE_SECS: Final = 5.0
 _UNFINISHED: Final = "eventbus.unfinished"
 """The attribute of an event that a stage could not handle: sent again, it begins with the first stage."""
 
@@ -61,6 +66,24 @@ class Pipeline:
     def __init__(self, subscription: str, steps: Sequence[Step]) -> None:
         self._subscription = subscription
         self._steps = steps
+        self._waits: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """What a stage waits for that it cannot do without, for people."""
+        return next(iter(self._waits.values()), None)
+
+    async def close(self) -> None:
+        """Release what stages hold; they may be used again."""
+        for step in self._steps:
+            close = getattr(step.stage, "close", None)
+            if close is None:
+                continue
+            with anyio.move_on_after(_CLOSE_SECS, shield=True):
+                try:
+                    await close()
+                except Exception:
+                    log.exception("stage_not_closed", subscription=self._subscription, stage=step.label)
 
     async def apply(self, slots: Sequence[Slot]) -> Sequence[Slot]:
         """See `eventbus.sdk.Stage`.
@@ -91,7 +114,7 @@ class Pipeline:
     async def _tried(self, step: Step, slots: Sequence[Slot]) -> Sequence[Slot] | None:
         """What a stage makes of a batch; None if it does not keep to its contract."""
         try:
-            done = await step.stage.apply(slots)
+            done = await self._patiently(step, slots)
         except Exception:
             log.exception("stage_raised", subscription=self._subscription, stage=step.label)
             return None
@@ -107,12 +130,28 @@ class Pipeline:
         if not isinstance(slot, Event):
             return slot
         try:
-            done = await step.stage.apply([slot])
+            done = await self._patiently(step, [slot])
         except Exception as error:  # noqa: BLE001 - as above
             return Parked(slot, f"raised {type(error).__name__}")
         if len(done) != 1 or done[0].event.token != slot.token:
             return Parked(slot, "gave other events back than it was given")
         return done[0]
+
+    async def _patiently(self, step: Step, slots: Sequence[Slot]) -> Sequence[Slot]:
+        """What a stage gives, once what it needs is there."""
+        try:
+            return await until_reachable(
+                lambda: step.stage.apply(slots), on_failure=partial(self._wait, step)
+            )
+        finally:
+            self._waits.pop(step.label, None)
+
+    def _wait(self, step: Step, error: Unreachable) -> None:
+        metrics.stage_waited(self._subscription, step.label)
+        reason = f"stage {step.label}: {error}"
+        if self._waits.get(step.label) != reason:
+            log.warning("stage_waited", subscription=self._subscription, stage=step.label, reason=str(error))
+        self._waits[step.label] = reason
 
     def _judged(self, step: Step, old: Slot, new: Slot) -> Slot:
         """The slot, or what becomes of it if the stage has just failed on it."""

@@ -24,6 +24,7 @@ __all__ = [
     "headroom",
     "heartbeat_written",
     "lease_held",
+    "looked_up",
     "lookups_missing",
     "position_lost",
     "reader_recovered",
@@ -33,6 +34,7 @@ __all__ = [
     "route_paused_by_sink",
     "sink_concurrency",
     "snapshot_read",
+    "stage_waited",
     "state_saved",
     "subscription_restarted",
     "taken_over",
@@ -66,6 +68,12 @@ _recovery_seconds = _histogram(
 )
 _lookups_missing = _counter(
     "lookups_missing", "Updates whose document was gone when it was looked up", ["subscription", "policy"]
+)
+_stage_lookups = _counter(
+    "stage_lookups", "What stages looked up, by where it was found", ["subscription", "stage", "result"]
+)
+_stage_waits = _counter(
+    "stage_waits", "Tries of a stage in vain, since what it needs was away", ["subscription", "stage"]
 )
 _documents_read = _counter(
     "snapshot_documents_read", "Documents read by snapshots, filtered ones included", ["subscription"]
@@ -165,6 +173,17 @@ def reader_recovered(subscription: str, seconds: float) -> None:
 def heartbeat_written(*, ok: bool) -> None:
     """The heartbeat document was updated, or could not be."""
     _heartbeats.labels("ok" if ok else "failed").inc()
+
+
+def looked_up(subscription: str, stage: str, *, cached: int, found: int, missing: int) -> None:
+    """A stage looked something up: how much it knew, how much it was told, how much there is not."""
+    for result, count in (("cached", cached), ("found", found), ("missing", missing)):
+        _stage_lookups.labels(subscription, stage, result).inc(count)
+
+
+def stage_waited(subscription: str, stage: str) -> None:
+    """A stage can do nothing since what it needs is away; it will try again."""
+    _stage_waits.labels(subscription, stage).inc()
 
 
 def lookups_missing(subscription: str, policy: str, count: int) -> None:

@@ -9,6 +9,7 @@ import yaml
 from bson import json_util
 
 from eventbus.registry import Registry
+from eventbus.stages.memory import MemoryCollections
 from tests.docs.pages import ROOT, Block, blocks
 from tests.stages.events import become, change
 
@@ -30,7 +31,8 @@ def test_an_example_does_what_it_shows(block: Block) -> None:
     """The event that is given becomes the one that is shown, in every type."""
     example = _loaded(block)
     stages = example["stage"] if isinstance(example["stage"], list) else [example["stage"]]
-    found = become(change(**example["given"]), *stages)
+    collections = MemoryCollections(example.get("collections", {}))
+    found = become(change(**example["given"]), *stages, collections=collections)
     assert found == example["becomes"]
     if isinstance(found, dict):
         assert json_util.dumps(found, sort_keys=True) == json_util.dumps(example["becomes"], sort_keys=True)

@@ -17,7 +17,7 @@ from eventbus.config import Config, load
 from eventbus.errors import ConfigurationError
 from eventbus.model import ClusterTime, Event, Filtered, Parked, Section, Slot
 from eventbus.registry import Registry
-from eventbus.sdk import StageContext, Views
+from eventbus.sdk import Collections, StageContext, Views
 from eventbus.stages.pipeline import Pipeline
 
 __all__ = ["OID", "become", "change", "config", "context", "pipeline", "problem", "read", "run", "told"]
@@ -75,14 +75,16 @@ def problem(*stages: Any, route: Mapping[str, Any] | None = None) -> str:
     raise AssertionError("nothing is wrong")
 
 
-def context() -> StageContext:
+def context(collections: Collections | None = None) -> StageContext:
     """What a stage is given."""
-    return StageContext("orders", "shop", Views({"subscription": "orders", "service": "shop"}))
+    return StageContext(
+        "orders", "shop", Views({"subscription": "orders", "service": "shop"}), collections=collections
+    )
 
 
-def pipeline(*stages: Any) -> Pipeline:
+def pipeline(*stages: Any, collections: Collections | None = None) -> Pipeline:
     """A pipeline as users write it."""
-    made = pipeline_of(config(stages).subscriptions["orders"].pipeline, context())
+    made = pipeline_of(config(stages).subscriptions["orders"].pipeline, context(collections))
     assert made is not None
     return made
 
@@ -96,9 +98,9 @@ def run(pipeline: Pipeline, slots: Sequence[Slot]) -> list[Slot]:
     return anyio.run(applied)
 
 
-def become(event: Event, *stages: Any) -> Any:
+def become(event: Event, *stages: Any, collections: Collections | None = None) -> Any:
     """What becomes of one event: see `told`."""
-    (slot,) = run(pipeline(*stages), [event])
+    (slot,) = run(pipeline(*stages, collections=collections), [event])
     return told(slot)
 
 
