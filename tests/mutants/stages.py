@@ -7,6 +7,7 @@ from tests.mutants.table import Mutant
 __all__ = ["STAGE_MUTANTS"]
 
 ADMISSION = "stages/admission.py"
+LOOKUP = "stages/lookup.py"
 MASK = "stages/mask.py"
 PIPELINE = "stages/pipeline.py"
 PROJECTION = "encoding/projection.py"
@@ -20,6 +21,30 @@ ROUTES = "tests/stages/test_routes.py"
 HIDDEN = "nothing of a hidden value is left anywhere"
 
 STAGE_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a lookup that is refused parks",
+        "what is away is waited for",
+        PIPELINE,
+        "            return await until_reachable(apply, on_failure=partial(self._wait, step))\n",
+        "            return await apply()\n",
+        "tests/stages/test_waiting.py::test_what_is_away_is_waited_for_and_nothing_is_parked",
+    ),
+    Mutant(
+        "a lookup takes what is old for true",
+        "what is known is asked for again when it is old",
+        LOOKUP,
+        "options.entries, options.ttl, timer",
+        "options.entries, options.ttl * 10, timer",
+        "tests/stages/test_lookup.py::test_what_is_known_is_not_asked_for_until_it_is_old",
+    ),
+    Mutant(
+        "a lookup forgets the time",
+        "as of the event",
+        LOOKUP,
+        "fields=fields, at=at)",
+        "fields=fields)",
+        "tests/stages/test_lookup.py::test_as_of_the_event_asks_for_each_cluster_time",
+    ),
     Mutant(
         "old values are not hidden",
         HIDDEN,
