@@ -49,6 +49,8 @@ async def set_position(
         before = (await store.positions(subscription)).get(route)
         typer.echo(f"position {subscription}/{route} from {_written(before)} to {_written(position)}")
         note(_consequence(before, position))
+        if to == "now":
+            note("If the route has come further by the time that it is moved, it stays where it is.")
         if not yes:
             typer.confirm("go on?", abort=True)
         operation = Operation(
@@ -58,6 +60,7 @@ async def set_position(
             route=route,
             start=position,
             requested_by=requester(),
+            only_forward=to == "now",
         )
         await store.add_operation(operation)
         typer.echo(f"operation {operation.id}")
@@ -95,6 +98,8 @@ async def _oldest(source: Source) -> Position | None:
 def _consequence(before: Position | None, position: Position) -> str:
     if before is None:
         return "The route has no position yet: it begins there."
+    if position.token == before.token:
+        return "It stands there already: nothing is skipped, and nothing is sent again."
     if position.token > before.token:
         return "What lies between is skipped, for ever: it is recorded as a gap, and the sink is not told."
     return (

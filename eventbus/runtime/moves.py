@@ -62,6 +62,9 @@ async def _move(
 ) -> None:
     route, before, position = operation.route, positions.get(operation.route), operation.start
     assert position is not None
+    if operation.only_forward and before is not None and before.token >= position.token:
+        log.info("position_kept", subscription=operation.subscription, route=route, token=before.token)
+        return
     if before is not None and position.token > before.token:
         reason = f"an operator moved the position: {operation.requested_by or operation.id}"
         gap = Gap(operation.subscription, route, before, position, POSITION_SET, reason)

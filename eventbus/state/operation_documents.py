@@ -34,6 +34,7 @@ def operation_document(operation: Operation) -> dict[str, Any]:
         "rate": operation.rate,
         "runner": operation.runner,
         "requested_by": operation.requested_by,
+        "only_forward": operation.only_forward,
         **moved_fields(operation),
     }
 
@@ -74,6 +75,7 @@ def operation_of(
         rate=document["rate"],
         runner=document["runner"],
         requested_by=document["requested_by"],
+        only_forward=document.get("only_forward", False),
         status=OperationStatus(document["status"]),
         progress=_progress(document["progress"]),
         problem=document["problem"],

@@ -90,6 +90,7 @@ class Operation:
         rate: The most events a second; None for no bound.
         runner: Who runs it: empty for the holder of the subscription's lease, else a process of its own.
         requested_by: Who asked for it, for people.
+        only_forward: Of a move: a route that is further by then stays where it is.
         status: How far it has come.
         progress: What it has done.
         problem: Why it failed, for people.
@@ -109,6 +110,7 @@ class Operation:
     rate: float | None = None
     runner: str = ""
     requested_by: str = ""
+    only_forward: bool = False
     status: OperationStatus = OperationStatus.WAITING
     progress: Progress = field(default_factory=Progress)
     problem: str = ""

@@ -25,7 +25,10 @@ STAGE_MUTANTS: tuple[Mutant, ...] = (
         "a lookup that is refused parks",
         "what is away is waited for",
         PIPELINE,
-        "            return await until_reachable(\n                lambda: step.stage.apply(slots), on_failure=partial(self._wait, step)\n            )\n",
+        """            return await until_reachable(
+                lambda: step.stage.apply(slots), on_failure=partial(self._wait, step)
+            )
+""",
         "            return await step.stage.apply(slots)\n",
         "tests/stages/test_waiting.py::test_what_is_away_is_waited_for_and_nothing_is_parked",
     ),

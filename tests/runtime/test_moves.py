@@ -23,9 +23,15 @@ def _world() -> World:
     return World([route("moved"), route("other")], WorldPlan(pace=Pace(batch=20)))
 
 
-def _move(world: World, to: Position, name: str = "moved") -> Operation:
+def _move(world: World, to: Position, name: str = "moved", *, only_forward: bool = False) -> Operation:
     operation = Operation(
-        f"{len(world.vault.operations):04x}", OperationKind.MOVE, NAME, name, start=to, requested_by="eve"
+        f"{len(world.vault.operations):04x}",
+        OperationKind.MOVE,
+        NAME,
+        name,
+        start=to,
+        requested_by="eve",
+        only_forward=only_forward,
     )
     world.vault.operations[operation.id] = operation
     return operation
@@ -174,3 +180,25 @@ def test_a_supervisor_begins_the_next_life_at_once(monkeypatch: pytest.MonkeyPat
 
     run_virtual(whole)
     assert len(lives) == 3
+
+
+def test_moved_to_now_a_route_that_is_further_stays() -> None:
+    """What it sent after the moment that was meant does not come again, and nothing is a gap."""
+    world = _world()
+
+    async def scene() -> None:
+        life = await running(world)
+        meant = changes(world, "abc", 3)[-1].position
+        changes(world, "abc", 3)
+        await world.all_passed()
+        moved = _move(world, meant, only_forward=True)
+        life = await _begun_anew(world, life)
+        changes(world, "abc")
+        await world.all_passed()
+        await life.stop()
+        assert world.vault.operations[moved.id].status is OperationStatus.DONE
+
+    run_virtual(scene)
+    assert _gaps(world) == []
+    assert _tokens(world) == _tokens(world, "other")
+    assert len(set(_tokens(world))) == len(_tokens(world))
