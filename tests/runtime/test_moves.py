@@ -198,7 +198,7 @@ def test_moved_to_now_a_route_that_is_further_stays() -> None:
         await life.stop()
         assert world.vault.operations[moved.id].status is OperationStatus.DONE
 
-    run_virtual(scene)
+    world.play(scene)
     assert _gaps(world) == []
     assert _tokens(world) == _tokens(world, "other")
     assert len(set(_tokens(world))) == len(_tokens(world))
