@@ -1,4 +1,4 @@
-"""Contract checks that any sink must pass, for the authors of plugins and for the built-in sinks alike."""
+"""Contract checks that any sink or stage must pass, built in or of a plugin."""
 
 import pytest
 
@@ -6,11 +6,20 @@ pytest.register_assert_rewrite(
     "eventbus.testing.committing",
     "eventbus.testing.driving",
     "eventbus.testing.sinks",
+    "eventbus.testing.stages",
     "eventbus.testing.transactions",
 )
 
-from eventbus.testing.harness import Changes, PlainEncoder, Received, SinkHarness, TargetOutage  # noqa: E402 - after the rewrite hook
+from eventbus.testing.harness import (  # noqa: E402 - after the rewrite hook
+    Changes,
+    PlainEncoder,
+    Received,
+    SinkHarness,
+    StageHarness,
+    TargetOutage,
+)
 from eventbus.testing.sinks import SinkContract, SinkOutageContract, SinkRejectionContract  # noqa: E402 - as above
+from eventbus.testing.stages import StageContract  # noqa: E402 - as above
 from eventbus.testing.transactions import (  # noqa: E402 - as above
     TransactionContract,
     TransactionOutageContract,
@@ -25,6 +34,8 @@ __all__ = [
     "SinkHarness",
     "SinkOutageContract",
     "SinkRejectionContract",
+    "StageContract",
+    "StageHarness",
     "TargetOutage",
     "TransactionContract",
     "TransactionOutageContract",

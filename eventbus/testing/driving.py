@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -16,6 +17,7 @@ __all__ = [
     "assert_unavailable",
     "by_id",
     "cancel_after",
+    "cancel_call_after",
     "deliver",
     "encoded",
     "first_deliveries",
@@ -26,6 +28,8 @@ __all__ = [
     "send_what_was_encoded",
     "until_sent",
 ]
+
+_T = TypeVar("_T")
 
 
 def encoded(sink: Sink, events: Iterable[Event]) -> list[Message]:
@@ -117,8 +121,15 @@ async def send_what_was_encoded(sink: Sink, results: Sequence[Message | Rejected
 
 async def cancel_after(steps: int, sink: Sink, messages: Sequence[Message]) -> None:
     """Send, and cancel that after so many turns of the event loop."""
+    await cancel_call_after(steps, sink.send, messages)
+
+
+async def cancel_call_after(
+    steps: int, call: Callable[[Sequence[_T]], Coroutine[Any, Any, object]], items: Sequence[_T]
+) -> None:
+    """Call something, and cancel that after so many turns of the event loop."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(sink.send, messages)
+        tasks.start_soon(call, items)
         for _ in range(steps):
             await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()

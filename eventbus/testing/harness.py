@@ -10,11 +10,11 @@ import secrets
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from eventbus.sdk import ClusterTime, EncodingError, Event, Sink
+from eventbus.sdk import ClusterTime, EncodingError, Event, Sink, Stage, StageContext
 
-__all__ = ["Changes", "PlainEncoder", "Received", "SinkHarness", "TargetOutage"]
+__all__ = ["Changes", "PlainEncoder", "Received", "SinkHarness", "StageHarness", "TargetOutage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,16 @@ class TargetOutage(SinkHarness, Protocol):
         """Inside the block the target is down, at once and without a farewell; it keeps what it has."""
 
 
+class StageHarness(Protocol):
+    """One stage with its options, and changes that show what it does."""
+
+    def make_stage(self, context: StageContext) -> Stage:
+        """A new stage. It is called several times; what the stage asks, it may put into the context."""
+
+    def events(self, changes: Changes) -> Sequence[Event]:
+        """Changes that it handles and changes that it cannot, at least one; documents need be no BSON yet."""
+
+
 class PlainEncoder:
     """A small JSON object that is the same for the same event; an event marked so cannot be encoded."""
 
@@ -75,20 +85,20 @@ class Changes:
         self._prefix = secrets.token_hex(8)
         self._count = 0
 
-    def change(self, key: str, *, operation: str = "update", text: str = "") -> Event:
-        """The next change of the document `key`, its content holding `text`."""
+    def change(self, key: str, *, operation: str = "update", text: str = "", **parts: Any) -> Event:
+        """The next change of the document `key`, its content holding `text`; or with other parts, by name."""
         self._count += 1
-        return Event(
-            token=f"82{self._prefix}{self._count:08X}",
-            operation=operation,
-            database="shop",
-            collection="orders",
-            cluster_time=ClusterTime(1_700_000_000, self._count),
-            time_ms=1_700_000_000_000 + self._count,
-            document_key={"_id": key},
-            document={"_id": key, "number": self._count, "text": text},
-            size=len(text) + 64,
-        )
+        usual: dict[str, Any] = {
+            "token": f"82{self._prefix}{self._count:08X}",
+            "database": "shop",
+            "collection": "orders",
+            "cluster_time": ClusterTime(1_700_000_000, self._count),
+            "time_ms": 1_700_000_000_000 + self._count,
+            "document_key": {"_id": key},
+            "document": {"_id": key, "number": self._count, "text": text},
+            "size": len(text) + 64,
+        }
+        return Event(operation=operation, **(usual | parts))
 
     def distinct(self, count: int) -> list[Event]:
         """Changes of as many documents."""

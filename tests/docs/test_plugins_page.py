@@ -1,4 +1,4 @@
-"""The plugin that plugins/README.md shows works: it can be configured, and passes its own contract tests."""
+"""The plugins that plugins/README.md shows work: they can be configured, and pass their contract tests."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def _module(block: Block) -> types.ModuleType:
     return module
 
 
-PLUGIN, TESTS = [_module(block) for block in blocks("python", PAGE)]
+PLUGIN, TESTS, STAGE, STAGE_TESTS = [_module(block) for block in blocks("python", PAGE)]
 TestSpool = TESTS.TestSpool
+TestIban = STAGE_TESTS.TestIban
 """The page's own tests, collected here."""
 
 
@@ -41,14 +42,29 @@ def test_its_sink_can_be_configured(tmp_path: Path) -> None:
     assert load([file], registry, {}).sinks["files"].cls is PLUGIN.SpoolSink
 
 
-def test_its_entry_point_is_one_that_is_looked_for() -> None:
-    """The group is known, and what it names is on the page."""
-    (toml,) = blocks("toml", PAGE)
-    groups = tomllib.loads(toml.text)["project"]["entry-points"]
-    assert groups == {"eventbus.sinks": {"spool": "eventbus_spool:SpoolSink"}}
+def test_its_stage_can_be_configured(tmp_path: Path) -> None:
+    """Short, and conditions behind it know the name that it sets."""
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "mongodb: {uri: 'mongodb://localhost/?replicaSet=rs0'}\n"
+        "sinks: {lines: {type: stdout}}\n"
+        "subscriptions: {orders: {source: {database: shop}, routes: [lines], pipeline: "
+        "[{iban: payment.iban}, {filter: iban_country == 'DE'}]}}\n"
+    )
+    every = Registry.from_entry_points()
+    registry = Registry(every.sinks, every.sources, {**every.stages, "iban": STAGE.Iban})
+    first, _ = load([file], registry, {}).subscriptions["orders"].pipeline
+    assert (first.cls, first.options) == (STAGE.Iban, STAGE.IbanOptions(field="payment.iban"))
 
 
-@pytest.mark.parametrize("group", ["eventbus.sinks", "eventbus.sources"])
+def test_its_entry_points_are_ones_that_are_looked_for() -> None:
+    """The groups are known, and what they name is on the page."""
+    sink, stage = (tomllib.loads(block.text)["project"]["entry-points"] for block in blocks("toml", PAGE))
+    assert sink == {"eventbus.sinks": {"spool": "eventbus_spool:SpoolSink"}}
+    assert stage == {"eventbus.stages": {"iban": "eventbus_iban:Iban"}}
+
+
+@pytest.mark.parametrize("group", ["eventbus.sinks", "eventbus.sources", "eventbus.stages"])
 def test_the_built_in_types_are_registered_in_the_same_way(group: str) -> None:
     """As the page says."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

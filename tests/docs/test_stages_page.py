@@ -17,7 +17,7 @@ PAGE = ROOT / "docs/stages.md"
 EXAMPLES = blocks("yaml", PAGE)
 
 
-def _loaded(block: Block) -> dict[str, Any]:
+def loaded(block: Block) -> dict[str, Any]:
     """The example, its values in Extended JSON where YAML has no such type."""
     found: dict[str, Any] = json_util.loads(
         json_util.dumps(yaml.safe_load(block.text)),
@@ -29,7 +29,7 @@ def _loaded(block: Block) -> dict[str, Any]:
 @pytest.mark.parametrize("block", EXAMPLES, ids=str)
 def test_an_example_does_what_it_shows(block: Block) -> None:
     """The event that is given becomes the one that is shown, in every type."""
-    example = _loaded(block)
+    example = loaded(block)
     stages = example["stage"] if isinstance(example["stage"], list) else [example["stage"]]
     collections = MemoryCollections(example.get("collections", {}))
     found = become(change(**example["given"]), *stages, collections=collections)
@@ -43,7 +43,7 @@ def test_every_stage_has_an_example_and_every_key_of_an_example_is_known() -> No
     shown = {
         name
         for block in EXAMPLES
-        for example in [_loaded(block)]
+        for example in [loaded(block)]
         for stage in (example["stage"] if isinstance(example["stage"], list) else [example["stage"]])
         for name in stage
     }
