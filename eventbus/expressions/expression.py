@@ -13,12 +13,11 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-import cel
-from cel.stdlib import STDLIB_FUNCTIONS
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from eventbus.errors import EncodingError
+from eventbus.expressions.library import STDLIB_FUNCTIONS, cel
 from eventbus.expressions.scanning import MACROS, Mention, place_in, scanned, with_doubles
 from eventbus.expressions.values import kind_of, to_bson, to_cel
 from eventbus.expressions.view import NAMES, SECTIONS, View
