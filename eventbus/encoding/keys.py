@@ -19,7 +19,7 @@ from eventbus.model import Event
 
 __all__ = ["KeyTemplate", "KeyText"]
 
-_SECTIONS: Final = ("document_key", "document", "before", "changed")
+_SECTIONS: Final = ("document_key", "document", "before", "changed", "meta")
 _NAMES: Final = ("database", "collection", "operation", "event_id")
 _KNOWN: Final = ", ".join((*_NAMES, *(f"{section}.<path>" for section in _SECTIONS)))
 
@@ -87,7 +87,7 @@ def _value(event: Event, path: tuple[str, ...]) -> Any:
 
 
 def _section(event: Event, name: str) -> Mapping[str, Any] | None:
-    section = getattr(event, name)
+    section = event.attributes if name == "meta" else getattr(event, name)
     if not isinstance(section, bytes):
         return section  # type: ignore[no-any-return] # a section is bytes, a mapping or None
     try:
