@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 from eventbus.canonical import canonical_value
 from eventbus.encoding.template import checked_by, fields_of
 from eventbus.errors import EncodingError
-from eventbus.model import Event
+from eventbus.model import Event, Section
 
 __all__ = ["KeyTemplate", "KeyText"]
 
@@ -87,9 +87,9 @@ def _value(event: Event, path: tuple[str, ...]) -> Any:
 
 
 def _section(event: Event, name: str) -> Mapping[str, Any] | None:
-    section = event.attributes if name == "meta" else getattr(event, name)
+    section: Section = event.attributes if name == "meta" else getattr(event, name)
     if not isinstance(section, bytes):
-        return section  # type: ignore[no-any-return] # a section is bytes, a mapping or None
+        return section
     try:
         return bson.decode(section, _DECODING)
     except BSONError as error:
