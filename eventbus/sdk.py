@@ -550,8 +550,9 @@ class Stage(Protocol):
 
     A class of stages is made as ``cls(options, context)`` from its pydantic model ``Options`` and a
     `StageContext`. Conditions and expressions among the options are checked when the configuration is read.
-    A class may have ``short``, the name of the option that is meant where users write a value alone, and a
-    static method ``sets(options)`` that gives the names which its events have from there on.
+    A class may have ``short``, the name of the option that is meant where users write a value alone, and
+    ``short_maps = True`` if that value is a mapping. It may have a static method ``sets(options)`` that gives
+    the names which its events have from there on.
 
     A stage whose ``apply`` waits for anything says ``waits = True`` in its class; it belongs in a
     subscription's pipeline. It may have ``async def close()``, which releases what it holds, bounded in time;

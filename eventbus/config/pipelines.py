@@ -179,9 +179,17 @@ def expressions_in(options: object) -> Iterator[tuple[Path, Expression]]:
 def _in_full(node: Node, cls: StageClass) -> Node:
     """The options as a mapping; a value alone is that of the option that the type names for it."""
     short = getattr(cls, "short", None)
-    if short is None or isinstance(node, MappingNode):
+    if short is None or (isinstance(node, MappingNode) and not _is_short_mapping(node, cls, short)):
         return node
     return MappingNode(node.place, {short: node}, {short: node.place})
+
+
+def _is_short_mapping(node: MappingNode, cls: StageClass, short: str) -> bool:
+    """Whether a mapping is the value of that option, and does not name it as one among its options."""
+    if not getattr(cls, "short_maps", False):
+        return False
+    is_full = node.values.keys() <= cls.Options.model_fields.keys()
+    return not (is_full and isinstance(node.values.get(short), MappingNode))
 
 
 def _names_set(cls: StageClass, options: Any) -> frozenset[str]:

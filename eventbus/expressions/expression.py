@@ -73,6 +73,11 @@ class Expression:
         }
         self._with_doubles: Any = None
 
+    @property
+    def path(self) -> tuple[str, ...] | None:
+        """The names of the path that it is, and nothing else; None if it computes something."""
+        return self._paths[0].names if self._is_path and self._paths else None
+
     def unknown_name(self, known: Collection[str] = ()) -> str | None:
         """What is wrong with the first name that no event has; None if all are known.
 
@@ -105,8 +110,8 @@ class Expression:
             ExpressionError: There is no result.
         """
         try:
-            if self._is_path and self._paths:
-                return view.at(self._paths[0].names)
+            if self.path is not None:
+                return view.at(self.path)
             return to_bson(self._computed(view))
         except _Missing:
             return None

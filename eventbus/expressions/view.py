@@ -62,6 +62,14 @@ class View:
             self._sections[name] = decoded(section) if isinstance(section, bytes) else section
         return self._sections[name]
 
+    def standing_for(self, document: Mapping[str, Any]) -> View:
+        """The same event, seen with another document in place of its document."""
+        if document is self._sections.get("document"):
+            return self
+        view = View(self.event, self._constants)
+        view._sections = {**self._sections, "document": document}
+        return view
+
     @property
     def has_looked(self) -> bool:
         """Whether any document was decoded."""

@@ -12,7 +12,7 @@ from eventbus.expressions.view import NAMES
 from eventbus.sdk import Event, View
 from eventbus.stages.each import StageError
 
-__all__ = ["FieldPath", "Target", "names_set", "put", "set_in"]
+__all__ = ["FieldPath", "Target", "apart", "names_set", "put", "set_in"]
 
 _NAME: Final = re.compile(r"[a-z_][A-Za-z0-9_]*")
 _DOCUMENT: Final = "document."
@@ -54,6 +54,23 @@ def _checked_path(text: str) -> str:
 
 FieldPath = Annotated[str, AfterValidator(_checked_path), Field(json_schema_extra={"minLength": 1})]
 """A path within the documents of an event, such as ``payment.status``."""
+
+
+def apart(paths: Iterable[str]) -> None:
+    """Nothing may be two things at once.
+
+    Raises:
+        ValueError: A path is there twice, or lies within another one.
+    """
+    seen: set[str] = set()
+    for path in sorted(paths):
+        if path in seen:
+            raise ValueError(f"{path} is there twice")
+        names = path.split(".")
+        for above in (".".join(names[:length]) for length in range(1, len(names))):
+            if above in seen:
+                raise ValueError(f"{path} lies within {above}, which is there as well")
+        seen.add(path)
 
 
 def names_set(targets: Iterable[str]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from tests.mutants.documents import DOCUMENT_MUTANTS
 from tests.mutants.encodings import ENCODING_MUTANTS
 from tests.mutants.exactly_once import ONCE_MUTANTS
+from tests.mutants.fields import FIELD_MUTANTS
 from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
@@ -45,6 +46,7 @@ def main(wanted: str) -> int:
     every = (
         *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *ENCODING_MUTANTS),
         *(
+            *FIELD_MUTANTS,
             *GAP_MUTANTS,
             *KAFKA_MUTANTS,
             *ONCE_MUTANTS,
