@@ -10,15 +10,16 @@ to it, for handing over costs more than computing.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from eventbus.errors import EncodingError
+from eventbus.expressions.functions import declared_functions, function_of
 from eventbus.expressions.library import STDLIB_FUNCTIONS, cel
-from eventbus.expressions.scanning import MACROS, Mention, place_in, scanned, with_doubles
+from eventbus.expressions.scanning import MACROS, Call, Mention, place_in, scanned, with_doubles
 from eventbus.expressions.values import kind_of, to_bson, to_cel
 from eventbus.expressions.view import NAMES, SECTIONS, View
 from eventbus.suggestions import did_you_mean, listed
@@ -34,7 +35,7 @@ _BUILT_IN: Final = frozenset(
     }
 )
 FUNCTIONS: Final = _BUILT_IN | MACROS | STDLIB_FUNCTIONS.keys()
-"""All functions that an expression may call."""
+"""All functions that an expression may call, beside those that plugins bring."""
 
 _TYPES: Final = frozenset({"bool", "bytes", "double", "int", "list", "map", "string", "uint"})
 _TYPE_NAMES: Final = frozenset((name,) for name in _TYPES)
@@ -60,17 +61,14 @@ class Expression:
         self.text = text
         self._program = _compiled(text)
         scan = scanned(text)
-        for call in scan.calls:
-            if call.name not in FUNCTIONS:
-                guess = did_you_mean(call.name, FUNCTIONS)
-                raise ValueError(f"{place_in(text, call.place)}: unknown function {call.name!r}{guess}")
+        own = _functions_of_plugins(text, [call for call in scan.calls if call.name not in FUNCTIONS])
         self.mentions = tuple(scan.mentions)
         self._is_path = scan.is_path
         self._nulls = scan.has_null
         self._paths = _without_redundant(self.mentions)
         self._functions = {
             call.name: STDLIB_FUNCTIONS[call.name] for call in scan.calls if call.name in STDLIB_FUNCTIONS
-        }
+        } | own
         self._with_doubles: Any = None
 
     @property
@@ -182,6 +180,28 @@ class Condition(Expression):
         if not isinstance(result, bool):
             raise ExpressionError(f"gives {kind_of(result)}, and not true or false")
         return result
+
+
+def _functions_of_plugins(text: str, calls: Sequence[Call]) -> dict[str, Callable[..., Any]]:
+    """The functions that are none of the language's.
+
+    Raises:
+        ValueError: There is no such function, or it cannot be had.
+    """
+    if not calls:
+        return {}
+    declared = declared_functions()
+    found: dict[str, Callable[..., Any]] = {}
+    for call in calls:
+        where = place_in(text, call.place)
+        if call.name not in declared:
+            guess = did_you_mean(call.name, [*FUNCTIONS, *declared])
+            raise ValueError(f"{where}: unknown function {call.name!r}{guess}")
+        try:
+            found[call.name] = function_of(declared[call.name])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+    return found
 
 
 class _Missing(Exception):

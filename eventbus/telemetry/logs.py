@@ -13,8 +13,9 @@ from eventbus.telemetry.redaction import redact
 
 __all__ = ["configure_logs"]
 
-_NOISY = ("aiokafka", "aiohttp.access", "pymongo", "asyncio")
-"""Libraries that tell of every reconnection; our own lines say it once, with the subscription."""
+_NOISY = ("aiokafka", "aiohttp.access", "pymongo", "asyncio", "cel")
+"""Libraries that tell of every reconnection; our own lines say it once, with the subscription. And one that
+shows values of documents, of each event for which an expression has no result."""
 
 
 def configure_logs(level: str, form: str) -> None:

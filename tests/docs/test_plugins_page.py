@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import tomllib
 import types
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from eventbus.config import load
+from eventbus.expressions.functions import function_of
 from eventbus.registry import Registry
 from tests.docs.pages import ROOT, Block, blocks
 
@@ -24,7 +26,7 @@ def _module(block: Block) -> types.ModuleType:
     return module
 
 
-PLUGIN, TESTS, STAGE, STAGE_TESTS = [_module(block) for block in blocks("python", PAGE)]
+PLUGIN, TESTS, STAGE, STAGE_TESTS, FUNCTION = [_module(block) for block in blocks("python", PAGE)]
 TestSpool = TESTS.TestSpool
 TestIban = STAGE_TESTS.TestIban
 """The page's own tests, collected here."""
@@ -59,9 +61,23 @@ def test_its_stage_can_be_configured(tmp_path: Path) -> None:
 
 def test_its_entry_points_are_ones_that_are_looked_for() -> None:
     """The groups are known, and what they name is on the page."""
-    sink, stage = (tomllib.loads(block.text)["project"]["entry-points"] for block in blocks("toml", PAGE))
+    sink, stage, function = (
+        tomllib.loads(block.text)["project"]["entry-points"] for block in blocks("toml", PAGE)
+    )
     assert sink == {"eventbus.sinks": {"spool": "eventbus_spool:SpoolSink"}}
     assert stage == {"eventbus.stages": {"iban": "eventbus_iban:Iban"}}
+    assert function == {"eventbus.functions": {"has_check_digit": "eventbus_luhn:has_check_digit"}}
+
+
+def test_its_function_can_be_called() -> None:
+    """By the name and the place that its entry point gives."""
+    (toml,) = [block for block in blocks("toml", PAGE) if "eventbus.functions" in block.text]
+    declared = tomllib.loads(toml.text)["project"]["entry-points"]["eventbus.functions"]
+    for name, place in declared.items():
+        called = function_of(EntryPoint(name, place, "eventbus.functions"))
+        assert called("4111 1111 1111 1111") is True
+        assert called("4111 1111 1111 1112") is False
+        assert called("") is False
 
 
 @pytest.mark.parametrize("group", ["eventbus.sinks", "eventbus.sources", "eventbus.stages"])

@@ -73,7 +73,7 @@ def main(wanted: str) -> int:
 
 
 def _copied(place: Path) -> Path:
-    for folder in ("eventbus", "tests", "benchmarks"):
+    for folder in ("eventbus", "tests", "benchmarks", "docs"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", place)
     return place

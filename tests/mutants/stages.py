@@ -18,6 +18,8 @@ MASKS = "tests/stages/test_mask.py"
 PARTS = "tests/stages/test_parts.py"
 PIPELINES = "tests/stages/test_pipeline.py"
 ROUTES = "tests/stages/test_routes.py"
+KIT = "testing/stages.py"
+KIT_TESTS = "tests/testing/test_stage_kit.py"
 HIDDEN = "nothing of a hidden value is left anywhere"
 
 STAGE_MUTANTS: tuple[Mutant, ...] = (
@@ -111,5 +113,37 @@ STAGE_MUTANTS: tuple[Mutant, ...] = (
         "                return Parked(old, reason)\n",
         "                return Filtered(old)\n",
         PIPELINES,
+    ),
+    Mutant(
+        "what a plugin's function raises is passed on",
+        "nothing shows a value of a document",
+        "expressions/functions.py",
+        '            raise ValueError("no result") from None\n',
+        "            raise\n",
+        "tests/expressions/test_functions.py",
+    ),
+    Mutant(
+        "the contract of stages does not look at reasons",
+        "the kit finds what is wrong with a stage",
+        KIT,
+        "                assert UNTOLD not in slot.reason\n",
+        "",
+        KIT_TESTS,
+    ),
+    Mutant(
+        "the contract of stages does not look at decoded documents",
+        "the kit finds what is wrong with a stage",
+        KIT,
+        "assert sections_of(context.views.of(slot.event)) ==",
+        "assert sections_of(_context().views.of(slot.event)) ==",
+        KIT_TESTS,
+    ),
+    Mutant(
+        "a stage passes nothing through",
+        "a stage cannot bring back what was dropped or parked",
+        "stages/each.py",
+        "changed = [self._changed(slot) if isinstance(slot, Event) else slot for slot in slots]",
+        "changed = [self._changed(slot.event) for slot in slots]",
+        "tests/stages/test_contract.py",
     ),
 )

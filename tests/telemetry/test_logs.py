@@ -29,3 +29,25 @@ def test_no_secret_in_fields_texts_or_tracebacks(form: str) -> None:
     assert "sink_raised" in done.stderr
     assert "s3cret" not in done.stderr
     assert "only-in-a-variable" not in done.stderr
+
+
+OF_AN_EXPRESSION = """
+from eventbus.sdk import Condition, Event, ExpressionError, Views
+from eventbus.telemetry.logs import configure_logs
+configure_logs("info", "json")
+event = Event(token="1", operation="insert", database="a", collection="b", document={"x": "in a document"})
+for text in ("math.round(document.x) > 1", "int(document.x) > 1", "document.x > 1"):
+    try:
+        Condition(text).holds(Views().of(event))
+    except ExpressionError:
+        continue
+    raise AssertionError("it has a result")
+"""
+
+
+def test_an_expression_without_a_result_shows_no_value() -> None:
+    """The library has lines of its own, which would."""
+    done = subprocess.run(
+        [sys.executable, "-c", OF_AN_EXPRESSION], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not done.stderr
