@@ -90,7 +90,7 @@ _BY_TYPE: Final[Mapping[type, Callable[[Any], Any]]] = {
 
 
 def to_bson(value: Any) -> Any:
-    """A result as a document can hold it.
+    """A result as a document can hold it: the same bytes each time, so fields are in the order of their names.
 
     Raises:
         ValueError: No document can hold it.
@@ -107,7 +107,7 @@ def to_bson(value: Any) -> Any:
         case Mapping():
             if not all(isinstance(name, str) for name in value):
                 raise ValueError("a map whose keys are no texts")
-            return {name: to_bson(inner) for name, inner in value.items()}
+            return {name: to_bson(value[name]) for name in sorted(value)}
         case list() | tuple():
             return [to_bson(item) for item in value]
         case _:

@@ -149,3 +149,14 @@ def test_an_object_id_is_text_only_within_expressions() -> None:
         "is_it": True,
         "customer": ObjectId(bytes(12)),
     }
+
+
+def test_what_is_computed_looks_the_same_each_time() -> None:
+    """The library keeps objects in no order, another one in each process: theirs is that of their names."""
+    names = [f"n{number:02}" for number in range(30)]
+    made = ", ".join(f"'{name}': document.n" for name in reversed(names))
+    stage = {"set": {"fields": {"made": f"{{{made}}}", "paths": "changed.map(path, path).sort()"}}}
+    event = change(document={"n": 1}, changed=dict.fromkeys(reversed(names), 0))
+    meta = become(event, stage)["meta"]
+    assert list(meta["made"]) == names
+    assert meta["paths"] == names
