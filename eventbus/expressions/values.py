@@ -90,7 +90,7 @@ _BY_TYPE: Final[Mapping[type, Callable[[Any], Any]]] = {
 
 
 def to_bson(value: Any) -> Any:
-    """A result as a document can hold it: the same bytes each time, so fields are in the order of their names.
+    """A result as a document can hold it: the same bytes each time, for fields are in the order of names.
 
     Raises:
         ValueError: No document can hold it.
