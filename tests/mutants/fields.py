@@ -7,9 +7,12 @@ from tests.mutants.table import Mutant
 __all__ = ["FIELD_MUTANTS"]
 
 CHANGES = "stages/changes.py"
+CONVERSION = "stages/conversion.py"
+FIELDS = "stages/fields.py"
 MAP = "stages/map.py"
 MOVES = "stages/moves.py"
 
+CONVERTS = "tests/stages/test_convert.py"
 MAPS = "tests/stages/test_map.py"
 RENAMES = "tests/stages/test_rename.py"
 MOVED = "a renamed field is told by its new path alone"
@@ -38,6 +41,38 @@ FIELD_MUTANTS: tuple[Mutant, ...] = (
         "    if not has_sides(value, names[0]):\n        return value_in(value, names)\n",
         "    if True:\n        return value_in(value, names)\n",
         f"{RENAMES}::test_what_an_update_set_is_told_by_the_new_path",
+    ),
+    Mutant(
+        "a number is cut to be whole",
+        "nothing is lost silently",
+        CONVERSION,
+        " or number != number.to_integral_value():\n",
+        ":\n",
+        f"{CONVERTS}::test_what_has_no_such_form_is_invalid",
+    ),
+    Mutant(
+        "old values are left as they were",
+        "what is done to a field is done wherever the event has it",
+        FIELDS,
+        "        elif has_sides(value, rest[0] if rest else None):\n",
+        "        elif False:\n",
+        f"{CONVERTS}::test_it_is_done_wherever_the_field_is",
+    ),
+    Mutant(
+        "indexes of arrays hide a field from the stages",
+        "what is done to a field is done wherever the event has it",
+        FIELDS,
+        "        elif not (step.isdecimal() and at and (is_itemwise or at < len(names))):\n",
+        "        else:\n",
+        f"{CONVERTS}::test_it_is_done_wherever_the_field_is",
+    ),
+    Mutant(
+        "what is invalid stays",
+        "an event that a stage cannot handle is parked, unless users want it otherwise",
+        FIELDS,
+        '            case "keep":\n',
+        '            case "keep" | "fail":\n',
+        f"{CONVERTS}::test_what_is_invalid_has_three_ends",
     ),
     Mutant(
         "what was before a change is computed from what is after it",
