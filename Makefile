@@ -25,7 +25,7 @@ $(READY): pyproject.toml tests/constraints.txt
 check: $(READY) ## format, lint, types, layers and fast tests: about two minutes
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/python -m tests.side_by_side "$(BIN)/mypy --no-error-summary eventbus tests" \
+	@$(BIN)/python -m tests.side_by_side "$(BIN)/mypy --no-error-summary eventbus tests benchmarks" \
 	  "$(BIN)/lint-imports --no-cache" "$(BIN)/python -m pytest -q -m 'not services and not slow'"
 
 format: $(READY) ## format the code and mend what can be mended mechanically

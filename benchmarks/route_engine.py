@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import anyio
 import structlog
+from pydantic import BaseModel
 
 from eventbus.core.signal import Signal
 from eventbus.model import DELIVERED, Batch, DeadLetter, Event, Message, Outcome, Position
@@ -27,7 +28,7 @@ BATCH = 1000
 class NullSink:
     """Has everything at once."""
 
-    Options: ClassVar = Options
+    Options: ClassVar[type[BaseModel]] = Options
 
     def __init__(self, traits: SinkTraits) -> None:
         self.name = "null"

@@ -34,6 +34,7 @@ _COLUMNS: Final = {
     Kind.LATENCY: ("p50_ms", "p99_ms", "p999_ms", "cpu_us"),
     Kind.RECOVERY: ("first_secs", "caught_up_secs"),
     Kind.IDLE: ("cpu_percent", "rest_mb", "peak_mb"),
+    Kind.STAGE: ("stage_us",),
 }
 _HEADINGS: Final = {
     "per_sec": "events/s",
@@ -41,6 +42,7 @@ _HEADINGS: Final = {
     "peak_mb": "peak MB",
     "rest_mb": "MB at rest",
     "cpu_percent": "% of a core",
+    "stage_us": "µs an event, its JSON included",
     "p50_ms": "p50 ms (floor)",
     "p99_ms": "p99 ms (floor)",
     "p999_ms": "p99.9 ms (floor)",
@@ -53,6 +55,7 @@ _TITLES: Final = {
     Kind.LATENCY: "Live latency",
     Kind.RECOVERY: "After a SIGKILL",
     Kind.IDLE: "Idle",
+    Kind.STAGE: "Stages",
 }
 
 

@@ -12,9 +12,9 @@ from benchmarks.throughput.daemon import Daemon
 from benchmarks.throughput.measuring import Numbers, follow
 from benchmarks.throughput.scene import Measure, Scene
 from benchmarks.throughput.servers import KAFKA, REDIS, WEBHOOK
-from benchmarks.throughput.workload import COLLECTION, DATABASE, documents_of
+from benchmarks.throughput.workload import COLLECTION, DATABASE, documents_of, make_customers
 
-__all__ = ["SINKS", "daemon_to", "needs_of", "snapshot_to"]
+__all__ = ["SINKS", "daemon_to", "needs_of", "snapshot_to", "with_customers"]
 
 SINKS: Final[dict[str, Callable[[Scene, Path], dict[str, Any]]]] = {
     "discard": lambda _scene, _directory: {"type": "discard"},
@@ -75,6 +75,16 @@ def daemon_to(
             return numbers
 
     return measure
+
+
+def with_customers(measure: Measure) -> Measure:
+    """The same, where there is a collection to look something up in."""
+
+    def prepared(scene: Scene) -> Numbers:
+        make_customers(scene.servers.mongodb)
+        return measure(scene)
+
+    return prepared
 
 
 def snapshot_to(kind: str) -> Measure:

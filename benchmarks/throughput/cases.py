@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from benchmarks.throughput.backlog import daemon_to, needs_of, snapshot_to
+from benchmarks.throughput.backlog import daemon_to, needs_of, snapshot_to, with_customers
 from benchmarks.throughput.baselines import run_baseline
 from benchmarks.throughput.debezium import run_debezium
-from benchmarks.throughput.live import idle, latency_to, recovery
+from benchmarks.throughput.live import catch_up, idle, latency_to, recovery
 from benchmarks.throughput.scene import Case, Kind
 from benchmarks.throughput.servers import KAFKA, REDIS, WEBHOOK
+from benchmarks.throughput.stages import SAMPLES, stage_cases
 
 __all__ = ["CASES", "DEBEZIUM"]
 
 DEBEZIUM: Final = "debezium"
 """What cases need that run it."""
+_ANY: Final = "operation != 'delete'"
+_ALL: Final = "operation == 'update' || document.total >= 0"
+"""Conditions that are true of every change of the backlog; the first looks into no document."""
 _ONE_IN_TWO: Final = 2
 _ONE_IN_TEN: Final = 10
 """What is slow gets a part of the events."""
@@ -136,6 +140,21 @@ def _backlog() -> list[Case]:
     ]
 
 
+def _piped() -> list[Case]:
+    """The daemon on a backlog, with something to do on the way."""
+    lookup = daemon_to("discard", subscription={"pipeline": SAMPLES["lookup"]})
+    mask = daemon_to("discard", subscription={"pipeline": SAMPLES["mask"]})
+    return [
+        Case(name, f"eventbus, discarded, {words}", Kind.BACKLOG, measure, share=_ONE_IN_TWO)
+        for name, words, measure in (
+            ("discard-when", "`when` of the operation", daemon_to("discard", route={"when": _ANY})),
+            ("discard-when-document", "`when` of a field", daemon_to("discard", route={"when": _ALL})),
+            ("discard-mask", "a field masked", mask),
+            ("discard-lookup", "a document looked up", with_customers(lookup)),
+        )
+    ]
+
+
 def _others() -> list[Case]:
     """The daemon otherwise."""
     return [
@@ -152,6 +171,12 @@ def _others() -> list[Case]:
             for kind in ("discard", "kafka")
         ),
         Case("recovery", "killed under 1,000 changes a second and started at once", Kind.RECOVERY, recovery),
+        Case(
+            "catch-up",
+            "resumed after a pause under 1,000 changes a second, until it is with the others again",
+            Kind.RECOVERY,
+            catch_up,
+        ),
         *(
             Case(
                 f"idle-{count}",
@@ -165,4 +190,6 @@ def _others() -> list[Case]:
     ]
 
 
-CASES: Final[dict[str, Case]] = {case.name: case for case in (*_loops(), *_backlog(), *_others())}
+CASES: Final[dict[str, Case]] = {
+    case.name: case for case in (*_loops(), *_backlog(), *_piped(), *_others(), *stage_cases())
+}

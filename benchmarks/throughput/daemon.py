@@ -22,6 +22,10 @@ __all__ = ["Daemon"]
 
 _ROOT: Final = Path(__file__).parents[2]
 _SETTLED: Final = re.compile(r"^eventbus_events_settled_total{[^}]*delivered[^}]*} (\S+)$", re.MULTILINE)
+_SETTLED_OF: Final = (
+    r'^eventbus_events_settled_total{{outcome="delivered",route="{}",subscription="[^"]*"}} (\S+)$'
+)
+_READERS: Final = re.compile(r"^eventbus_readers_open{[^}]*} (\S+)$", re.MULTILINE)
 _DEADLINE_SECS: Final = 60.0
 _ENTRY_POINTS: Final = "[eventbus.sinks]\ntimed = benchmarks.throughput.timed_sink:TimedSink\n"
 
@@ -81,6 +85,26 @@ class Daemon:
         """How many events the slowest of the routes has delivered."""
         counts = [int(float(count)) for count in _SETTLED.findall(self.get("/metrics"))]
         return min(counts, default=0) if len(counts) == routes else 0
+
+    def settled_of(self, route: str) -> int:
+        """How many events one route has delivered."""
+        found = re.search(_SETTLED_OF.format(re.escape(route)), self.get("/metrics"), re.MULTILINE)
+        return int(float(found[1])) if found is not None else 0
+
+    def readers(self) -> int:
+        """How many readers of the source are open."""
+        found = _READERS.search(self.get("/metrics"))
+        return int(float(found[1])) if found is not None else 0
+
+    def command(self, *arguments: str) -> None:
+        """Run another command on the same configuration, to its end."""
+        verb, *rest = arguments
+        subprocess.run(
+            [sys.executable, "-m", "eventbus", verb, "-c", str(self._config), *rest],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=self._environment,
+        )
 
     def wait_until_ready(self) -> None:
         """Wait until it does its work."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from benchmarks.throughput.servers import KAFKA, create_topic
 from benchmarks.throughput.timed_sink import read_times
 from benchmarks.throughput.workload import DATABASE, sent_at, writing
 
-__all__ = ["idle", "latency_to", "recovery"]
+__all__ = ["catch_up", "idle", "latency_to", "recovery"]
 
 _WARM_UP: Final = 0.2
 """The share of live changes at the beginning that is not counted."""
@@ -103,6 +103,26 @@ def recovery(scene: Scene) -> Numbers:
     }
 
 
+def catch_up(scene: Scene) -> Numbers:
+    """From the end of a pause to the route's first delivery, and until it is with the other route again."""
+    collection, half = f"live_{scene.run}", int(1000 * scene.live_secs / 2)
+    sinks = {name: {"type": "discard"} for name in ("paused", "other")}
+    subscription = {"source": {"database": DATABASE, "collections": [collection]}, "routes": list(sinks)}
+    with Daemon.running(scene.config(sinks, {"orders": subscription})) as daemon:
+        daemon.wait_until_ready()
+        daemon.command("pause", "orders", "--route", "paused")
+        with writing(scene.servers.mongodb, collection, per_sec=1000, secs=600):
+            _wait_until(lambda: daemon.settled_of("other") >= half)
+            before = daemon.settled_of("paused")
+            daemon.command("resume", "orders", "--route", "paused")
+            begun = time.monotonic()
+            _wait_until(lambda: daemon.settled_of("paused") > before)
+            first = time.monotonic()
+            _wait_until(lambda: daemon.readers() == 1)
+            last = time.monotonic()
+    return {"first_secs": round(first - begun, 2), "caught_up_secs": round(last - begun, 2)}
+
+
 def idle(subscriptions: int) -> Measure:
     """So many subscriptions, each of a collection of its own in which nothing happens."""
 
@@ -143,6 +163,14 @@ def _timed(kind: str, scene: Scene, times: Path) -> dict[str, Any]:
 
 def _subscription(collection: str, sink: str) -> dict[str, Any]:
     return {"orders": {"source": {"database": DATABASE, "collections": [collection]}, "routes": [sink]}}
+
+
+def _wait_until(holds: Callable[[], bool], within_secs: float = 120.0) -> None:
+    deadline = time.monotonic() + within_secs
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within_secs:.0f} s")
+        time.sleep(0.02)
 
 
 def _wait_for(daemon: Daemon, events: int, within_secs: float = 120.0) -> None:

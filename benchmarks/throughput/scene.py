@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """How long a daemon that was killed takes."""
     IDLE = "idle"
     """What a daemon costs while nothing happens."""
+    STAGE = "stage"
+    """What a stage costs, by itself."""
 
 
 @dataclass(frozen=True, slots=True)

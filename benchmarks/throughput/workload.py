@@ -19,13 +19,26 @@ from bson import Int64, ObjectId, Timestamp, encode
 from pymongo import MongoClient, UpdateOne
 from pymongo.write_concern import WriteConcern
 
-__all__ = ["COLLECTION", "DATABASE", "SENT_AT", "documents_of", "make_backlog", "sent_at", "writing"]
+__all__ = [
+    "COLLECTION",
+    "CUSTOMERS",
+    "DATABASE",
+    "SENT_AT",
+    "documents_of",
+    "make_backlog",
+    "make_customers",
+    "order_of",
+    "sent_at",
+    "writing",
+]
 
 DATABASE: Final = "bench"
 COLLECTION: Final = "orders"
+CUSTOMERS: Final = "customers"
 SENT_AT: Final = "sent_at"
 """The field of a live document that says when it was sent, in nanoseconds since 1970."""
 _SIZE: Final = 500
+_CUSTOMERS: Final = 5000
 _AT_ONCE: Final = 5000
 _GROUPS_PER_SEC: Final = 100
 _SENT_AT_FIELD: Final = b"\x12sent_at\0"
@@ -47,7 +60,7 @@ def make_backlog(uri: str, events: int) -> Timestamp:
         before = client.admin.command("ping")["operationTime"]
         orders = client[DATABASE].get_collection(COLLECTION, write_concern=WriteConcern(1))
         for first in range(0, inserts, _AT_ONCE):
-            orders.insert_many([_order(number) for number in range(first, min(first + _AT_ONCE, inserts))])
+            orders.insert_many([order_of(number) for number in range(first, min(first + _AT_ONCE, inserts))])
         for first in range(0, events - inserts, _AT_ONCE):
             last = min(first + _AT_ONCE, events - inserts)
             orders.bulk_write(
@@ -57,6 +70,15 @@ def make_backlog(uri: str, events: int) -> Timestamp:
                 ]
             )
         return before  # type: ignore[no-any-return]
+
+
+def make_customers(uri: str) -> None:
+    """Have a document for every customer that an order names."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        client[DATABASE].drop_collection(CUSTOMERS)
+        client[DATABASE][CUSTOMERS].insert_many(
+            [{"_id": f"customer-{number}", "tier": "gold", "since": number} for number in range(_CUSTOMERS)]
+        )
 
 
 @contextmanager
@@ -78,11 +100,11 @@ def sent_at(raw: bytes) -> int:
     return int.from_bytes(raw[at + 9 : at + 17], "little") if at >= 0 else 0
 
 
-def _order(number: int, **further: Any) -> dict[str, Any]:
+def order_of(number: int, **further: Any) -> dict[str, Any]:
     order: dict[str, Any] = {
         "_id": _id(number),
         **further,
-        "customer": f"customer-{number % 5000}",
+        "customer": f"customer-{number % _CUSTOMERS}",
         "status": "placed",
         "total": number % 997 + 0.5,
         "items": [{"sku": f"sku-{number % 300}", "count": number % 5 + 1}],
@@ -102,7 +124,7 @@ def _write(uri: str, collection: str, per_sec: int, secs: float) -> int:
         target = client[DATABASE][collection]
         begun = time.monotonic()
         for group in range(groups):
-            orders = [_order(group * size + number, **{SENT_AT: Int64(0)}) for number in range(size)]
+            orders = [order_of(group * size + number, **{SENT_AT: Int64(0)}) for number in range(size)]
             time.sleep(max(0.0, begun + group / _GROUPS_PER_SEC - time.monotonic()))
             now = Int64(time.time_ns())
             target.insert_many([{**order, SENT_AT: now} for order in orders])
