@@ -11,14 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from eventbus.sdk import Event, StageContext, View
 from eventbus.stages.changes import MISSING, found_at, has_sides, placed, value_in
 from eventbus.stages.each import EachEvent, StageError
-from eventbus.stages.targets import put, set_in
+from eventbus.stages.targets import FieldPath, put, set_in
 
-__all__ = ["Around", "FieldStage", "OnInvalid", "UnfitValue", "Way", "in_changed", "reached"]
+__all__ = [
+    "Around",
+    "FieldPaths",
+    "FieldStage",
+    "OnInvalid",
+    "UnfitValue",
+    "Way",
+    "has_one_field",
+    "in_changed",
+    "reached",
+]
 
 Way: TypeAlias = Callable[[Any], Any]
 
@@ -28,6 +38,20 @@ OnInvalid = Annotated[
     WithJsonSchema({"enum": ["fail", "null", "keep", None]}),
 ]
 """What becomes of a value that does not fit: the event is an error, or it becomes null, or it stays."""
+
+
+FieldPaths = Annotated[list[FieldPath], Field(min_length=1)]
+"""Paths of the fields that a stage is about."""
+
+
+def has_one_field(fields: Sequence[str], target: str | None) -> None:
+    """A target takes what is made of one field.
+
+    Raises:
+        ValueError: There are several.
+    """
+    if target is not None and len(fields) > 1:
+        raise ValueError("a target takes one field: write a stage for each")
 
 
 class UnfitValue(Exception):

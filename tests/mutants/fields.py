@@ -11,10 +11,13 @@ CONVERSION = "stages/conversion.py"
 FIELDS = "stages/fields.py"
 MAP = "stages/map.py"
 MOVES = "stages/moves.py"
+PATTERNS = "stages/patterns.py"
+TEXTS = "stages/texts.py"
 
 CONVERTS = "tests/stages/test_convert.py"
 MAPS = "tests/stages/test_map.py"
 RENAMES = "tests/stages/test_rename.py"
+TEXTS_TESTS = "tests/stages/test_text.py"
 MOVED = "a renamed field is told by its new path alone"
 
 FIELD_MUTANTS: tuple[Mutant, ...] = (
@@ -73,6 +76,30 @@ FIELD_MUTANTS: tuple[Mutant, ...] = (
         '            case "keep":\n',
         '            case "keep" | "fail":\n',
         f"{CONVERTS}::test_what_is_invalid_has_three_ends",
+    ),
+    Mutant(
+        "what goes to a target is told of the document alone",
+        "what is done to a field is done wherever the event has it",
+        FIELDS,
+        "                changed = placed(changed, to, _both(value, new, old))\n",
+        "                pass\n",
+        f"{TEXTS_TESTS}::test_a_target_is_a_field_wherever_the_source_is",
+    ),
+    Mutant(
+        "any long row of digits is a phone number",
+        "no other number is taken for a phone number",
+        TEXTS,
+        "    return country + digits if len(digits) >= _LEAST_WITHOUT_A_SIGN else None\n",
+        "    return country + digits\n",
+        f"{TEXTS_TESTS}::test_phone_numbers",
+    ),
+    Mutant(
+        "however long a text is, it is replaced in",
+        "no text keeps the daemon busy",
+        PATTERNS,
+        "        if len(text) > LONGEST_TEXT:\n",
+        "        if False:\n",
+        "tests/stages/test_text_regex.py::test_nothing_is_replaced_in_a_text_that_is_too_long",
     ),
     Mutant(
         "what was before a change is computed from what is after it",
