@@ -278,7 +278,17 @@ class Event:
 
     def revised(self, **parts: Any) -> Event:
         """The same change with some parts replaced, by their names; its place, id and key stay."""
-        return Event(**{name: getattr(self, name) for name in _PARTS} | parts)
+        if not parts.keys() <= _FREE:
+            self._id, self._key = self.id, self.key
+        revised = object.__new__(Event)
+        for name in _KEPT:
+            setattr(revised, name, getattr(self, name))
+        revised._encoded = None
+        if "key" in parts:
+            revised._key_hash = None
+        for name, part in parts.items():
+            setattr(revised, _HIDDEN.get(name, name), part)
+        return revised
 
     @property
     def is_own(self) -> bool:
@@ -303,11 +313,10 @@ class Event:
 
 
 _OWN: Final = "eventbus."
-_PARTS: Final = (
-    *("token", "operation", "database", "collection", "cluster_time", "time_ms", "document_key", "document"),
-    *("before", "changed", "removed", "size", "key", "fragment", "kind", "attributes", "extra", "id"),
-    *("snapshot", "details"),
-)
+_KEPT: Final = tuple(name for name in Event.__slots__ if name != "_encoded")
+_HIDDEN: Final = {"id": "_id", "key": "_key"}
+_FREE: Final = frozenset({"attributes", "before", "changed", "details", "document", "removed", "size"})
+"""The parts on which neither the id nor the key depends."""
 
 
 @dataclass(frozen=True, slots=True)

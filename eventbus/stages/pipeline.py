@@ -6,7 +6,7 @@ encoding takes it like one that the server sent, and what no document can hold i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
@@ -213,7 +213,8 @@ def _finished(before: Slot, after: Slot) -> Slot:
             return _parked(before, after.reason)
         case Event():
             try:
-                return after.revised(**{name: _raw(getattr(after, name)) for name in _SECTIONS})
+                written = {name: bson.encode(section) for name, section in _decoded_sections(after)}
+                return after.revised(**written) if written else after
             except (BSONError, InvalidDocument, OverflowError) as error:
                 return _parked(
                     before, f"pipeline: a result that no document can hold: {type(error).__name__}"
@@ -225,5 +226,8 @@ def _parked(event: Event, reason: str) -> Parked:
     return Parked(event.revised(attributes=attributes), reason)
 
 
-def _raw(section: Section) -> Section:
-    return bson.encode(section) if section is not None and not isinstance(section, bytes) else section
+def _decoded_sections(event: Event) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name in _SECTIONS:
+        section: Section = getattr(event, name)
+        if section is not None and not isinstance(section, bytes):
+            yield name, section
