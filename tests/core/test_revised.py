@@ -43,7 +43,7 @@ OTHERS: dict[str, Any] = {
     "removed": ("c",),
     "size": 10,
     "fragment": 3,
-    "kind": PositionKind.CLUSTER_TIME,
+    "kind": PositionKind.INVALIDATE,
     "attributes": {"n": 2},
     "extra": b"y",
     "details": {"d": 2},
