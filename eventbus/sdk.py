@@ -23,6 +23,7 @@ from eventbus.errors import (
     PositionLost,
     Unreachable,
 )
+from eventbus.expressions.change import Change
 from eventbus.expressions.expression import Condition, Expression, ExpressionError
 from eventbus.expressions.view import View, Views
 from eventbus.model import (
@@ -51,6 +52,7 @@ __all__ = [
     "DELIVERED",
     "Batch",
     "Carries",
+    "Change",
     "ClusterTime",
     "Collections",
     "Commit",

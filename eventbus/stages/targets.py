@@ -12,7 +12,7 @@ from eventbus.expressions.view import NAMES
 from eventbus.sdk import Event, View
 from eventbus.stages.each import StageError
 
-__all__ = ["FieldPath", "Target", "apart", "names_set", "put", "set_in"]
+__all__ = ["FieldPath", "NewName", "Target", "apart", "names_set", "put", "set_in"]
 
 _NAME: Final = re.compile(r"[a-z_][A-Za-z0-9_]*")
 _DOCUMENT: Final = "document."
@@ -41,6 +41,20 @@ Target = Annotated[
     Field(json_schema_extra={"pattern": r"^(document\.[^$]+|[a-z_][A-Za-z0-9_]*)$"}),
 ]
 """``document.total`` is a field of the document; ``urgency`` is a name that conditions know from there on."""
+
+
+def _checked_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("expected a name of letters, digits and _, the first a small letter or _")
+    if text in NAMES:
+        raise ValueError(f"every event has {text} of its own: choose another name")
+    return text
+
+
+NewName = Annotated[
+    str, AfterValidator(_checked_name), Field(json_schema_extra={"pattern": r"^[a-z_][A-Za-z0-9_]*$"})
+]
+"""A name that conditions know from the stage on."""
 
 
 def _checked_path(text: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -17,13 +20,27 @@ PAGE = ROOT / "docs/stages.md"
 EXAMPLES = blocks("yaml", PAGE)
 
 
+_FOLDER: Final = tempfile.TemporaryDirectory()
+
+
 def loaded(block: Block) -> dict[str, Any]:
-    """The example, its values in Extended JSON where YAML has no such type."""
+    """The example, its values in Extended JSON where YAML has no such type; its files are there."""
     found: dict[str, Any] = json_util.loads(
         json_util.dumps(yaml.safe_load(block.text)),
         json_options=json_util.JSONOptions(tz_aware=False),
     )
+    if "files" in found:
+        found["stage"]["python"]["file"] = str(_written(found["files"], found["stage"]["python"]["file"]))
     return found
+
+
+def _written(files: dict[str, str], name: str) -> Path:
+    """The file of that name, written down with the others."""
+    folder = Path(_FOLDER.name) / sha256(repr(files).encode()).hexdigest()[:16]
+    folder.mkdir(exist_ok=True)
+    for one, text in files.items():
+        (folder / one).write_text(text)
+    return folder / name
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=str)

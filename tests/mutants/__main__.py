@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+from tests.mutants.calls import CALL_MUTANTS
 from tests.mutants.documents import DOCUMENT_MUTANTS
 from tests.mutants.encodings import ENCODING_MUTANTS
 from tests.mutants.exactly_once import ONCE_MUTANTS
@@ -47,6 +48,7 @@ def main(wanted: str) -> int:
         *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *ENCODING_MUTANTS),
         *(
             *FIELD_MUTANTS,
+            *CALL_MUTANTS,
             *GAP_MUTANTS,
             *KAFKA_MUTANTS,
             *ONCE_MUTANTS,
