@@ -8,11 +8,11 @@ from typing import Final
 
 from bson.datetime_ms import DatetimeMS
 
-__all__ = ["from_iso", "from_millis", "naive", "to_iso", "to_millis"]
+__all__ = ["LONGEST_DATE", "from_iso", "from_millis", "naive", "to_iso", "to_millis"]
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - BSON decodes to naive times, which are UTC
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_LONGEST: Final = 100
+LONGEST_DATE: Final = 100
 """A text of more letters is no date."""
 
 
@@ -38,7 +38,7 @@ def from_iso(text: str, zone: tzinfo) -> datetime:
         ValueError: It is in another form.
         OverflowError: See `naive`.
     """
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST_DATE:
         raise ValueError("too long for a date")
     found = datetime.fromisoformat(text.strip())
     return naive(found if found.tzinfo is not None else found.replace(tzinfo=zone))

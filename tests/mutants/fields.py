@@ -8,6 +8,8 @@ __all__ = ["FIELD_MUTANTS"]
 
 CHANGES = "stages/changes.py"
 CONVERSION = "stages/conversion.py"
+DATE = "stages/date.py"
+DATES = "stages/dates.py"
 FIELDS = "stages/fields.py"
 MAP = "stages/map.py"
 MOVES = "stages/moves.py"
@@ -15,6 +17,7 @@ PATTERNS = "stages/patterns.py"
 TEXTS = "stages/texts.py"
 
 CONVERTS = "tests/stages/test_convert.py"
+DATE_TESTS = "tests/stages/test_date.py"
 MAPS = "tests/stages/test_map.py"
 RENAMES = "tests/stages/test_rename.py"
 TEXTS_TESTS = "tests/stages/test_text.py"
@@ -100,6 +103,30 @@ FIELD_MUTANTS: tuple[Mutant, ...] = (
         "        if len(text) > LONGEST_TEXT:\n",
         "        if False:\n",
         "tests/stages/test_text_regex.py::test_nothing_is_replaced_in_a_text_that_is_too_long",
+    ),
+    Mutant(
+        "an age is that at the moment",
+        "the same change makes the same message whenever it is read",
+        DATE,
+        "    return datetime.fromtimestamp(event.cluster_time[0], UTC).replace(tzinfo=None)\n",
+        "    return datetime.now(UTC).replace(tzinfo=None)\n",
+        f"{DATE_TESTS}::test_an_age_is_that_at_the_change",
+    ),
+    Mutant(
+        "a day begins when it does in UTC",
+        "what calendars say is told in the zone that was asked for",
+        DATES,
+        "        return moment.replace(tzinfo=UTC).astimezone(zone)\n",
+        "        return moment.replace(tzinfo=UTC)\n",
+        f"{DATE_TESTS}::test_what_calendars_say",
+    ),
+    Mutant(
+        "local times are subtracted",
+        "an hour is an hour where clocks are changed",
+        DATES,
+        "now.astimezone(UTC) - since.astimezone(UTC)",
+        "now - since",
+        f"{DATE_TESTS}::test_hours_are_as_long_where_clocks_are_changed",
     ),
     Mutant(
         "what was before a change is computed from what is after it",
