@@ -175,7 +175,7 @@ def age(since: datetime, now: datetime, unit: Unit) -> int:
     if passed < timedelta():
         return -age(now, since, unit)
     if unit == "years":
-        return now.year - since.year - (_in_year(now) < _in_year(since))
+        return max(0, now.year - since.year - (_in_year(now) < _in_year(since)))
     return int(passed.total_seconds()) // _SECS[unit]
 
 

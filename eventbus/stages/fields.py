@@ -65,12 +65,23 @@ class Around:
     Args:
         path: The field.
         view: The event.
-        document: The document that it belongs to, as far as it is known.
+        document: The document that it belongs to, as far as the event has it.
+        side: Of what an update changed: the ``new`` value, or the ``old`` one.
     """
 
     path: str
     view: View
     document: Mapping[str, Any] | None
+    side: Literal["new", "old"] = "new"
+
+    def beside(self, path: str) -> Any:
+        """What another field of the document has; None if it has none, or the event does not tell."""
+        if self.document is not None:
+            return _or_none(value_in(self.document, path.split(".")))
+        for rest, value in found_at(self.view.section("changed") or {}, path):
+            if not rest:
+                return value.get(self.side) if has_sides(value) else value
+        return _or_none(value_in(self.view.section("document"), path.split(".")))
 
 
 class FieldStage(EachEvent):
@@ -262,8 +273,11 @@ def _new(path: str, view: View) -> Around:
 
 
 def _old(path: str, view: View) -> Around:
-    before = view.section("before")
-    return Around(path, view, before if before is not None else view.section("document"))
+    return Around(path, view, view.section("before"), "old")
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is MISSING else value
 
 
 def _both(value: Any, new: Way, old: Way) -> Any:

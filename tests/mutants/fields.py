@@ -13,12 +13,15 @@ DATES = "stages/dates.py"
 FIELDS = "stages/fields.py"
 MAP = "stages/map.py"
 MOVES = "stages/moves.py"
+NUMBER = "stages/number.py"
+NUMBERS = "stages/numbers.py"
 PATTERNS = "stages/patterns.py"
 TEXTS = "stages/texts.py"
 
 CONVERTS = "tests/stages/test_convert.py"
 DATE_TESTS = "tests/stages/test_date.py"
 MAPS = "tests/stages/test_map.py"
+NUMBER_TESTS = "tests/stages/test_number.py"
 RENAMES = "tests/stages/test_rename.py"
 TEXTS_TESTS = "tests/stages/test_text.py"
 MOVED = "a renamed field is told by its new path alone"
@@ -127,6 +130,30 @@ FIELD_MUTANTS: tuple[Mutant, ...] = (
         "now.astimezone(UTC) - since.astimezone(UTC)",
         "now - since",
         f"{DATE_TESTS}::test_hours_are_as_long_where_clocks_are_changed",
+    ),
+    Mutant(
+        "products have as many digits as a result",
+        "a result is rounded once",
+        NUMBERS,
+        "    prec=3 * _DIGITS,",
+        "    prec=_DIGITS,",
+        f"{NUMBER_TESTS}::test_a_result_is_rounded_once",
+    ),
+    Mutant(
+        "a bound belongs to the range below it",
+        "a bound belongs to the range above it",
+        NUMBER,
+        "if number < band.below",
+        "if number <= band.below",
+        f"{NUMBER_TESTS}::test_ranges",
+    ),
+    Mutant(
+        "an old amount has the currency of the new one",
+        "a document before a change tells its own values",
+        FIELDS,
+        "                return value.get(self.side) if has_sides(value) else value\n",
+        '                return value.get("new") if has_sides(value) else value\n',
+        f"{NUMBER_TESTS}::test_the_currency_is_that_of_each_document",
     ),
     Mutant(
         "what was before a change is computed from what is after it",
