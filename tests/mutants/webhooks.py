@@ -6,6 +6,7 @@ from tests.mutants.table import Mutant
 
 __all__ = ["WEBHOOK_MUTANTS"]
 
+HTTP = "http/"
 WEBHOOK = "sinks/webhook/"
 REQUESTS = "tests/sinks/test_webhook_requests.py"
 NETWORKS = "tests/sinks/test_webhook_networks.py"
@@ -23,7 +24,7 @@ WEBHOOK_MUTANTS = (
     Mutant(
         "an IPv4 address inside an IPv6 address is not looked at",
         SSRF,
-        WEBHOOK + "networks.py",
+        HTTP + "networks.py",
         "    if address.ipv4_mapped is not None:\n        return address.ipv4_mapped\n",
         "",
         NETWORKS,
@@ -31,7 +32,7 @@ WEBHOOK_MUTANTS = (
     Mutant(
         "what is nobody's is private",
         SSRF,
-        WEBHOOK + "networks.py",
+        HTTP + "networks.py",
         "        if _is_special(number):\n            return False\n",
         "",
         NETWORKS,
@@ -39,7 +40,7 @@ WEBHOOK_MUTANTS = (
     Mutant(
         "one allowed address of a name allows all",
         SSRF,
-        WEBHOOK + "dialling.py",
+        HTTP + "dialling.py",
         "                allowed, happy_eyeballs_delay",
         "                found, happy_eyeballs_delay",
         NETWORKS + "::test_of_several_addresses_those_that_are_allowed_are_used",
@@ -47,7 +48,7 @@ WEBHOOK_MUTANTS = (
     Mutant(
         "what nobody asked for is the next reply",
         WIRE,
-        WEBHOOK + "connection.py",
+        HTTP + "connection.py",
         "        if self._is_complete:\n            raise",
         "        if False:\n            raise",
         REQUESTS + "::test_what_nobody_asked_for_ends_a_connection",
@@ -55,7 +56,7 @@ WEBHOOK_MUTANTS = (
     Mutant(
         "an interim reply is the answer",
         WIRE,
-        WEBHOOK + "connection.py",
+        HTTP + "connection.py",
         "self._has_head = self._status >= 200",
         "self._has_head = True",
         REQUESTS + "::test_interim_replies_are_no_answers",
@@ -111,7 +112,7 @@ WEBHOOK_MUTANTS = (
     Mutant(
         "names are resolved by the threads of everybody",
         FAIR,
-        WEBHOOK + "dialling.py",
+        HTTP + "dialling.py",
         "limiter=self._lookups, ",
         "",
         REQUESTS + "::test_slow_names_and_handshakes_hold_up_no_other_sink",
@@ -119,7 +120,7 @@ WEBHOOK_MUTANTS = (
     Mutant(
         "lookups that were given up do not count",
         FAIR,
-        WEBHOOK + "dialling.py",
+        HTTP + "dialling.py",
         "        if not self._threads.acquire(blocking=False):\n",
         "        if not self._threads.acquire(blocking=False) and False:\n",
         REQUESTS + "::test_name_servers_that_never_answer_do_not_gather_threads",

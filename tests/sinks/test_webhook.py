@@ -221,7 +221,7 @@ async def test_a_long_answer_is_not_read_to_its_end(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even by a sink with all the time in the world."""
-    monkeypatch.setattr("eventbus.sinks.webhook.connection._CONTENT_PATIENCE_SECS", 1000.0)
+    monkeypatch.setattr("eventbus.http.connection._CONTENT_PATIENCE_SECS", 1000.0)
 
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(status=422)

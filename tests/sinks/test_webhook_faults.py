@@ -14,8 +14,8 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from eventbus.http.faults import connecting_failed, lost
 from eventbus.sdk import DELIVERED, Failure, Fault, Outcome, Rejected, Retry, Unreachable
-from eventbus.sinks.webhook.faults import connecting_failed, lost
 from eventbus.testing import Changes
 from tests.sinks.receiver import (
     Receiver,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from eventbus.http.networks import Networks
 from eventbus.sdk import DELIVERED, Failure, Fault, Retry, Unreachable
 from eventbus.sinks.webhook import WebhookOptions
-from eventbus.sinks.webhook.networks import Networks
 from tests.sinks.receiver import Receiver, make_sink, opened, receiving, send_one
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +86,7 @@ async def test_nothing_private_is_connected_to_where_that_is_not_allowed(
 ) -> None:
     """By no spelling, and by no name."""
     sink = make_sink(f"http://{host}:{receiver.port}/", networks=["public"])
-    with pytest.raises(Unreachable, match=r"not connected: .* is in no network that the sink may talk to"):
+    with pytest.raises(Unreachable, match=r"not connected: .* is in no network that may be talked to"):
         await sink.open()
     assert receiver.connections == 0
 
@@ -119,7 +119,7 @@ async def test_a_name_that_is_public_first_and_private_later_is_not_followed(
         address = answers.pop(0) if len(answers) > 1 else answers[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
-    monkeypatch.setattr("eventbus.sinks.webhook.dialling.socket.getaddrinfo", resolve)
+    monkeypatch.setattr("eventbus.http.dialling.socket.getaddrinfo", resolve)
     url = f"http://partner.example:{receiver.port}/"
     async with opened(url, networks=["127.0.0.1/32"], keep_alive="0s") as sink:
         assert await send_one(sink) == DELIVERED
@@ -137,7 +137,7 @@ async def test_of_several_addresses_those_that_are_allowed_are_used(
     def resolve(host: str, port: int, **_: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in (2, 1)]
 
-    monkeypatch.setattr("eventbus.sinks.webhook.dialling.socket.getaddrinfo", resolve)
+    monkeypatch.setattr("eventbus.http.dialling.socket.getaddrinfo", resolve)
     with socket.create_server(("127.0.0.2", receiver.port)) as other:
         other.setblocking(False)
         async with opened(f"http://partner.example:{receiver.port}/", networks=["127.0.0.1/32"]) as sink:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from standardwebhooks import Webhook
 
+from eventbus.http.retry_after import retry_after_secs
 from eventbus.sdk import Delivered, Failure, Fault, Rejected, Retry, Sink
 from eventbus.sinks.webhook import WebhookOptions, WebhookSink
-from eventbus.sinks.webhook.answers import Answer, outcome_of_answer, retry_after_secs
+from eventbus.sinks.webhook.answers import Answer, outcome_of_answer
 from eventbus.sinks.webhook.signing import Signer, key_of
 from eventbus.sinks.webhook.target import Target
 
@@ -90,9 +91,9 @@ def test_addresses_that_are_refused_without_being_repeated(url: str, said: str) 
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
-        ({"Webhook-Id": "s3cret"}, "set by the sink itself"),
-        ({"content-type": "s3cret"}, "set by the sink itself"),
-        ({"Host": "s3cret"}, "set by the sink itself"),
+        ({"Webhook-Id": "s3cret"}, "set by eventbus itself"),
+        ({"content-type": "s3cret"}, "set by eventbus itself"),
+        ({"Host": "s3cret"}, "set by eventbus itself"),
         ({"Transfer-Encoding": "s3cret"}, "belongs to the connection"),
         ({"Connection": "s3cret"}, "belongs to the connection"),
         ({"X Y": "s3cret"}, "not a name"),

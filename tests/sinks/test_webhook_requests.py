@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from standardwebhooks import Webhook
 
 from eventbus.encoding.cloudevents import CloudEventsEncoder
+from eventbus.http.connection import Patience
+from eventbus.http.dialling import Dialler, Origin
+from eventbus.http.faults import NoReply
+from eventbus.http.networks import Networks
 from eventbus.sdk import DELIVERED, Event, Failure, Fault, Message, Outcome, Rejected, Retry, Unreachable
-from eventbus.sinks.webhook.connection import Patience
-from eventbus.sinks.webhook.dialling import Dialler, Origin
-from eventbus.sinks.webhook.faults import NoReply
-from eventbus.sinks.webhook.networks import Networks
 from eventbus.telemetry.metrics import REGISTRY
 from eventbus.testing import Changes, PlainEncoder
 from tests.sinks.receiver import (
@@ -373,7 +373,7 @@ async def test_slow_names_and_handshakes_hold_up_no_other_sink(
             raise socket.gaierror(socket.EAI_AGAIN, "at last")
         return resolve(host, *parts, **named)
 
-    monkeypatch.setattr("eventbus.sinks.webhook.dialling.socket.getaddrinfo", slow)
+    monkeypatch.setattr("eventbus.http.dialling.socket.getaddrinfo", slow)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         stuck = [make_sink(f"http://h{place}.slow.example/") for place in range(45)]
@@ -406,7 +406,7 @@ async def test_name_servers_that_never_answer_do_not_gather_threads(monkeypatch:
         released.wait(60)
         raise socket.gaierror(socket.EAI_AGAIN, "at last")
 
-    monkeypatch.setattr("eventbus.sinks.webhook.dialling.socket.getaddrinfo", hold)
+    monkeypatch.setattr("eventbus.http.dialling.socket.getaddrinfo", hold)
     dialler = Dialler(
         Origin("h.example", 80, False), Networks(["public"]), Patience(60, 60, 60, 60, 60), None
     )

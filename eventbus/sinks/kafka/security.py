@@ -10,16 +10,15 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError
 from yarl import URL
 
+from eventbus.http.certificates import showing, trusting
+from eventbus.http.client import Client
+from eventbus.http.connection import Patience
+from eventbus.http.dialling import Dialler, origin_of
+from eventbus.http.faults import NoReply
+from eventbus.http.networks import Networks
 from eventbus.sdk import ConfigurationError, Fault
-from eventbus.sinks.certificates import showing, trusting
 from eventbus.sinks.kafka.options import Certificates, KafkaOptions
-from eventbus.sinks.webhook.client import Client
-from eventbus.sinks.webhook.connection import Patience
-from eventbus.sinks.webhook.dialling import Dialler
-from eventbus.sinks.webhook.faults import NoReply
-from eventbus.sinks.webhook.networks import Networks
 from eventbus.sinks.webhook.options import OAuth2
-from eventbus.sinks.webhook.target import origin_of
 from eventbus.sinks.webhook.tokens import Tokens
 
 __all__ = ["client_arguments"]

@@ -25,22 +25,19 @@ Users may decide otherwise for a status, or for a hundred of them. Whatever they
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final, assert_never
 
 from yarl import URL
 
+from eventbus.http.retry_after import retry_after_secs
 from eventbus.sdk import DELIVERED, Failure, Fault, Outcome, Rejected, Retry
 
-__all__ = ["Answer", "Reaction", "outcome_of_answer", "retry_after_secs"]
-
-_LONGEST_WAIT_SECS: Final = 3600.0
+__all__ = ["Answer", "Reaction", "outcome_of_answer"]
 
 
 class Reaction(StrEnum):
@@ -126,25 +123,6 @@ def outcome_of_answer(
             )
         case reaction:
             assert_never(reaction)
-
-
-def retry_after_secs(value: str | None, now: datetime) -> float | None:
-    """Seconds that a ``Retry-After`` asks for, as a number or as a date, between nothing and an hour.
-
-    Returns:
-        None if there is no such header, or none that can be understood.
-    """
-    if value is None:
-        return None
-    if re.fullmatch(r"[0-9]+", value.strip()):
-        digits = value.strip().lstrip("0")
-        return min(float(digits[:6] or 0), _LONGEST_WAIT_SECS)
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-    return min(max((aware - now).total_seconds(), 0.0), _LONGEST_WAIT_SECS)
 
 
 def _retry(answer: Answer, now: datetime, fault: Fault) -> Retry:

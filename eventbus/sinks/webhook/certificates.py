@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from eventbus.sinks.certificates import showing, trusting
+from eventbus.http.certificates import showing, trusting
 from eventbus.sinks.webhook.options import Tls
 
 __all__ = ["context_of"]

@@ -8,10 +8,10 @@ again, like any that is not there.
 from __future__ import annotations
 
 from eventbus.core.rate import Bucket
+from eventbus.http.client import Client
+from eventbus.http.connection import Reply
+from eventbus.http.faults import NoReply
 from eventbus.sdk import Failure, Fault, Retry
-from eventbus.sinks.webhook.client import Client
-from eventbus.sinks.webhook.connection import Reply
-from eventbus.sinks.webhook.faults import NoReply
 
 __all__ = ["Permission", "ask"]
 

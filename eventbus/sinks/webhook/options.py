@@ -10,19 +10,10 @@ from typing import Literal
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 from yarl import URL
 
+from eventbus.http.checks import HeaderName, NetworkName, PlainUrl, Token
 from eventbus.sdk import Duration, Options, Size
 from eventbus.sinks.webhook.answers import Reaction
-from eventbus.sinks.webhook.checks import (
-    AnswerName,
-    Header,
-    HeaderName,
-    Host,
-    NetworkName,
-    PlainUrl,
-    Secret,
-    Token,
-    UrlTemplate,
-)
+from eventbus.sinks.webhook.checks import AnswerName, Header, Host, Secret, UrlTemplate
 
 __all__ = ["Basic", "Method", "OAuth2", "Signing", "Timeouts", "Tls", "WebhookOptions"]
 

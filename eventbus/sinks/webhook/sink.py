@@ -17,6 +17,11 @@ import anyio.to_thread
 from pydantic import BaseModel
 from yarl import URL
 
+from eventbus.http.client import Client
+from eventbus.http.connection import Patience, Reply
+from eventbus.http.dialling import Dialler, Origin, origin_of
+from eventbus.http.faults import NoReply
+from eventbus.http.networks import Networks
 from eventbus.sdk import (
     DELIVERED,
     Carries,
@@ -34,17 +39,12 @@ from eventbus.sdk import (
 from eventbus.sinks.reaching import probed
 from eventbus.sinks.webhook.answers import Answer, outcome_of_answer
 from eventbus.sinks.webhook.certificates import context_of
-from eventbus.sinks.webhook.client import Client
-from eventbus.sinks.webhook.connection import Patience, Reply
 from eventbus.sinks.webhook.content import Content, compressed, content_of, encode
-from eventbus.sinks.webhook.dialling import Dialler, Origin
-from eventbus.sinks.webhook.faults import NoReply
 from eventbus.sinks.webhook.handshake import Permission, ask
-from eventbus.sinks.webhook.networks import Networks
 from eventbus.sinks.webhook.options import WebhookOptions
 from eventbus.sinks.webhook.places import Places
 from eventbus.sinks.webhook.signing import Signer
-from eventbus.sinks.webhook.target import Target, origin_of
+from eventbus.sinks.webhook.target import Target
 from eventbus.sinks.webhook.tokens import Tokens
 
 __all__ = ["WebhookSink"]

@@ -13,12 +13,12 @@ from yarl import URL
 
 from eventbus import __version__
 from eventbus.encoding.template import Template
+from eventbus.http.dialling import host_of, origin_of
 from eventbus.sdk import Event
-from eventbus.sinks.webhook.dialling import Origin
 from eventbus.sinks.webhook.options import WebhookOptions
 from eventbus.telemetry.redaction import MASK, redact
 
-__all__ = ["Target", "basic", "origin_of"]
+__all__ = ["Target", "basic"]
 
 _EXCERPT_BYTES: Final = 200
 _SHORTEST_SECRET_IN_PATH: Final = 12
@@ -84,17 +84,12 @@ class Target:
 
     def _made(self, method: str, event: Event) -> bytes:
         url = _url(self._url.render(event))
-        lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {_host(url)}"]
+        lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {host_of(url)}"]
         lines += [f"{name}: {value.render(event)}" for name, value in self._headers.items()]
         return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
 _NOTHING: Final = Event(token="", operation="", database="", collection="")
-
-
-def origin_of(url: URL) -> Origin:
-    """Whom a URL leads to."""
-    return Origin(url.raw_host or "", url.port or 0, url.scheme == "https")
 
 
 def basic(user: str, password: str) -> str:
@@ -105,11 +100,6 @@ def basic(user: str, password: str) -> str:
 def _url(text: str) -> URL:
     """A URL, sent as it was written wherever it can be."""
     return URL(text, encoded=text.isascii())
-
-
-def _host(url: URL) -> str:
-    host = f"[{url.raw_host}]" if ":" in (url.raw_host or "") else url.raw_host or ""
-    return host if url.is_default_port() else f"{host}:{url.port}"
 
 
 def _percent_encoded(value: str) -> str:

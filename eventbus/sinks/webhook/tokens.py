@@ -12,12 +12,13 @@ import anyio
 import orjson
 from yarl import URL
 
+from eventbus.http.client import Client
+from eventbus.http.connection import Reply
+from eventbus.http.dialling import origin_of
+from eventbus.http.faults import NoReply
 from eventbus.sdk import Failure, Fault, Retry
-from eventbus.sinks.webhook.client import Client
-from eventbus.sinks.webhook.connection import Reply
-from eventbus.sinks.webhook.faults import NoReply
 from eventbus.sinks.webhook.options import OAuth2
-from eventbus.sinks.webhook.target import basic, origin_of
+from eventbus.sinks.webhook.target import basic
 
 __all__ = ["Tokens"]
 

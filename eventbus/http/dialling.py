@@ -20,13 +20,14 @@ import anyio
 import anyio.to_thread
 from aiohappyeyeballs import start_connection
 from aiohappyeyeballs.types import AddrInfoType
+from yarl import URL
 
+from eventbus.http.connection import Connection, Patience
+from eventbus.http.faults import NoReply, connecting_failed, silent
+from eventbus.http.networks import Networks
 from eventbus.sdk import Failure, Fault, Retry
-from eventbus.sinks.webhook.connection import Connection, Patience
-from eventbus.sinks.webhook.faults import NoReply, connecting_failed, silent
-from eventbus.sinks.webhook.networks import Networks
 
-__all__ = ["Dialler", "Origin"]
+__all__ = ["Dialler", "Origin", "host_of", "origin_of"]
 
 _HAPPY_EYEBALLS_SECS: Final = 0.25
 _MOST_LOOKUPS: Final = 4
@@ -51,6 +52,17 @@ class Origin:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def origin_of(url: URL) -> Origin:
+    """Whom a URL leads to."""
+    return Origin(url.raw_host or "", url.port or 0, url.scheme == "https")
+
+
+def host_of(url: URL) -> str:
+    """The value of the header ``Host`` for a URL."""
+    host = f"[{url.raw_host}]" if ":" in (url.raw_host or "") else url.raw_host or ""
+    return host if url.is_default_port() else f"{host}:{url.port}"
+
+
 class Dialler:
     """Makes connections to one origin.
 
@@ -59,15 +71,22 @@ class Dialler:
         networks: Which addresses may be connected to.
         patience: How long things may take.
         tls: How certificates are checked and shown; for a secure origin.
+        content_bytes: See `Connection`.
     """
 
     def __init__(
-        self, origin: Origin, networks: Networks, patience: Patience, tls: ssl.SSLContext | None
+        self,
+        origin: Origin,
+        networks: Networks,
+        patience: Patience,
+        tls: ssl.SSLContext | None,
+        content_bytes: int | None = None,
     ) -> None:
         self._origin = origin
         self._networks = networks
         self._patience = patience
         self._tls = tls if origin.is_secure else None
+        self._content_bytes = content_bytes
         self._lookups = anyio.CapacityLimiter(_MOST_LOOKUPS)
         self._threads = threading.BoundedSemaphore(_MOST_LOOKUPS)
 
@@ -94,7 +113,7 @@ class Dialler:
         tls_by = asyncio.get_running_loop().time() + patience.tls
         async with self._in_time("TLS session", patience.tls, tls_by, deadline):
             _, connection = await asyncio.get_running_loop().create_connection(
-                Connection,
+                lambda: Connection(self._content_bytes),
                 sock=connected,
                 ssl=self._tls,
                 server_hostname=self._origin.host.rstrip(".") if self._tls else None,
@@ -130,5 +149,5 @@ class Dialler:
 
 def _not_allowed(found: list[AddrInfoType]) -> NoReply:
     addresses = ", ".join(sorted({info[4][0] for info in found}))
-    reason = f"not connected: {addresses} is in no network that the sink may talk to (networks)"
+    reason = f"not connected: {addresses} is in no network that may be talked to (networks)"
     return NoReply(Retry(Fault.UNAVAILABLE, reason, kind=Failure.NETWORK))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from eventbus.sinks.webhook.connection import Connection, Patience, Reply
-from eventbus.sinks.webhook.dialling import Dialler
+from eventbus.http.connection import Connection, Patience, Reply
+from eventbus.http.dialling import Dialler
 
 __all__ = ["Client"]
 

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from eventbus.sinks.webhook.faults import NoReply, lost, not_http, silent
+from eventbus.http.faults import NoReply, lost, not_http, silent
 
 __all__ = ["Connection", "Patience", "Reply"]
 
@@ -49,18 +49,27 @@ class Reply:
     Args:
         status: The status code.
         headers: By name in lower case; of several with one name the last.
-        content: The beginning of the content.
+        content: The beginning of the content, or all of it.
+        is_whole: Whether it is all of it.
     """
 
     status: int
     headers: Mapping[bytes, bytes]
     content: bytes
+    is_whole: bool = True
 
 
 class Connection(asyncio.Protocol):
-    """A connection that is open, or was lost. One attempt at a time uses it."""
+    """A connection that is open, or was lost. One attempt at a time uses it.
 
-    def __init__(self) -> None:
+    Args:
+        content_bytes: Contents are waited for to their end, unless one is larger than this; None where the
+            status decides, and only the beginning is of interest.
+    """
+
+    def __init__(self, content_bytes: int | None = None) -> None:
+        self._waits_for_content = content_bytes is not None
+        self._kept_bytes = _CONTENT_KEPT_BYTES if content_bytes is None else content_bytes
         self.idle_since = 0.0
         """The moment, on the loop's clock, when its last attempt ended."""
         self._loop = asyncio.get_running_loop()
@@ -68,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
         self._is_lost = False
+        self._is_at_end = False
         self._is_blocked = False
         self._in_exchange = False
         self._parser = HttpResponseParser(self)
@@ -85,8 +95,8 @@ class Connection(asyncio.Protocol):
     async def exchange(self, head: bytes, body: bytes, patience: Patience, deadline: float) -> Reply:
         """Send a request and return its reply.
 
-        The status decides, so content that is slow, broken or long changes nothing but the connection's fate:
-        only one whose reply was read to its end can be used again.
+        Unless contents are waited for, the status decides, and content that is slow, broken or long changes
+        nothing but the connection's fate: only one whose reply was read to its end can be used again.
 
         Args:
             head: Request line and headers, with the empty line behind them.
@@ -104,14 +114,15 @@ class Connection(asyncio.Protocol):
             if not self._has_head:
                 await self._until(self._is_answered, "answer", patience.first_byte, patience, deadline)
             if not self._is_complete:
-                await self._read_on(deadline)
+                await self._read_on(patience, deadline)
         except BaseException:
             self.abort()
             raise
         self._in_exchange = False
         if not (is_sent and self._keeps_alive):
             self.abort()
-        return Reply(self._status, self._headers, bytes(self._content[:_CONTENT_KEPT_BYTES]))
+        is_whole = self._has_content() and len(self._content) <= self._kept_bytes
+        return Reply(self._status, self._headers, bytes(self._content[: self._kept_bytes]), is_whole)
 
     def abort(self) -> None:
         """Give it up at once."""
@@ -147,6 +158,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._is_lost = True
+        self._is_at_end = exc is None and self._error is None
         self._error = self._error or lost(exc)
         self._wake()
 
@@ -175,7 +187,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """See `httptools.HttpResponseParser`."""
-        if len(self._content) <= _CONTENT_KEPT_BYTES:
+        if len(self._content) <= self._kept_bytes:
             self._content += body
 
     def on_message_complete(self) -> None:
@@ -217,12 +229,20 @@ class Connection(asyncio.Protocol):
     def _is_answered(self) -> bool:
         return self._has_head
 
-    async def _read_on(self, deadline: float) -> None:
-        """Wait for the rest of the content, unless it takes long or is long."""
+    async def _read_on(self, patience: Patience, deadline: float) -> None:
+        """Wait for the rest of the content, unless it is long, or takes long and is of no interest."""
+        if self._waits_for_content:
+            await self._until(self._has_content, "end of the answer", patience.total, patience, deadline)
+            return
         limit = min(self._loop.time() + _CONTENT_PATIENCE_SECS, deadline)
-        await self._wait(
-            lambda: self._is_complete or self._is_lost or len(self._content) > _CONTENT_KEPT_BYTES, limit
-        )
+        await self._wait(lambda: self._has_content() or self._is_lost, limit)
+
+    def _has_content(self) -> bool:
+        """Whether it is all there, or too long. Without a length it ends with the connection."""
+        if self._is_complete or len(self._content) > self._kept_bytes:
+            return True
+        has_length = b"content-length" in self._headers or b"transfer-encoding" in self._headers
+        return self._is_at_end and not has_length
 
     async def _until(
         self, is_reached: Callable[[], bool], what: str, secs: float, patience: Patience, deadline: float
