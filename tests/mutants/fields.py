@@ -11,6 +11,7 @@ CONVERSION = "stages/conversion.py"
 DATE = "stages/date.py"
 DATES = "stages/dates.py"
 FIELDS = "stages/fields.py"
+FLATTENING = "stages/flattening.py"
 MAP = "stages/map.py"
 MOVES = "stages/moves.py"
 NUMBER = "stages/number.py"
@@ -20,6 +21,7 @@ TEXTS = "stages/texts.py"
 
 CONVERTS = "tests/stages/test_convert.py"
 DATE_TESTS = "tests/stages/test_date.py"
+FLATTENS = "tests/stages/test_flatten.py"
 MAPS = "tests/stages/test_map.py"
 NUMBER_TESTS = "tests/stages/test_number.py"
 RENAMES = "tests/stages/test_rename.py"
@@ -154,6 +156,22 @@ FIELD_MUTANTS: tuple[Mutant, ...] = (
         "                return value.get(self.side) if has_sides(value) else value\n",
         '                return value.get("new") if has_sides(value) else value\n',
         f"{NUMBER_TESTS}::test_the_currency_is_that_of_each_document",
+    ),
+    Mutant(
+        "of two fields with one name the last one wins",
+        "nothing is overwritten",
+        FLATTENING,
+        "        if name in collected:\n",
+        "        if False:\n",
+        f"{FLATTENS}::test_two_fields_of_one_name_park_the_event",
+    ),
+    Mutant(
+        "the paths of an update are flattened less than the document",
+        "an update tells of the names that documents have",
+        FLATTENING,
+        "            levels -= 1\n",
+        "            levels -= 2\n",
+        FLATTENS,
     ),
     Mutant(
         "what was before a change is computed from what is after it",
