@@ -18,6 +18,7 @@ NUMBER = "stages/number.py"
 NUMBERS = "stages/numbers.py"
 PATTERNS = "stages/patterns.py"
 TEXTS = "stages/texts.py"
+UPCAST = "stages/upcast.py"
 
 CONVERTS = "tests/stages/test_convert.py"
 DATE_TESTS = "tests/stages/test_date.py"
@@ -26,6 +27,7 @@ MAPS = "tests/stages/test_map.py"
 NUMBER_TESTS = "tests/stages/test_number.py"
 RENAMES = "tests/stages/test_rename.py"
 TEXTS_TESTS = "tests/stages/test_text.py"
+UPCASTS = "tests/stages/test_upcast.py"
 MOVED = "a renamed field is told by its new path alone"
 
 FIELD_MUTANTS: tuple[Mutant, ...] = (
@@ -172,6 +174,30 @@ FIELD_MUTANTS: tuple[Mutant, ...] = (
         "            levels -= 1\n",
         "            levels -= 2\n",
         FLATTENS,
+    ),
+    Mutant(
+        "a newer version is taken for the newest that is known",
+        "what is not understood is parked",
+        UPCAST,
+        "        if number > self._newest:\n",
+        "        if False:\n",
+        f"{UPCASTS}::test_an_unknown_version_parks_the_event",
+    ),
+    Mutant(
+        "all steps are done to every document",
+        "a document goes through the steps from its own version on",
+        UPCAST,
+        "            if number > version:\n",
+        "            if True:\n",
+        f"{UPCASTS}::test_only_the_steps_from_its_own_version_on_are_done",
+    ),
+    Mutant(
+        "a step sees the document as it was at first",
+        "each step sees what the one before it left",
+        UPCAST,
+        "            document = step(document, view.standing_for(document))\n        except",
+        "            document = step(document, view)\n        except",
+        f"{UPCASTS}::test_each_step_sees_what_the_one_before_it_left",
     ),
     Mutant(
         "what was before a change is computed from what is after it",
