@@ -21,6 +21,7 @@ from pymongo import MongoClient
 from eventbus.devservices import MongoService
 from eventbus.sources.mongodb.change import event_of
 from eventbus.sources.mongodb.changes import ChangeDecoder
+from eventbus.sources.mongodb.classify import Classified
 from eventbus.sources.mongodb.elements import elements, int32
 from eventbus.sources.mongodb.namespaces import Namespaces
 from eventbus.sources.mongodb.reply import Reply
@@ -64,10 +65,10 @@ def with_decoder(replies: Sequence[bytes]) -> int:
 
 
 def in_general(replies: Sequence[bytes]) -> int:
-    namespaces, count = Namespaces(), 0
+    names, count = (Namespaces(), Classified()), 0
     for raw in replies:
         for start in Reply.of(raw).starts():
-            event_of(elements(raw, start), namespaces, size=int32(raw, start)[0])
+            event_of(elements(raw, start), *names, size=int32(raw, start)[0])
             count += 1
     return count
 

@@ -416,7 +416,8 @@ class SourcePolicy:
 class Source(Protocol):
     """Where the changes of one subscription come from.
 
-    It is constructed as ``cls(options, context)`` without any I/O.
+    It is constructed as ``cls(options, context)`` without any I/O. A class may have a static method
+    ``sets(options)`` that gives the names which its events have besides those that every event has.
     """
 
     Options: ClassVar[type[BaseModel]]

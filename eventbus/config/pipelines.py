@@ -12,10 +12,10 @@ from eventbus.config.checking import check
 from eventbus.config.models import StageSection
 from eventbus.config.nodes import MappingNode, Node, Path, Place, SequenceNode, descend, is_broken, written
 from eventbus.config.problems import Problems
-from eventbus.config.resolved import ResolvedStage
+from eventbus.config.resolved import ResolvedSource, ResolvedStage
 from eventbus.errors import ConfigurationError
 from eventbus.expressions.expression import Expression
-from eventbus.registry import Registry, StageClass
+from eventbus.registry import Registry, SourceClass, StageClass
 from eventbus.suggestions import did_you_mean, listed
 
 __all__ = ["Pipelines", "ResolvedPipeline"]
@@ -44,11 +44,16 @@ class Pipelines:
     Args:
         registry: Gives the types of stages.
         problems: Takes what is wrong.
+        source: Where the events come from, which may give them names; None if that is wrong itself, so that
+            nobody can tell which names there are.
     """
 
-    def __init__(self, registry: Registry, problems: Problems) -> None:
+    def __init__(self, registry: Registry, problems: Problems, source: ResolvedSource | None) -> None:
         self._registry = registry
         self._problems = problems
+        self._knows_names = source is not None
+        self.names = names_set(source.cls, source.options) if source is not None else frozenset[str]()
+        """Those that events have when they come."""
 
     def resolved(
         self, node: Node | None, path: Path, names: Collection[str] = (), *, of_route: bool = False
@@ -73,7 +78,7 @@ class Pipelines:
             stage = self._stage(item, (*path, index), known, of_route=of_route)
             stages.append(stage)
             if stage is not None:
-                known |= _names_set(stage.cls, stage.options)
+                known |= names_set(stage.cls, stage.options)
         sound = [stage for stage in stages if stage is not None]
         return ResolvedPipeline(tuple(sound), known, is_sound=len(sound) == len(stages))
 
@@ -83,7 +88,7 @@ class Pipelines:
         """Whether all expressions in some options name what events have by then; else that is noted."""
         are_known = True
         for steps, expression in expressions_in(options):
-            wrong = expression.unknown_name(names)
+            wrong = expression.unknown_name(names) if self._knows_names else None
             if wrong is not None:
                 are_known = False
                 self._problems.add(_place(node, steps, place), (*path, *steps), wrong)
@@ -192,7 +197,8 @@ def _is_short_mapping(node: MappingNode, cls: StageClass, short: str) -> bool:
     return not (is_full and isinstance(node.values.get(short), MappingNode))
 
 
-def _names_set(cls: StageClass, options: Any) -> frozenset[str]:
+def names_set(cls: StageClass | SourceClass, options: Any) -> frozenset[str]:
+    """The names that a stage or a source of such options gives to events."""
     sets = getattr(cls, "sets", None)
     return frozenset(sets(options)) if sets is not None else frozenset()
 

@@ -62,8 +62,8 @@ def resolved_subscription(
         return None
     source = _source(node, path, registry, problems)
     start = section.start if section is not None else "now"
-    pipelines = Pipelines(registry, problems)
-    pipeline = pipelines.resolved(node.values.get("pipeline"), (*path, "pipeline"))
+    pipelines = Pipelines(registry, problems, source)
+    pipeline = pipelines.resolved(node.values.get("pipeline"), (*path, "pipeline"), pipelines.names)
     names = pipeline.names if pipeline.is_sound else None
     routes = _Routes(path, node, defaults, declared, sinks, start, problems, pipelines, names).resolved(
         node.values.get("routes")

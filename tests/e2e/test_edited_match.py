@@ -21,6 +21,11 @@ RUNS: list[tuple[dict[str, Any], Callable[[Expected], bool]]] = [
     ({"match": {"documentKey._id": {"$mod": [2, 0]}}}, lambda change: number_of(change) % 2 == 0),
     ({"match": {"documentKey._id": {"$mod": [2, 1]}}}, lambda change: number_of(change) % 2 == 1),
     ({"operations": ["update"]}, lambda change: change.operation == "update"),
+    ({"fields": ["payment"], "project": ["payment"]}, lambda change: change.operation != "update"),
+    (
+        {"fields": ["revision"], "classify": {"a": {"cases": [{"changed": "revision", "then": 1}]}}},
+        lambda _: True,
+    ),
 ]
 """What the source says in each run, and which changes that lets in: none that ends the run before."""
 

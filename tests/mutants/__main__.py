@@ -26,6 +26,7 @@ from tests.mutants.exactly_once import ONCE_MUTANTS
 from tests.mutants.fields import FIELD_MUTANTS
 from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
+from tests.mutants.narrowing import NARROWING_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.sinks import SINK_MUTANTS
 from tests.mutants.snapshots import SNAPSHOT_MUTANTS
@@ -51,6 +52,7 @@ def main(wanted: str) -> int:
             *CALL_MUTANTS,
             *GAP_MUTANTS,
             *KAFKA_MUTANTS,
+            *NARROWING_MUTANTS,
             *ONCE_MUTANTS,
             *SINK_MUTANTS,
             *SNAPSHOT_MUTANTS,

@@ -19,6 +19,7 @@ from eventbus.errors import ConfigurationError
 from eventbus.model import Event, PositionKind, Section
 from eventbus.sources.mongodb.change import event_of
 from eventbus.sources.mongodb.changes import ChangeDecoder
+from eventbus.sources.mongodb.classify import Classified
 from eventbus.sources.mongodb.elements import elements
 from eventbus.sources.mongodb.namespaces import Namespaces
 from eventbus.sources.mongodb.reply import Reply
@@ -135,13 +136,13 @@ def carry_out(things: Any, writes: list[Write]) -> int:
 
 def agree(reply: Reply) -> None:
     """The quick way and the general one read the same, and the quick one reads every ordinary change."""
-    namespaces = Namespaces()
+    names = Namespaces(), Classified()
     for start in reply.starts():
-        quick = usual_event(reply.buffer, start, namespaces)
+        quick = usual_event(reply.buffer, start, *names)
         size = int.from_bytes(reply.buffer[start : start + 4], "little")
         fields = elements(reply.buffer, start)
         assert quick is not None
-        assert slots(quick) == slots(event_of(fields, namespaces, size=size))
+        assert slots(quick) == slots(event_of(fields, *names, size=size))
 
 
 def same(event: Event, seen: Document) -> None:
@@ -221,7 +222,7 @@ def test_the_quick_way_never_reads_beyond_its_change(operation: str, behind: byt
     whole = list(change(operationType=operation).items())
     for count in range(len(whole)):
         raw = bson.encode(dict(whole[:count]))
-        assert usual_event(raw + behind, 0, Namespaces()) is None
+        assert usual_event(raw + behind, 0, Namespaces(), Classified()) is None
 
 
 def test_an_event_without_its_operation() -> None:

@@ -82,6 +82,26 @@ def test_registered() -> None:
         ({"pipeline": [{}]}, "pipeline.0: .*one key"),
         ({"pipeline": [{"project": {}}]}, r"pipeline.0: .*did you mean '\$project'"),
         ({"pipeline": [{"$set": {"a": {"$date": "soon"}}}]}, r"pipeline.0: .*Extended JSON: \$date"),
+        ({"fields": []}, "fields: .*at least 1"),
+        ({"fields": ["a..b"]}, "fields.0: .*such as payment.status"),
+        ({"fields": ["$a"]}, "fields.0: .*such as payment.status"),
+        ({"fields": ["_id"]}, "fields.0: .*never changes"),
+        ({"project": ["items.0.sku"]}, "project.0: .*place in an array"),
+        ({"project": ["a"], "delta": True, "before": "required"}, "whole documents"),
+        ({"classify": {}}, "classify: .*at least 1"),
+        ({"classify": {"A": {"cases": [{"changed": "a", "then": 1}]}}}, "classify.A.*small letter"),
+        ({"classify": {"document": {"cases": [{"changed": "a", "then": 1}]}}}, "document of its own"),
+        ({"classify": {"a": {"cases": []}}}, "classify.a.cases: .*at least 1"),
+        ({"classify": {"a": {"cases": [{"then": 1}]}}}, "classify.a.cases.0: .*needs when.* or changed"),
+        ({"classify": {"a": {"cases": [{"changed": "a"}]}}}, "classify.a.cases.0.then: Field required"),
+        ({"classify": {"a": {"cases": [{"changed": [], "then": 1}]}}}, "cases.0.changed: .*at least 1"),
+        ({"classify": {"a": {"cases": [{"changed": "", "then": 1}]}}}, "cases.0.changed.0: .*payment.status"),
+        ({"classify": {"a": {"cases": [{"when": {"a": 1}, "then": 1}]}}}, "cases.0.when: .*one operator"),
+        (
+            {"classify": {"a": {"cases": [{"when": {"$eq": [{"$oid": "x"}, 1]}, "then": 1}]}}},
+            r"cases.0.when: .*Extended JSON: \$oid",
+        ),
+        ({"classify": {"a": {"cases": [{"changed": "a", "then": 2**70}]}}}, "cases.0.then: .*BSON cannot"),
         ({"full_document": "updateLookup"}, "full_document: .*'update_lookup'"),
         ({"delta": True}, "old values from before"),
         ({"lookup_missing": "skip"}, "full_document: update_lookup"),
@@ -109,9 +129,18 @@ def test_split_stage_is_last() -> None:
         "own",
         operations=["insert"],
         match={"a": {"$oid": "5f" * 12}},
+        fields=["a"],
+        classify={"c": {"cases": [{"when": {"$eq": [1, 1]}, "then": "$d"}]}},
+        project=["a"],
         pipeline=[{"$unset": "a"}, {"$set": {"b": 1}}],
     )
-    assert spec.stages(splits=True) == (
+    scope, operations, match, fields, classify, *project, unset, set_, split = spec.stages(splits=True)
+    assert "$expr" in fields["$match"]
+    branch = {"case": {"$eq": [1, 1]}, "then": {"$literal": "$d"}}
+    switch = {"branches": [branch], "default": {"$literal": None}}
+    assert classify == {"$set": {"classified": {"c": {"$switch": switch}}}}
+    assert [next(iter(stage)) for stage in project] == ["$set", "$project", "$set"]
+    assert (scope, operations, match, unset, set_, split) == (
         {"$match": {"ns.db": {"$ne": "own"}}},
         {"$match": {"operationType": {"$in": ["insert"]}}},
         {"$match": {"a": ObjectId("5f" * 12)}},

@@ -45,15 +45,17 @@ def change(**parts: Any) -> Event:
     return Event(**merged)
 
 
-def config(stages: Sequence[Any], route: Mapping[str, Any] | None = None) -> Config:
-    """The smallest configuration with such a pipeline, and such a route."""
+def config(
+    stages: Sequence[Any], route: Mapping[str, Any] | None = None, source: Mapping[str, Any] | None = None
+) -> Config:
+    """The smallest configuration with such a pipeline, such a route and such a source."""
     written = {
         "mongodb": {"uri": "mongodb://localhost"},
         "sinks": {"lines": {"type": "discard"}},
         "subscriptions": {
             "orders": {
                 "service": "shop",
-                "source": {"database": "shop"},
+                "source": {"database": "shop", **(source or {})},
                 "pipeline": list(stages),
                 "routes": [{"sink": "lines", **(route or {})}],
             }
@@ -65,10 +67,12 @@ def config(stages: Sequence[Any], route: Mapping[str, Any] | None = None) -> Con
         return load([file], Registry.from_entry_points(), {})
 
 
-def problem(*stages: Any, route: Mapping[str, Any] | None = None) -> str:
-    """The one thing that is wrong with a pipeline or a route, less its place."""
+def problem(
+    *stages: Any, route: Mapping[str, Any] | None = None, source: Mapping[str, Any] | None = None
+) -> str:
+    """The one thing that is wrong with a pipeline, a route or a source, less its place."""
     try:
-        config(stages, route)
+        config(stages, route, source)
     except ConfigurationError as error:
         (text,) = error.problems
         return text.partition(": subscriptions.orders.")[2]

@@ -49,6 +49,36 @@ def _played(policy: RoutePolicy, events: list[Event]) -> tuple[list[Event], Book
     return arrived, book, seen
 
 
+SEVERITY = {"classify": {"severity": {"cases": [{"changed": "status", "then": "high"}]}}}
+
+
+def test_names_that_a_source_gives_are_known_everywhere() -> None:
+    """A misspelt one is found before the start; so it is where stages have names of their own, too."""
+    stage = {"set": {"fields": {"urgency": "severity + '!'"}}}
+    found = config([stage], {"when": "severity == 'high' && meta.urgency != ''"}, SEVERITY)
+    assert found.subscriptions["orders"].routes[0].when is not None
+    assert "'severity'" in problem(stage)
+    assert "unknown name 'severty', did you mean 'severity'?" in problem(
+        route={"when": "severty == 'high'"}, source=SEVERITY
+    )
+
+
+def test_where_a_source_is_wrong_only_that_is_said() -> None:
+    """Nobody can tell then which names events have, and a name that is right must not be called wrong."""
+    wrong: dict[str, Any] = {"classify": {"severity": {"cases": []}}}
+    said = problem({"filter": "severity == 'high'"}, route={"when": "severity == 'high'"}, source=wrong)
+    assert said.startswith("source.classify.severity.cases: ")
+
+
+def test_no_document_is_decoded_for_a_name_of_the_source() -> None:
+    """What a condition names is at hand."""
+    found = context()
+    when = config([], {"when": "severity == 'high'"}, SEVERITY).subscriptions["orders"].routes[0].when
+    assert when is not None
+    view = found.views.of(change(attributes={"severity": "high"}, document=b"no document at all"))
+    assert when.holds(view)
+
+
 def test_a_route_takes_what_its_condition_is_true_of() -> None:
     """The others are filtered, and its position moves past them."""
     events = changes(6)

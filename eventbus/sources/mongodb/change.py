@@ -6,29 +6,37 @@ Field names: https://www.mongodb.com/docs/manual/reference/change-events/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from eventbus.errors import ConfigurationError
 from eventbus.model import Event, Operation, PositionKind
+from eventbus.sources.mongodb.classify import CLASSIFIED, Classified
 from eventbus.sources.mongodb.elements import DOCUMENT, INT64, NULL, Element, document, elements, strings
 from eventbus.sources.mongodb.namespaces import Namespaces
 from eventbus.sources.mongodb.tokens import place_in_transaction, position_of
 
-__all__ = ["INVALIDATE", "event_of", "key_of", "section"]
+__all__ = ["INVALIDATE", "event_of", "key_of", "names_in", "section"]
 
 INVALIDATE: Final = "invalidate"
+_CLASSIFIED: Final = CLASSIFIED.encode()
 _NO_DOCUMENT: Final = document({})
 _WITH_DOCUMENT: Final = frozenset(Operation)
 
 
 def event_of(
-    fields: Mapping[bytes, Element], namespaces: Namespaces, *, size: int, fragment: int = 0
+    fields: Mapping[bytes, Element],
+    namespaces: Namespaces,
+    classified: Classified,
+    *,
+    size: int,
+    fragment: int = 0,
 ) -> Event:
     """The event of a change.
 
     Args:
         fields: The elements of the change; those that we do not know are left out.
         namespaces: Where names are remembered.
+        classified: Where the names are remembered that the server gave changes.
         size: Bytes of the change as it was read.
         fragment: Index of the last fragment, for a change that came in several.
 
@@ -60,6 +68,7 @@ def event_of(
         removed=removed,
         size=size,
         fragment=fragment,
+        attributes=names_in(fields, classified),
         details=_details(fields, update, position.token),
     )
 
@@ -88,6 +97,16 @@ def section(fields: Mapping[bytes, Element], name: bytes) -> bytes | None:
     if element.kind != DOCUMENT:
         raise ConfigurationError(f"source.pipeline: its stages turn {name.decode()} into no document")
     return element.value
+
+
+def names_in(fields: Mapping[bytes, Element], classified: Classified) -> Mapping[str, Any] | None:
+    """The names that the server gave a change; None if there are none.
+
+    Raises:
+        ConfigurationError: The stages of ``source.pipeline`` made something else of them.
+    """
+    names = section(fields, _CLASSIFIED)
+    return None if names is None else classified[names]
 
 
 def _namespace(fields: Mapping[bytes, Element], operation: str, namespaces: Namespaces) -> tuple[str, str]:

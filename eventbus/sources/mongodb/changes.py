@@ -10,6 +10,7 @@ from typing import Final
 
 from eventbus.model import Event, Operation
 from eventbus.sources.mongodb.change import event_of
+from eventbus.sources.mongodb.classify import Classified
 from eventbus.sources.mongodb.delta import delta_of
 from eventbus.sources.mongodb.elements import Element, elements, int32
 from eventbus.sources.mongodb.namespaces import Namespaces
@@ -31,6 +32,7 @@ class ChangeDecoder:
     def __init__(self, *, delta: bool = False) -> None:
         self._delta = delta
         self._namespaces = Namespaces()
+        self._classified = Classified()
         self._fragments: dict[bytes, Element] = {}
         self._fragments_size = 0
         self._fragments_seen = 0
@@ -46,10 +48,10 @@ class ChangeDecoder:
         Raises:
             ConfigurationError: The subscription's own stages in the server spoil the changes.
         """
-        buffer, namespaces = reply.buffer, self._namespaces
+        buffer, names = reply.buffer, (self._namespaces, self._classified)
         events = []
         for start in reply.starts():
-            event = usual_event(buffer, start, namespaces) or self._any_event(buffer, start)
+            event = usual_event(buffer, start, *names) or self._any_event(buffer, start)
             if event is not None:
                 events.append(event)
         if self._delta:
@@ -69,7 +71,7 @@ class ChangeDecoder:
         size: int = int32(buffer, start)[0]
         split = fields.pop(_SPLIT, None)
         if split is None:
-            return event_of(fields, self._namespaces, size=size)
+            return event_of(fields, self._namespaces, self._classified, size=size)
         return self._with_fragment(fields, size, split)
 
     def _with_fragment(self, fields: dict[bytes, Element], size: int, split: Element) -> Event | None:
@@ -84,4 +86,4 @@ class ChangeDecoder:
             return None
         whole, whole_size = self._fragments, self._fragments_size
         self.forget()
-        return event_of(whole, self._namespaces, size=whole_size, fragment=number - 1)
+        return event_of(whole, self._namespaces, self._classified, size=whole_size, fragment=number - 1)

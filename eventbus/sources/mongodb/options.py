@@ -8,7 +8,10 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from eventbus.sdk import OnPositionLost, Options, SnapshotMode
+from eventbus.sources.mongodb.classify import Classification, ClassifiedName
 from eventbus.sources.mongodb.extended_json import bson_values
+from eventbus.sources.mongodb.paths import ChangedPath
+from eventbus.sources.mongodb.project import KeptPath
 from eventbus.suggestions import did_you_mean, listed
 from eventbus.units import Duration, Rate
 
@@ -219,9 +222,17 @@ class MongoOptions(Options):
     """A filter in MQL that the server applies to each change, for instance ``{fullDocument.region: eu}``.
     Values may be Extended JSON, such as ``{$oid: ...}``. It holds for every kind of change: a delete has no
     fullDocument, so a filter on it drops deletes."""
+    fields: Annotated[list[ChangedPath], Field(min_length=1)] | None = None
+    """Paths of which an update must have touched one, or the server leaves it out; every other kind of change
+    passes. Without it all updates pass."""
+    classify: Annotated[dict[ClassifiedName, Classification], Field(min_length=1)] | None = None
+    """Names that the server gives changes by cases; conditions and stages know them."""
+    project: Annotated[list[KeptPath], Field(min_length=1)] | None = None
+    """Paths that the server keeps of documents and of what updates changed; without it all of them. `_id`
+    stays in any case."""
     pipeline: tuple[Annotated[dict[str, Any], AfterValidator(_stage)], ...] = ()
-    """Further stages in MQL that the server applies after `match`. They must leave _id, operationType, ns and
-    documentKey as they are."""
+    """Further stages in MQL that the server applies after `match`, `fields`, `classify` and `project`. They
+    must leave _id, operationType, ns and documentKey as they are."""
     full_document: FullDocument = FullDocument.DEFAULT
     """The document after an update: ``default`` none; ``update_lookup`` as it is when the change is read,
     which may be later or gone; ``when_available`` and ``required`` as it was, from the collection's
@@ -256,6 +267,11 @@ class MongoOptions(Options):
             raise ValueError("collections are named, but not the database that they are in")
         if self.delta and self.before is Before.OFF:
             raise ValueError("delta takes old values from before: set it to when_available or required")
+        if self.delta and self.project:
+            raise ValueError(
+                "delta takes old values from whole documents: leave out project, and use the stage project "
+                "under the subscription's pipeline"
+            )
         looked_up = self.full_document is FullDocument.UPDATE_LOOKUP
         if self.lookup_missing is not LookupMissing.DELIVER_NULL and not looked_up:
             raise ValueError("lookup_missing is about full_document: update_lookup, which is not chosen")

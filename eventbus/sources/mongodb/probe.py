@@ -56,8 +56,8 @@ async def _problems(
     if await _refusal(client, spec, spec.own_stages) is not None:
         return [f"{place}: {_told(refusal)}"]
     problems = []
-    for key, stages in (("match", spec.match), ("pipeline", spec.user_stages)):
-        failure = await _refusal(client, spec, (*spec.own_stages, *stages))
+    for key, stages in spec.written.items():
+        failure = await _refusal(client, spec, (*spec.own_stages, *stages)) if stages else None
         if failure is not None:
             problems.append(f"{place}.{key}: {_told(failure)}")
     return problems or [f"{place}.pipeline: {_told(refusal)}"]

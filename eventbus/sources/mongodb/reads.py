@@ -8,7 +8,8 @@ from hashlib import blake2b
 
 from eventbus.canonical import canonical_json
 from eventbus.model import Event, Operation, Position, Snapshot
-from eventbus.sources.mongodb.change import key_of, section
+from eventbus.sources.mongodb.change import key_of, names_in, section
+from eventbus.sources.mongodb.classify import Classified
 from eventbus.sources.mongodb.documents import Chunk
 from eventbus.sources.mongodb.elements import elements, int32
 from eventbus.sources.mongodb.reply import Reply
@@ -27,6 +28,7 @@ class Reads:
 
     def __init__(self, place: Position, snapshot: Snapshot) -> None:
         self.events: list[Event] = []
+        self._classified = Classified()
         self.snapshot = snapshot
         """How far the snapshot has come behind them."""
         self.size = 0
@@ -99,6 +101,7 @@ class Reads:
                 size=size,
                 id=read_id(now.id, namespace, key),
                 snapshot=self.snapshot,
+                attributes=names_in(fields, self._classified),
             )
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -46,6 +46,11 @@ class MongoSource:
             options, context.subscription, context.own_database, context.own_collection
         )
         self._inventory = Inventory(context.client, options, context.own_database, context.own_collection)
+
+    @staticmethod
+    def sets(options: MongoOptions) -> Iterable[str]:
+        """The names that its events have besides those that every event has; see `eventbus.sdk.Source`."""
+        return options.classify or ()
 
     async def check(self) -> None:
         """Try everything that can be tried without reading; see `eventbus.sdk.Source`."""

@@ -5,10 +5,11 @@ It decides what is sent when a stream is opened. It sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from eventbus.sources.mongodb.classify import classify_stage
 from eventbus.sources.mongodb.extended_json import bson_values
 from eventbus.sources.mongodb.options import (
     ALL_OPERATIONS,
@@ -19,6 +20,8 @@ from eventbus.sources.mongodb.options import (
     LookupMissing,
     MongoOptions,
 )
+from eventbus.sources.mongodb.paths import IS_UPDATE, touched
+from eventbus.sources.mongodb.project import KEPT_OF_CHANGES, project_stages
 
 __all__ = ["Stage", "StreamSpec", "stream_spec"]
 
@@ -32,11 +35,7 @@ _FULL_DOCUMENT: Final = {
 _BEFORE: Final = {Before.WHEN_AVAILABLE: "whenAvailable", Before.REQUIRED: "required"}
 
 _SPLIT: Final[Stage] = {"$changeStreamSplitLargeEvent": {}}
-_IDENTITY: Final = (
-    *("operationType", "ns", "to", "documentKey", "clusterTime", "wallTime"),
-    *("lsid", "txnNumber", "operationDescription"),
-)
-_IDENTITY_ONLY: Final[Stage] = {"$project": dict.fromkeys(_IDENTITY, 1)}
+_IDENTITY_ONLY: Final[Stage] = {"$project": dict.fromkeys(KEPT_OF_CHANGES, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,7 @@ class StreamSpec:
         target: The collection, or 1 for all of them.
         options: Options of ``$changeStream``.
         own_stages: What keeps the stream to its scope and operations.
-        match: The stage made of the user's ``match``, if there is one.
-        user_stages: The user's ``pipeline``.
+        written: What the user's options ask of the server, by their names, in the order in which it is done.
         comment: What operators of the server see beside the cursor.
         delta: Whether old values are told beside the new ones.
         lookup_missing: What becomes of an update without its document; None where none is looked up.
@@ -59,8 +57,7 @@ class StreamSpec:
     target: str | int
     options: Mapping[str, Any]
     own_stages: tuple[Stage, ...]
-    match: tuple[Stage, ...]
-    user_stages: tuple[Stage, ...]
+    written: Mapping[str, tuple[Stage, ...]]
     comment: str
     delta: bool = False
     lookup_missing: LookupMissing | None = None
@@ -69,6 +66,11 @@ class StreamSpec:
     def is_of_cluster(self) -> bool:
         """Whether it is a stream of all databases."""
         return "allChangesForCluster" in self.options
+
+    @property
+    def written_stages(self) -> tuple[Stage, ...]:
+        """The user's stages in their order. Documents that a snapshot reads go through them like changes."""
+        return tuple(stage for stages in self.written.values() for stage in stages)
 
     def stages(
         self, *, splits: bool, beyond: str | None = None, identity_only: bool = False
@@ -84,8 +86,7 @@ class StreamSpec:
         return (
             *(({"$match": {"_id._data": {"$gt": beyond}}},) if beyond is not None else ()),
             *self.own_stages,
-            *self.match,
-            *self.user_stages,
+            *self.written_stages,
             *((_IDENTITY_ONLY,) if identity_only else ()),
             *((_SPLIT,) if splits else ()),
         )
@@ -139,12 +140,26 @@ def stream_spec(
             *_without(own_collection, options),
             *_operations(options),
         ),
-        match=({"$match": bson_values(options.match)},) if options.match else (),
-        user_stages=tuple(bson_values(stage) for stage in options.pipeline),
+        written=_written(options),
         comment=f"eventbus {subscription}",
         delta=options.delta,
         lookup_missing=options.lookup_missing if looked_up else None,
     )
+
+
+def _written(options: MongoOptions) -> dict[str, tuple[Stage, ...]]:
+    """A filter before what costs more, and before `project` whatever looks at what that leaves out."""
+    return {
+        "match": ({"$match": bson_values(options.match)},) if options.match else (),
+        "fields": _significant(options.fields) if options.fields else (),
+        "classify": (classify_stage(options.classify),) if options.classify else (),
+        "project": project_stages(options.project) if options.project else (),
+        "pipeline": tuple(bson_values(stage) for stage in options.pipeline),
+    }
+
+
+def _significant(fields: Sequence[str]) -> tuple[Stage, ...]:
+    return ({"$match": {"$expr": {"$or": [{"$not": [IS_UPDATE]}, touched(fields)]}}},)
 
 
 def _scope(options: MongoOptions, own_database: str | None) -> tuple[Stage, ...]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from struct import Struct, error
-from typing import Final
+from typing import Final, TypeAlias
 
 from eventbus.model import ClusterTime, Event
+from eventbus.sources.mongodb.classify import Classified
 from eventbus.sources.mongodb.elements import int32, strings
 from eventbus.sources.mongodb.namespaces import Namespaces
 
@@ -47,6 +48,8 @@ _NOTHING_TRUNCATED: Final = b"\x04truncatedArrays\0\x05\0\0\0\0\0"
 _BEFORE: Final = b"\x03fullDocumentBeforeChange\0"
 _NO_BEFORE: Final = b"\x0afullDocumentBeforeChange\0"
 
+_CLASSIFIED: Final = b"\x03classified\0"
+
 _OPERATION_HEAD: Final = 26
 """As many bytes of the element ``operationType`` as tell the four operations apart."""
 
@@ -66,15 +69,17 @@ _cluster_time: Final[Callable[[tuple[int, int]], ClusterTime]] = partial(tuple._
 """The class's own ``__new__`` is a function in Python; this is none."""
 
 
-def usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | None:
+def usual_event(buffer: bytes, start: int, namespaces: Namespaces, classified: Classified) -> Event | None:
     """The event of the change that begins at `start`; None if its layout is not the usual one."""
     try:
-        return _usual_event(buffer, start, namespaces)
+        return _usual_event(buffer, start, namespaces, classified)
     except error:  # an unpacking beyond the end of the buffer
         return None
 
 
-def _usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | None:  # noqa: PLR0911 - one pass; each call costs
+def _usual_event(  # noqa: PLR0911 - one pass; each call costs
+    buffer: bytes, start: int, namespaces: Namespaces, classified: Classified
+) -> Event | None:
     size, id_name, id_size, data_name, data_size = _head(buffer, start)
     at = start + 9 + id_size
     operation = _OPERATIONS.get(buffer[at : at + _OPERATION_HEAD])
@@ -119,15 +124,17 @@ def _usual_event(buffer: bytes, start: int, namespaces: Namespaces) -> Event | N
         removed=rest[1],
         size=size,
         extra=extra,
+        attributes=classified[rest[3]] if rest[3] is not None else None,
     )
 
 
-_NOTHING: Final = (None, (), None)
+_Rest: TypeAlias = tuple[bytes | None, tuple[str, ...], bytes | None, bytes | None]
+_NOTHING: Final[_Rest] = (None, (), None, None)
 
 
-def _rest(buffer: bytes, at: int) -> tuple[bytes | None, tuple[str, ...], bytes | None] | None:
-    """What follows the document's key: the fields set, those removed, and the document before the change."""
-    changed = before = None
+def _rest(buffer: bytes, at: int) -> _Rest | None:
+    """What follows the document's key: the fields set, those removed, the document before, and names."""
+    changed = before = names = None
     removed: tuple[str, ...] = ()
     if buffer.startswith(_UPDATE, at):
         _, length, name, changed_length = _update(buffer, at)
@@ -146,7 +153,10 @@ def _rest(buffer: bytes, at: int) -> tuple[bytes | None, tuple[str, ...], bytes 
         before = buffer[value:at]
     elif buffer.startswith(_NO_BEFORE, at):
         at += 26
-    return None if buffer[at] else (changed, removed, before)
+    if buffer.startswith(_CLASSIFIED, at):
+        value, at = at + 12, at + 12 + int32(buffer, at + 12)[0]
+        names = buffer[value:at]
+    return None if buffer[at] else (changed, removed, before, names)
 
 
 def _type_bits(buffer: bytes, at: int, size: int) -> bytes | None:
