@@ -44,8 +44,8 @@ NARROWING_MUTANTS: tuple[Mutant, ...] = (
         "a place may be any place",
         SELECTED,
         PATHS,
-        "if not part.isdecimal()]}",
-        "]}",
+        "enumerate(parts) if not part.isdecimal()]",
+        "enumerate(parts)]",
         f"{NARROWING}::test_an_update_passes_if_it_touched_a_field",
     ),
     Mutant(

@@ -58,6 +58,8 @@ async def given(watch: Watch, *updates: Any, **options: Any) -> list[Event]:
         ("items.quantity", {"$set": {"items.2.pad": ""}}, False),
         ("items.2.quantity", {"$set": {"items.2.quantity": 9}}, True),
         ("items.2.quantity", {"$set": {"items.1.quantity": 9}}, False),
+        ("items.2.quantity", {"$set": {"items.2": 9}}, True),
+        ("items.2.quantity", {"$set": {"items.1": 9}}, False),
         ("items.quantity", [{"$set": {"items": {"$slice": ["$items", 3]}}}], True),
         ("status", [{"$set": {"items": {"$slice": ["$items", 3]}}}], False),
         ("totals.2024", {"$set": {"totals.2024.paid": 9}}, True),
