@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from pydantic import BaseModel
@@ -11,13 +11,12 @@ from eventbus.config import checks
 from eventbus.config.checking import check
 from eventbus.config.models import DefaultsSection, RouteSection, SubscriptionSection
 from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, SequenceNode, is_broken, written
-from eventbus.config.pipelines import Pipelines
+from eventbus.config.pipelines import Pipelines, ResolvedPipeline
 from eventbus.config.problems import Problems
 from eventbus.config.resolved import (
     ResolvedRoute,
     ResolvedSink,
     ResolvedSource,
-    ResolvedStage,
     ResolvedSubscription,
 )
 from eventbus.config.typed import typed
@@ -171,6 +170,7 @@ class _Routes:
         exactly_once = section.delivery == "exactly_once"
         if sink is not None:
             checks.encoding_is_possible(encoding, carried_by(sink.cls), node, path, self._problems)
+            self._sink_names_what_is_there(sink, section.sink, pipeline.names)
             exactly_once = exactly_once or (section.delivery is None and sink.exactly_once)
             if exactly_once:
                 checks.exactly_once_is_possible(section, sink, node, path, self._problems)
@@ -178,7 +178,7 @@ class _Routes:
             name,
             section.sink,
             when=section.when,
-            pipeline=pipeline,
+            pipeline=pipeline.stages,
             retry=retry,
             window=window,
             circuit=circuit,
@@ -197,10 +197,13 @@ class _Routes:
             version=version_of(self._subscription, self._declared[section.sink]),
         )
 
-    def _pipeline(
-        self, section: RouteSection, node: MappingNode, path: Path
-    ) -> Sequence[ResolvedStage] | None:
-        """The stages of a route, after what its condition names was looked at; None if any of it is wrong."""
+    def _sink_names_what_is_there(self, sink: ResolvedSink, name: str, names: frozenset[str]) -> None:
+        """Expressions among the options of a sink name what the events of each of its routes have."""
+        declared = self._declared[name]
+        self._pipelines.names_are_known(sink.options, declared, ("sinks", name), names, declared.place)
+
+    def _pipeline(self, section: RouteSection, node: MappingNode, path: Path) -> ResolvedPipeline | None:
+        """The pipeline of a route, after what its condition names was looked at; None if any is wrong."""
         if self._names is None:
             return None
         is_sound = section.when is None or self._pipelines.names_are_known(
@@ -209,7 +212,7 @@ class _Routes:
         pipeline = self._pipelines.resolved(
             node.values.get("pipeline"), (*path, "pipeline"), self._names, of_route=True
         )
-        return pipeline.stages if is_sound and pipeline.is_sound else None
+        return pipeline if is_sound and pipeline.is_sound else None
 
 
 def _overlaid(base: _P, own: _P | None) -> _P:

@@ -6,6 +6,7 @@ from tests.mutants.table import Mutant
 
 __all__ = ["SINK_MUTANTS"]
 
+AGGREGATION = "sinks/mongodb/aggregation.py"
 CALLS = "sinks/redis/calls.py"
 INVALIDATION = "sinks/redis/invalidation.py"
 SCRIPTS = "sinks/redis/scripts.py"
@@ -13,12 +14,41 @@ WRITES = "sinks/mongodb/writes.py"
 LINES = "sinks/file/line_file.py"
 PARQUET = "sinks/file/parquet_files.py"
 
+AGGREGATES = "tests/sinks/test_mongodb_aggregate.py"
 CRASHES = "tests/sinks/test_file_crashes.py"
 IN_MONGODB = "tests/sinks/test_mongodb.py"
 IN_REDIS = "tests/sinks/test_redis_modes.py"
 NEVER_BACK = "no event, late or replayed, brings back an older state"
 
 SINK_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "an aggregate counts what comes again",
+        "whatever comes again, it counts once",
+        AGGREGATION,
+        """known["token"] > event.token):
+            return
+""",
+        """known["token"] > event.token):
+            pass
+""",
+        f"{AGGREGATES}::test_groups_are_what_a_query_over_the_documents_gives",
+    ),
+    Mutant(
+        "an aggregate finds nothing anew",
+        "a least value that is taken out is found anew",
+        AGGREGATION,
+        "                    self.lost.add(name)\n",
+        "                    pass\n",
+        f"{AGGREGATES}::test_groups_are_what_a_query_over_the_documents_gives",
+    ),
+    Mutant(
+        "an aggregate is written without a transaction",
+        "a batch that fails changes nothing",
+        "sinks/mongodb/contributions.py",
+        "        await groups.bulk_write(updates, session=session)\n",
+        "        await groups.bulk_write(updates)\n",
+        f"{AGGREGATES}::test_a_batch_that_fails_changes_nothing_and_may_come_again",
+    ),
     Mutant(
         "a late event writes its cache entry",
         NEVER_BACK,

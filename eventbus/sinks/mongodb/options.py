@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.encoding.template import TemplateText
 from eventbus.sdk import Duration, Options
+from eventbus.sinks.mongodb.aggregation import AggregateOptions
 
 __all__ = ["MongoSinkOptions"]
 
@@ -36,9 +37,11 @@ class MongoSinkOptions(Options):
     """Name of the database; may hold {database}, {collection} and {operation}. By default the change's."""
     collection: TemplateText | None = None
     """Name of the collection, in the same way."""
-    mode: Literal["insert", "replace", "upsert"]
+    mode: Literal["insert", "replace", "upsert", "aggregate"]
     """``insert``: every event as a document; ``replace``: the documents as they are; ``upsert``: the fields
-    of documents into those that agree in `fields`."""
+    of documents into those that agree in `fields`; ``aggregate``: sums and the like of them, by groups."""
+    aggregate: AggregateOptions | None = None
+    """``aggregate``: what is counted, and by what."""
     fields: Sequence[Annotated[str, AfterValidator(_checked_path)]] = ()
     """``upsert``: paths whose values say which document is meant. They need a unique index."""
     deletes: Literal["mirror", "ignore"] = "mirror"
@@ -47,7 +50,7 @@ class MongoSinkOptions(Options):
     """``replace`` and ``upsert``: keep the event's token with each document, so that no earlier event, late
     or replayed, changes it back. A deleted one leaves a marker for `marker_ttl`."""
     marker_ttl: Duration = Field(default=3600.0, ge=1)
-    """How long the marker of a deleted document stays."""
+    """How long the marker of a deleted document stays; in ``aggregate`` also how long an event is known."""
     positions: Annotated[str, AfterValidator(_checked_collection)] = "eventbus.positions"
     """Database and collection of the positions of routes that are delivered exactly once."""
     timeout: Duration = Field(default=10.0, gt=0)
@@ -60,6 +63,13 @@ class MongoSinkOptions(Options):
         strange = sorted(self.model_fields_set & {"deletes", "guard", "marker_ttl"})
         if self.mode == "insert" and strange:
             raise ValueError(f"mode insert has no {', '.join(strange)}: it changes nothing that is there")
-        if "marker_ttl" in self.model_fields_set and not self.guard:
+        if (self.mode == "aggregate") != (self.aggregate is not None):
+            raise ValueError("aggregate is needed by mode aggregate, and by no other")
+        if self.mode == "aggregate" and self.collection is None:
+            raise ValueError("mode aggregate needs the collection that gets the groups")
+        unfit = sorted(self.model_fields_set & {"deletes", "guard", "positions"})
+        if self.mode == "aggregate" and unfit:
+            raise ValueError(f"mode aggregate has no {', '.join(unfit)}: it counts everything once by itself")
+        if "marker_ttl" in self.model_fields_set and not self.guard and self.mode != "aggregate":
             raise ValueError("marker_ttl needs guard: true")
         return self

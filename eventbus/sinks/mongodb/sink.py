@@ -38,6 +38,8 @@ from eventbus.sdk import (
     Unreachable,
 )
 from eventbus.sinks.mongodb.address import addresses_of, tls_of
+from eventbus.sinks.mongodb.aggregation import Aggregation
+from eventbus.sinks.mongodb.contributions import Contributions
 from eventbus.sinks.mongodb.options import MongoSinkOptions
 from eventbus.sinks.mongodb.outcomes import outcome_of, outcomes_of, reason_of
 from eventbus.sinks.mongodb.transactions import MongoTransactions
@@ -49,9 +51,13 @@ __all__ = ["MongoSink"]
 _LARGEST: Final = 16 << 20
 _CLOSE_SECS: Final = 1.0
 _POOL_SIZE: Final = 16
+_KEEP_SECS: Final = 7 * 86400.0
+"""So long an aggregate knows what it has counted: a daemon may be away for days before it reads it again."""
 _DURABLY: Final = WriteConcern("majority", j=True)
 _INDEX: Final = "eventbus_markers"
 _Document: TypeAlias = dict[str, Any]
+_ONE_AFTER_THE_OTHER: Final = SinkTraits(lanes=1, max_batch=500, max_batch_bytes=4 << 20, keeps_order=True)
+"""Two transactions at the same time would wait for each other's groups."""
 
 
 class MongoSink:
@@ -72,6 +78,13 @@ class MongoSink:
         self._timeout_secs = options.timeout
         self._database = Template(options.database or "{database}")
         self._collection = Template(options.collection or "{collection}")
+        self._aggregation = Aggregation(options.aggregate) if options.aggregate is not None else None
+        self._contributions: Contributions | None = None
+        if self._aggregation is not None:
+            own = "marker_ttl" in options.model_fields_set
+            keep_secs = options.marker_ttl if own else _KEEP_SECS
+            self._contributions = Contributions(self._aggregation, self._collection_of, keep_secs)
+            self.traits = _ONE_AFTER_THE_OTHER
         self._leaves_markers = options.guard and options.deletes == "mirror"
         self._content = _content(options)
         self._place_of_positions = options.positions.replace(".", "/", 1)
@@ -109,14 +122,17 @@ class MongoSink:
         client, self._client = self._client, None
         if client is not None:
             with anyio.move_on_after(2 * _CLOSE_SECS, shield=True), pymongo.timeout(_CLOSE_SECS):
+                if self._contributions is not None:
+                    await self._contributions.close()
                 await client.close()
 
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`. A message of an event that is passed over has no target."""
-        if not self._content.concerns(event):
+        content = self._aggregation or self._content
+        if not content.concerns(event):
             return Message(event, b"")
         try:
-            body = self._content.body(event, encoder)
+            body = self._aggregation.body(event) if self._aggregation else self._content.body(event, encoder)
         except EncodingError as error:
             return Rejected(str(error), Failure.ENCODING)
         if len(body) > _LARGEST:
@@ -130,6 +146,8 @@ class MongoSink:
         waits for a server or a connection can be left behind with the lock of the whole client.
         """
         outcomes: list[Outcome] = [DELIVERED] * len(messages)
+        if self._contributions is not None:
+            return await self._aggregated(self._contributions, messages)
         with anyio.CancelScope(shield=True), pymongo.timeout(self._timeout_secs):
             for target, writes in self._by_target(messages).items():
                 answers = await self._write(target, list(writes.values()))
@@ -137,8 +155,24 @@ class MongoSink:
                     outcomes[index] = outcome
         return outcomes
 
+    async def _aggregated(
+        self, contributions: Contributions, messages: Sequence[Message]
+    ) -> Sequence[Outcome]:
+        """Each target by itself, its messages in their order."""
+        outcomes: list[Outcome] = [DELIVERED] * len(messages)
+        targets = dict.fromkeys(message.target for message in messages if message.target)
+        with anyio.CancelScope(shield=True), pymongo.timeout(self._timeout_secs):
+            for target in targets:
+                own = [index for index, message in enumerate(messages) if message.target == target]
+                answers = await contributions.send(target, [messages[index] for index in own])
+                for index, outcome in zip(own, answers, strict=True):
+                    outcomes[index] = outcome
+        return outcomes
+
     def transactions(self, route: str) -> MongoTransactions:
         """See `eventbus.sdk.TransactionalSink`."""
+        if self._contributions is not None:
+            raise ConfigurationError("mode aggregate counts everything once by itself: leave delivery out")
         return MongoTransactions(
             partial(self._collection_of, self._place_of_positions),
             route,
