@@ -8,6 +8,7 @@ from functools import partial
 
 from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSink
 from eventbus.config.models import PriorityPolicy, RegistryPolicy
+from eventbus.config.pipelines import says
 from eventbus.config.resolved import ResolvedStage
 from eventbus.config.starts import start_time
 from eventbus.core.circuit import CircuitPolicy
@@ -15,7 +16,7 @@ from eventbus.encoding.avro import RegisteredSchema
 from eventbus.encoding.choice import Origin, depends_on_sink, encoder_of, schema_of
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.encoding.dead_letters import copy_attributes, copy_headers
-from eventbus.model import ClusterTime, Event
+from eventbus.model import ClusterTime, Event, Parked, Taken
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.copies import LetterEncoder
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
@@ -25,7 +26,7 @@ from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 from eventbus.sdk import Carries, Collections, Encoder, Source, StageContext, Views, carried_by
 from eventbus.sinks.claiming import ClaimingSink
 from eventbus.sinks.registering import RegisteringSink, SchemaRegistry
-from eventbus.stages.admission import admission, transformation
+from eventbus.stages.admission import admission, preparation, transformation
 from eventbus.stages.pipeline import Pipeline, Step, UnfinishedLetters
 from eventbus.state.mongodb_claims import MongoClaims
 from eventbus.state.store import StoredDeadLetter
@@ -135,11 +136,21 @@ def pipeline_of(stages: Sequence[ResolvedStage], context: StageContext) -> Pipel
 def route_policy(route: ResolvedRoute, context: StageContext) -> RoutePolicy:
     """What a route is told, with what it asks of its events."""
     pipeline = pipeline_of(route.pipeline, context)
+    remembers = any(says(stage.cls, "remembers", stage.options) for stage in route.pipeline)
     return replace(
         policy_of(route),
         when=admission(route.when, context.views) if route.when is not None else None,
-        transform=transformation(pipeline) if pipeline is not None else None,
+        transform=transformation(pipeline) if pipeline is not None and not remembers else None,
+        prepare=partial(_prepare, route.pipeline, context) if remembers else None,
     )
+
+
+def _prepare(
+    stages: Sequence[ResolvedStage], context: StageContext
+) -> Callable[[Sequence[Event | Parked]], Sequence[Taken]]:
+    pipeline = pipeline_of(stages, context)
+    assert pipeline is not None
+    return preparation(pipeline)
 
 
 class _Encoders:

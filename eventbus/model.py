@@ -35,11 +35,13 @@ __all__ = [
     "Parked",
     "Position",
     "PositionKind",
+    "Prepared",
     "Rejected",
     "Retry",
     "Section",
     "Slot",
     "Snapshot",
+    "Taken",
 ]
 
 Section: TypeAlias = bytes | Mapping[str, Any] | None
@@ -334,7 +336,22 @@ class Parked:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An event that a route has taken and put through its stages already, since they go by the order.
+
+    Args:
+        event: The event as it was taken: what becomes a dead letter.
+        made: What is encoded of it.
+    """
+
+    event: Event
+    made: Event
+
+
 Slot: TypeAlias = Event | Filtered | Parked
+Taken: TypeAlias = Event | Parked | Prepared
+"""What a route has open."""
 
 
 class Batch:

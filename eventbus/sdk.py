@@ -558,9 +558,13 @@ class Stage(Protocol):
     the names which its events have from there on.
 
     A stage whose ``apply`` waits for anything says ``waits = True`` in its class; it belongs in a
-    subscription's pipeline. It may have ``async def close()``, which releases what it holds, bounded in time;
-    `apply` may be called again after that. Several tasks may be in `apply` of one stage at the same time, and
-    the same event may come again.
+    subscription's pipeline. One whose results depend on events that it was given before says
+    ``remembers = True``; it belongs in a route's pipeline, where it is given each event once, in source
+    order, and is made anew for each life of the route. Both may be static methods of the options instead.
+
+    A stage may have ``async def close()``, which releases what it holds, bounded in time; `apply` may be
+    called again after that. Several tasks may be in `apply` of one stage at the same time, and the same event
+    may come again.
     """
 
     name: str

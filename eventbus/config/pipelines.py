@@ -18,7 +18,7 @@ from eventbus.expressions.expression import Expression
 from eventbus.registry import Registry, SourceClass, StageClass
 from eventbus.suggestions import did_you_mean, listed
 
-__all__ = ["Pipelines", "ResolvedPipeline"]
+__all__ = ["Pipelines", "ResolvedPipeline", "says"]
 
 _SHARED: Final = frozenset(StageSection.model_fields)
 
@@ -111,7 +111,13 @@ class Pipelines:
         if section is None or made is None:
             return None
         cls, options = made
-        if of_route and not self._may_be_of_route(cls, section, node, path, type_name):
+        place, at = node.keys[type_name], (*path, type_name)
+        wrong = _misplaced(cls, options, type_name, of_route=of_route)
+        if of_route and section.on_error == "stop":
+            place, at = node.values["on_error"].place, (*path, "on_error")
+            wrong = "stop is for the subscription's pipeline: a route stops for no single event"
+        if wrong is not None:
+            self._problems.add(place, at, wrong)
             return None
         return ResolvedStage(type_name, cls, options, section.name, section.on_error)
 
@@ -148,18 +154,20 @@ class Pipelines:
             return None
         return next(iter(special.values))
 
-    def _may_be_of_route(
-        self, cls: StageClass, section: StageSection, node: MappingNode, path: Path, type_name: str
-    ) -> bool:
-        if getattr(cls, "waits", False):
-            message = f"{type_name} waits for others: it belongs in the subscription's pipeline"
-            self._problems.add(node.keys[type_name], (*path, type_name), message)
-            return False
-        if section.on_error == "stop":
-            message = "stop is for the subscription's pipeline: a route stops for no single event"
-            self._problems.add(node.values["on_error"].place, (*path, "on_error"), message)
-            return False
-        return True
+
+def _misplaced(cls: StageClass, options: Any, type_name: str, *, of_route: bool) -> str | None:
+    """Why a stage must not be where it is; None if it may."""
+    if of_route and says(cls, "waits", options):
+        return f"{type_name} waits for others: it belongs in the subscription's pipeline"
+    if not of_route and says(cls, "remembers", options):
+        return f"{type_name} remembers events, in the order of one route: it belongs in a route's pipeline"
+    return None
+
+
+def says(cls: StageClass, trait: str, options: object) -> bool:
+    """Whether a class of stages has a trait, perhaps with some options only (see `eventbus.sdk.Stage`)."""
+    said = getattr(cls, trait, False)
+    return bool(said(options) if callable(said) else said)
 
 
 def expressions_in(options: object) -> Iterator[tuple[Path, Expression]]:

@@ -10,7 +10,7 @@ import anyio
 
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket
-from eventbus.model import Event, Parked
+from eventbus.model import Event, Taken
 
 __all__ = ["Entry", "Lane", "front", "next_wave"]
 
@@ -24,8 +24,8 @@ class Entry(NamedTuple):
     place: int
 
     @property
-    def slot(self) -> Event | Parked:
-        """The event, or the event that a stage parked."""
+    def slot(self) -> Taken:
+        """The event, with what stages have made of it or why they parked it."""
         return self.ticket.slots[self.place]
 
     @property

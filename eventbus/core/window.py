@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from eventbus.model import Event, Parked, Position, Slot
+from eventbus.model import Position, Slot, Taken
 
 __all__ = ["Ticket", "Window"]
 
@@ -25,7 +25,7 @@ class Ticket:
 
     __slots__ = ("end", "open", "settled", "size", "slots")
 
-    def __init__(self, slots: Sequence[Event | Parked], end: Position, size: int) -> None:
+    def __init__(self, slots: Sequence[Taken], end: Position, size: int) -> None:
         self.slots = slots
         self.end = end
         self.size = size
@@ -91,7 +91,7 @@ class Window:
                 return count + 1 if fits_too else count
         return room
 
-    def open(self, slots: Sequence[Event | Parked], end: Position) -> Ticket:
+    def open(self, slots: Sequence[Taken], end: Position) -> Ticket:
         """Open a ticket for a slice that was found to fit."""
         ticket = Ticket(slots, end, sum(slot.event.size for slot in slots))
         self._tickets.append(ticket)

@@ -25,7 +25,19 @@ from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
 from eventbus.errors import EncodingError, NoForm
-from eventbus.model import Delivered, Event, Failure, Filtered, Message, Outcome, Parked, Rejected
+from eventbus.model import (
+    Delivered,
+    Event,
+    Failure,
+    Filtered,
+    Message,
+    Outcome,
+    Parked,
+    Prepared,
+    Rejected,
+    Slot,
+    Taken,
+)
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.letters import Letters
 from eventbus.runtime.policy import RoutePolicy
@@ -157,21 +169,26 @@ class Delivery(ABC):
     def _encode_one(self, entry: Entry) -> Message | Rejected | Filtered:
         return self._encode_slot(entry.slot)
 
-    def _encode_slot(self, slot: Event | Parked) -> Message | Rejected | Filtered:
+    def _encode_slot(self, slot: Taken) -> Message | Rejected | Filtered:
         if isinstance(slot, Parked):
             return Rejected(slot.reason, Failure.STAGE)
         try:
-            made = self._transform(slot) if self._transform is not None else slot
+            made = self._made_of(slot)
             if isinstance(made, Parked):
                 return Rejected(made.reason, Failure.STAGE)
             return made if isinstance(made, Filtered) else self._sink.sink.encode(made, self._encoder)
         except NoForm:
-            return Filtered(slot)
+            return Filtered(slot.event)
         except EncodingError as error:
             return Rejected(f"not encodable: {error}", Failure.ENCODING)
         except Exception as error:  # noqa: BLE001 - a bug of an encoding costs one event, not the route
-            self._log.exception("encoding_raised", event_id=slot.id)
+            self._log.exception("encoding_raised", event_id=slot.event.id)
             return Rejected(f"not encodable: {type(error).__name__}", Failure.BUG)
+
+    def _made_of(self, slot: Event | Prepared) -> Slot:
+        if isinstance(slot, Prepared):
+            return slot.made
+        return self._transform(slot) if self._transform is not None else slot
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)

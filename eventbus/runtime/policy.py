@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from eventbus.core.circuit import CircuitPolicy
-from eventbus.model import Event, Slot
+from eventbus.model import Event, Parked, Slot, Taken
 
 __all__ = ["Ordering", "RetryPolicy", "RoutePolicy"]
 
@@ -66,6 +66,9 @@ class RoutePolicy:
         watermark_every_secs: How often the sink is told up to when everything is settled; None for never.
         when: Makes of an event that is taken itself, or Filtered, or Parked; None to take all.
         transform: Makes of an event what is encoded of it; None for itself.
+        prepare: In place of `transform` where it matters what was taken before: makes, for one life of the
+            route, what is given all events that are taken, each once and in their order, and gives back those
+            that are left. None where it does not matter.
     """
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -86,3 +89,4 @@ class RoutePolicy:
     watermark_every_secs: float | None = None
     when: Callable[[Event], Slot] | None = None
     transform: Callable[[Event], Slot] | None = None
+    prepare: Callable[[], Callable[[Sequence[Event | Parked]], Sequence[Taken]]] | None = None

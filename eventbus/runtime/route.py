@@ -22,7 +22,7 @@ from eventbus.core.holds import Hold
 from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
-from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot, Snapshot
+from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot, Snapshot, Taken
 from eventbus.runtime.completeness import Completeness
 from eventbus.runtime.delivery import Delivery, DeliveryParts
 from eventbus.runtime.lane_delivery import LaneDelivery
@@ -108,6 +108,7 @@ class Route:
         self._subscription = subscription
         self._watermark_every_secs = policy.watermark_every_secs
         self._when = policy.when
+        self._prepare = policy.prepare() if policy.prepare is not None else None
         self._metrics = RouteMetrics(subscription, label)
         parts = DeliveryParts(
             subscription=subscription,
@@ -380,7 +381,8 @@ class Route:
         end = slots[-1].event.position
         if (when := self._when) is not None:
             slots = [when(slot) if isinstance(slot, Event) else slot for slot in slots]
-        alive = [slot for slot in slots if not isinstance(slot, Filtered) and not self._is_parked(slot)]
+        wanted = [slot for slot in slots if not isinstance(slot, Filtered) and not self._is_parked(slot)]
+        alive: Sequence[Taken] = wanted if self._prepare is None else self._prepare(wanted)
         if len(alive) < len(slots):
             self._metrics.filtered(len(slots) - len(alive))
         if alive:
@@ -403,5 +405,5 @@ def _id_of(snapshot: Snapshot | None) -> str | None:
     return snapshot.id if snapshot is not None else None
 
 
-def _is_barrier(slot: Slot) -> bool:
+def _is_barrier(slot: Slot | Taken) -> bool:
     return slot.event.is_barrier and not isinstance(slot, Filtered)

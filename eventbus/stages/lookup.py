@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import anyio
-import structlog
 from cachetools import TTLCache
 from pydantic import Field, model_validator
 
@@ -28,18 +27,15 @@ from eventbus.sdk import (
     View,
 )
 from eventbus.stages.each import StageError
+from eventbus.stages.finding import Finder, Found
 from eventbus.stages.targets import FieldPath, Target, names_set, put
 from eventbus.telemetry import metrics
 
-__all__ = ["Lookup", "LookupCache", "LookupOptions", "values_at"]
-
-log = structlog.get_logger("eventbus.stage")
+__all__ = ["Lookup", "LookupCache", "LookupOptions"]
 
 _Where: TypeAlias = tuple[str, ClusterTime | None]
 """A database, and as of when; None for now."""
 _Cache: TypeAlias = TTLCache[tuple[str, bytes], Mapping[str, Any]]
-_Found: TypeAlias = Mapping[bytes, Mapping[str, Any]]
-"""Documents by what was looked for, in canonical form."""
 
 
 class LookupCache(Options):
@@ -118,9 +114,9 @@ class Lookup:
     def __init__(self, options: LookupOptions, context: StageContext) -> None:
         self._options = options
         self._context = context
+        self._finder = Finder(context)
         self._tree = tree_of(options.fields) if options.fields else None
         self._cache: _Cache | None = None
-        self._has_warned = False
 
     @staticmethod
     def sets(options: LookupOptions) -> Iterator[str]:
@@ -158,12 +154,12 @@ class Lookup:
         keys = {canonical_value(one): one for one in values if one is not None}
         return _Wish(place, view, (self._options.database or event.database, at), keys, is_list)
 
-    async def _found(self, wishes: Sequence[_Wish]) -> Mapping[_Where, _Found]:
+    async def _found(self, wishes: Sequence[_Wish]) -> Mapping[_Where, Found]:
         """What there is, by where it was looked for; asked for in one query each."""
         wanted: dict[_Where, dict[bytes, Any]] = {}
         for wish in wishes:
             wanted.setdefault(wish.where, {}).update(wish.keys)
-        found: dict[_Where, _Found] = {}
+        found: dict[_Where, Found] = {}
         for where, keys in wanted.items():
             known = self._known(where[0], keys)
             unknown = [value for key, value in keys.items() if key not in known]
@@ -187,30 +183,14 @@ class Lookup:
         cached = ((key, self._cache.get((database, key))) for key in keys)
         return {key: document for key, document in cached if document is not None}
 
-    async def _fetched(self, where: _Where, values: Sequence[Any]) -> _Found:
-        collections = self._context.collections
-        if collections is None:
-            raise AssertionError("nobody gave the stage anything to look into")
+    async def _fetched(self, where: _Where, values: Sequence[Any]) -> Found:
         database, at = where
-        name, field, fields = self._options.collection, self._options.field, self._options.fields
-        documents = await collections.find(database, name, field, values, fields=fields, at=at)
-        if documents is None:
-            documents = await collections.find(database, name, field, values, fields=fields)
-        if not documents and not self._has_warned and not await collections.has(database, name):
-            self._has_warned = True
-            log.warning(
-                "lookup_collection_missing",
-                subscription=self._context.subscription,
-                stage=self._context.label,
-                collection=f"{database}.{name}",
-            )
-        by_key: dict[bytes, Mapping[str, Any]] = {}
-        for document in sorted(documents or (), key=lambda one: canonical_value(one.get("_id"))):
-            for value in values_at(document, field.split(".")):
-                by_key.setdefault(canonical_value(value), document)
-        return by_key
+        options = self._options
+        return await self._finder.found(
+            database, options.collection, options.field, values, fields=options.fields, at=at
+        )
 
-    def _answered(self, wish: _Wish, found: _Found) -> Slot:
+    def _answered(self, wish: _Wish, found: Found) -> Slot:
         event = wish.view.event
         documents = [self._chosen(found[key]) for key in wish.keys if key in found]
         if not documents:
@@ -243,16 +223,3 @@ class Lookup:
 
 def _cache_of(options: LookupCache) -> _Cache | None:
     return TTLCache(options.entries, options.ttl, timer=anyio.current_time) if options.ttl > 0 else None
-
-
-def values_at(value: Any, names: Sequence[str]) -> Iterator[Any]:
-    """All values at a path, as the server finds them: also within arrays."""
-    if isinstance(value, list):
-        for item in value:
-            yield from values_at(item, names)
-        if names:
-            return
-    if not names:
-        yield value
-    elif isinstance(value, Mapping) and names[0] in value:
-        yield from values_at(value[names[0]], names[1:])

@@ -8,7 +8,7 @@ from typing import Any
 from eventbus.canonical import canonical_value
 from eventbus.encoding.projection import only, tree_of
 from eventbus.model import ClusterTime
-from eventbus.stages.lookup import values_at
+from eventbus.stages.finding import values_at
 
 __all__ = ["MemoryCollections"]
 

@@ -32,6 +32,7 @@ __all__ = [
     "readers_open",
     "route_detached",
     "route_paused_by_sink",
+    "rule_failed",
     "sink_concurrency",
     "snapshot_read",
     "stage_waited",
@@ -74,6 +75,9 @@ _stage_lookups = _counter(
 )
 _stage_waits = _counter(
     "stage_waits", "Tries of a stage in vain, since what it needs was away", ["subscription", "stage"]
+)
+_rules_failed = _counter(
+    "rules_failed", "Events that do not keep a rule of a stage", ["subscription", "stage", "rule"]
 )
 _documents_read = _counter(
     "snapshot_documents_read", "Documents read by snapshots, filtered ones included", ["subscription"]
@@ -179,6 +183,11 @@ def looked_up(subscription: str, stage: str, *, cached: int, found: int, missing
     """A stage looked something up: how much it knew, how much it was told, how much there is not."""
     for result, count in (("cached", cached), ("found", found), ("missing", missing)):
         _stage_lookups.labels(subscription, stage, result).inc(count)
+
+
+def rule_failed(subscription: str, stage: str, rule: str) -> None:
+    """An event does not keep a rule."""
+    _rules_failed.labels(subscription, stage, rule).inc()
 
 
 def stage_waited(subscription: str, stage: str) -> None:

@@ -50,7 +50,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         watermark_every_secs=17.0,
     )
     changed = {field.name for field in fields(found) if getattr(found, field.name) != field.default}
-    assert {field.name for field in fields(found)} - changed == {"ordering", "when", "transform"}
+    assert {field.name for field in fields(found)} - changed == {"ordering", "when", "transform", "prepare"}
 
 
 @pytest.mark.parametrize("ordering", Ordering)

@@ -28,6 +28,7 @@ from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.narrowing import NARROWING_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
+from tests.mutants.rules import RULE_MUTANTS
 from tests.mutants.sinks import SINK_MUTANTS
 from tests.mutants.snapshots import SNAPSHOT_MUTANTS
 from tests.mutants.stages import STAGE_MUTANTS
@@ -54,6 +55,7 @@ def main(wanted: str) -> int:
             *KAFKA_MUTANTS,
             *NARROWING_MUTANTS,
             *ONCE_MUTANTS,
+            *RULE_MUTANTS,
             *SINK_MUTANTS,
             *SNAPSHOT_MUTANTS,
             *STAGE_MUTANTS,

@@ -53,7 +53,7 @@ STAGE_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a lookup forgets the time",
         "as of the event",
-        LOOKUP,
+        "stages/finding.py",
         "fields=fields, at=at)",
         "fields=fields)",
         "tests/stages/test_lookup.py::test_as_of_the_event_asks_for_each_cluster_time",

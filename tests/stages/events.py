@@ -20,7 +20,19 @@ from eventbus.registry import Registry
 from eventbus.sdk import Collections, StageContext, Views
 from eventbus.stages.pipeline import Pipeline
 
-__all__ = ["OID", "become", "change", "config", "context", "pipeline", "problem", "read", "run", "told"]
+__all__ = [
+    "OID",
+    "become",
+    "change",
+    "config",
+    "context",
+    "pipeline",
+    "problem",
+    "read",
+    "route_pipeline",
+    "run",
+    "told",
+]
 
 OID = ObjectId("64b7f0c2a1b2c3d4e5f60718")
 _SECTIONS = ("document", "before", "changed")
@@ -89,6 +101,14 @@ def context(collections: Collections | None = None) -> StageContext:
 def pipeline(*stages: Any, collections: Collections | None = None) -> Pipeline:
     """A pipeline as users write it."""
     made = pipeline_of(config(stages).subscriptions["orders"].pipeline, context(collections))
+    assert made is not None
+    return made
+
+
+def route_pipeline(*stages: Any) -> Pipeline:
+    """A route's pipeline as users write it, in one life of the route."""
+    (route,) = config([], {"pipeline": list(stages)}).subscriptions["orders"].routes
+    made = pipeline_of(route.pipeline, context())
     assert made is not None
     return made
 
