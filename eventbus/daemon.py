@@ -24,7 +24,6 @@ from eventbus.config import (
     Config,
     MongoDBAccess,
     MongoDBState,
-    ResolvedSubscription,
     SQLiteState,
 )
 from eventbus.core.backoff import until_reachable
@@ -46,7 +45,7 @@ from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.redaction import redact
 
-__all__ = ["Daemon", "check_sources", "open_source", "open_store", "run_daemon", "run_operation"]
+__all__ = ["Daemon", "check_sources", "open_source", "open_store", "run_daemon", "run_operation", "source_of"]
 
 log = structlog.get_logger("eventbus.daemon")
 
@@ -94,7 +93,7 @@ async def check_sources(config: Config) -> None:
 async def open_source(config: Config, subscription: str) -> AsyncIterator[Source]:
     """The source of a subscription, for a question or two."""
     async with _stream_client(config) as client:
-        yield _source(config, subscription, config.subscriptions[subscription], client)
+        yield source_of(config, subscription, client)
 
 
 async def run_operation(config: Config, operation: Operation) -> None:
@@ -111,7 +110,7 @@ async def run_operation(config: Config, operation: Operation) -> None:
         raise ConfigurationError(f"the configuration has no subscription {operation.subscription!r}")
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_stream_client(config))
-        source = _source(config, operation.subscription, config.subscriptions[operation.subscription], client)
+        source = source_of(config, operation.subscription, client)
         store = await stack.enter_async_context(open_store(config, access=Access.OPERATE))
         sinks = shared_sinks(config)
         for sink in sinks.values():
@@ -345,17 +344,17 @@ def _most_readers(config: Config) -> int:
 
 
 def _sources(config: Config, client: AsyncMongoClient[Any]) -> dict[str, Source]:
-    return {name: _source(config, name, declared, client) for name, declared in config.subscriptions.items()}
+    return {name: source_of(config, name, client) for name in config.subscriptions}
 
 
-def _source(
-    config: Config, name: str, declared: ResolvedSubscription, client: AsyncMongoClient[Any]
-) -> Source:
+def source_of(config: Config, name: str, client: AsyncMongoClient[Any] | None) -> Source:
+    """The source of a subscription. Without a client it can be explained and nothing else."""
+    declared = config.subscriptions[name].source
     own_database = config.state.database if isinstance(config.state, MongoDBState) else None
     heartbeat = config.heartbeat
     own_collection = (heartbeat.database, heartbeat.collection) if heartbeat is not None else None
     context = SourceContext(name, client, own_database, own_collection)
-    source: Source = declared.source.cls(declared.source.options, context)
+    source: Source = declared.cls(declared.options, context)
     return source
 
 

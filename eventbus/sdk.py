@@ -65,6 +65,7 @@ __all__ = [
     "EncodingError",
     "Event",
     "EventbusError",
+    "ExplainedSource",
     "Expression",
     "ExpressionError",
     "Failure",
@@ -463,6 +464,19 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class ExplainedSource(Source, Protocol):
+    """A source that can say for ``eventbus explain`` what of it runs elsewhere."""
+
+    def explain(self) -> Mapping[str, Any]:
+        """Values that JSON can hold; there is no connection to ask.
+
+        ``scope`` has ``kind``, ``database`` and ``collections``; ``command`` the ``database``, the target
+        ``aggregate`` and ``options``; each of ``stages`` has ``option``, ``why`` and ``stage``; ``names`` are
+        those that events have besides those that every event has. What does not apply is left out.
+        """
+
+
+@runtime_checkable
 class SnapshotSource(Source, Protocol):
     """A source that can also read what is there already.
 
@@ -565,6 +579,9 @@ class Stage(Protocol):
     A stage may have ``async def close()``, which releases what it holds, bounded in time; `apply` may be
     called again after that. Several tasks may be in `apply` of one stage at the same time, and the same event
     may come again.
+
+    A class whose stages look into no document but where their options name one, in an expression or a target,
+    says ``looks_where_told = True``, for ``eventbus explain``.
     """
 
     name: str

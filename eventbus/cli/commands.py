@@ -93,6 +93,17 @@ def validate(
 
 
 @app.command()
+def explain(config: ConfigOption, subscription: SubscriptionArgument, as_json: JsonOption = False) -> None:
+    """Show what runs where, and why: in MongoDB, in the daemon, on each route. It connects to nothing.
+
+    Example: eventbus explain -c eventbus.yaml orders
+    """
+    from eventbus.cli import explaining  # noqa: PLC0415
+
+    explaining.explain(loaded(config), subscription, as_json)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors.
 

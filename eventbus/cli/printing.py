@@ -16,7 +16,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Row", "note", "print_json", "print_pages", "print_record", "print_table", "printable"]
+__all__ = [
+    "Row",
+    "note",
+    "print_json",
+    "print_lines",
+    "print_pages",
+    "print_record",
+    "print_table",
+    "printable",
+]
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -33,6 +42,13 @@ def note(text: str) -> None:
 def print_json(row: Row) -> None:
     """Print one object on a line of its own."""
     typer.echo(orjson.dumps(row))
+
+
+def print_lines(lines: Iterable[Text]) -> None:
+    """Print lines; on a terminal, in their style."""
+    console = _console()
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 async def print_pages(columns: Sequence[str], rows: AsyncIterable[Row], nothing: str) -> int:

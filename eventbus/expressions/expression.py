@@ -76,6 +76,11 @@ class Expression:
         """The names of the path that it is, and nothing else; None if it computes something."""
         return self._paths[0].names if self._is_path and self._paths else None
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What it is handed of an event: ``operation``, ``document.total``."""
+        return tuple(".".join(mention.names) for mention in self._paths)
+
     def unknown_name(self, known: Collection[str] = ()) -> str | None:
         """What is wrong with the first name that no event has; None if all are known.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -43,6 +43,7 @@ class Classify(EachEvent):
     """
 
     name = "classify"
+    looks_where_told: ClassVar[bool] = True
     Options = ClassifyOptions
 
     def __init__(self, options: ClassifyOptions, context: StageContext) -> None:

@@ -26,6 +26,7 @@ class Filter(EachEvent):
     """
 
     name = "filter"
+    looks_where_told: ClassVar[bool] = True
     short: ClassVar[str] = "when"
     Options = FilterOptions
 

@@ -34,6 +34,7 @@ class Sample(EachEvent):
     """
 
     name = "sample"
+    looks_where_told: ClassVar[bool] = True
     short: ClassVar[str] = "share"
     Options = SampleOptions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -30,6 +30,7 @@ class Set(EachEvent):
     """
 
     name = "set"
+    looks_where_told: ClassVar[bool] = True
     Options = SetOptions
 
     def __init__(self, options: SetOptions, context: StageContext) -> None:

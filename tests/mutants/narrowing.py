@@ -10,6 +10,10 @@ PATHS = "sources/mongodb/paths.py"
 PROJECT = "sources/mongodb/project.py"
 STREAM = "sources/mongodb/stream.py"
 
+EXPLAINING = "cli/explaining.py"
+
+EXPLAINED = "tests/cli/test_explain.py::test_what_decodes_documents"
+TOLD = "what is told of a subscription is what it does"
 RANDOM = "tests/sources/test_mongodb_significance.py"
 NARROWING = "tests/sources/test_mongodb_narrowing.py"
 OPTIONS = "tests/sources/test_mongodb_options.py"
@@ -63,5 +67,21 @@ NARROWING_MUTANTS: tuple[Mutant, ...] = (
         '*(f"v.{rest}" for rest in below)',
         '"v"',
         f"{NARROWING}::test_the_server_projects_like_the_stage",
+    ),
+    Mutant(
+        "every sink asks for the encoded form",
+        TOLD,
+        EXPLAINING,
+        "    return noted.was_asked\n",
+        "    return True\n",
+        EXPLAINED,
+    ),
+    Mutant(
+        "conditions decode documents whatever they name",
+        TOLD,
+        EXPLAINING,
+        "any(map(_is_of_document, route.when.paths))",
+        "route.when.paths",
+        EXPLAINED,
     ),
 )

@@ -15,6 +15,7 @@ from eventbus.sdk import SourceContext, SourcePolicy
 from eventbus.sources.mongodb.beginning import begun
 from eventbus.sources.mongodb.cursor import ServerCursor, can_split
 from eventbus.sources.mongodb.errors import Reaction, failure_of
+from eventbus.sources.mongodb.explanation import explanation
 from eventbus.sources.mongodb.inventory import Inventory
 from eventbus.sources.mongodb.options import MongoOptions, SnapshotOptions
 from eventbus.sources.mongodb.probe import probe
@@ -51,6 +52,10 @@ class MongoSource:
     def sets(options: MongoOptions) -> Iterable[str]:
         """The names that its events have besides those that every event has; see `eventbus.sdk.Source`."""
         return options.classify or ()
+
+    def explain(self) -> Mapping[str, Any]:
+        """What of it runs in the server; see `eventbus.sdk.ExplainedSource`."""
+        return explanation(self._options, self._spec)
 
     async def check(self) -> None:
         """Try everything that can be tried without reading; see `eventbus.sdk.Source`."""

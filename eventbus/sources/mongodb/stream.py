@@ -23,7 +23,7 @@ from eventbus.sources.mongodb.options import (
 from eventbus.sources.mongodb.paths import IS_UPDATE, touched
 from eventbus.sources.mongodb.project import KEPT_OF_CHANGES, project_stages
 
-__all__ = ["Stage", "StreamSpec", "stream_spec"]
+__all__ = ["SPLIT", "Stage", "StreamSpec", "stream_spec"]
 
 Stage: TypeAlias = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ _FULL_DOCUMENT: Final = {
 }
 _BEFORE: Final = {Before.WHEN_AVAILABLE: "whenAvailable", Before.REQUIRED: "required"}
 
-_SPLIT: Final[Stage] = {"$changeStreamSplitLargeEvent": {}}
+SPLIT: Final[Stage] = {"$changeStreamSplitLargeEvent": {}}
 _IDENTITY_ONLY: Final[Stage] = {"$project": dict.fromkeys(KEPT_OF_CHANGES, 1)}
 
 
@@ -46,7 +46,7 @@ class StreamSpec:
         database: The database that the command is sent to.
         target: The collection, or 1 for all of them.
         options: Options of ``$changeStream``.
-        own_stages: What keeps the stream to its scope and operations.
+        own: What keeps the stream to its scope and operations, by what it is about, in order.
         written: What the user's options ask of the server, by their names, in the order in which it is done.
         comment: What operators of the server see beside the cursor.
         delta: Whether old values are told beside the new ones.
@@ -56,7 +56,7 @@ class StreamSpec:
     database: str
     target: str | int
     options: Mapping[str, Any]
-    own_stages: tuple[Stage, ...]
+    own: Mapping[str, tuple[Stage, ...]]
     written: Mapping[str, tuple[Stage, ...]]
     comment: str
     delta: bool = False
@@ -68,9 +68,14 @@ class StreamSpec:
         return "allChangesForCluster" in self.options
 
     @property
+    def own_stages(self) -> tuple[Stage, ...]:
+        """What keeps the stream to its scope and operations."""
+        return _in_order(self.own)
+
+    @property
     def written_stages(self) -> tuple[Stage, ...]:
         """The user's stages in their order. Documents that a snapshot reads go through them like changes."""
-        return tuple(stage for stages in self.written.values() for stage in stages)
+        return _in_order(self.written)
 
     def stages(
         self, *, splits: bool, beyond: str | None = None, identity_only: bool = False
@@ -88,7 +93,7 @@ class StreamSpec:
             *self.own_stages,
             *self.written_stages,
             *((_IDENTITY_ONLY,) if identity_only else ()),
-            *((_SPLIT,) if splits else ()),
+            *((SPLIT,) if splits else ()),
         )
 
     def command(self, stages: tuple[Stage, ...], start: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,11 +140,12 @@ def stream_spec(
         database=options.database or "admin",
         target=single or 1,
         options=settings,
-        own_stages=(
-            *_scope(options, own_database),
-            *_without(own_collection, options),
-            *_operations(options),
-        ),
+        own={
+            "state": _without_state(options, own_database),
+            "collections": _collections(options),
+            "heartbeat": _without(own_collection, options),
+            "operations": _operations(options),
+        },
         written=_written(options),
         comment=f"eventbus {subscription}",
         delta=options.delta,
@@ -162,9 +168,17 @@ def _significant(fields: Sequence[str]) -> tuple[Stage, ...]:
     return ({"$match": {"$expr": {"$or": [{"$not": [IS_UPDATE]}, touched(fields)]}}},)
 
 
-def _scope(options: MongoOptions, own_database: str | None) -> tuple[Stage, ...]:
-    if options.database is None:
-        return ({"$match": {"ns.db": {"$ne": own_database}}},) if own_database else ()
+def _in_order(stages: Mapping[str, tuple[Stage, ...]]) -> tuple[Stage, ...]:
+    return tuple(stage for some in stages.values() for stage in some)
+
+
+def _without_state(options: MongoOptions, own_database: str | None) -> tuple[Stage, ...]:
+    if options.database is not None or own_database is None:
+        return ()
+    return ({"$match": {"ns.db": {"$ne": own_database}}},)
+
+
+def _collections(options: MongoOptions) -> tuple[Stage, ...]:
     if options.collections is None or len(options.collections) == 1:
         return ()
     named = {"$in": list(options.collections)}
