@@ -12,7 +12,7 @@ from eventbus.cli.explanation_text import print_explanation
 from eventbus.cli.names import check_subscription
 from eventbus.cli.printing import print_json
 from eventbus.config import Config, ResolvedRoute, ResolvedSink
-from eventbus.config.pipelines import expressions_in, names_set
+from eventbus.config.pipelines import expressions_in, names_set, says
 from eventbus.config.resolved import ResolvedStage
 from eventbus.daemon import source_of
 from eventbus.model import ClusterTime, Event
@@ -66,7 +66,8 @@ def _stage(place: int, stage: ResolvedStage) -> dict[str, Any]:
         "looks_into": _mentioned(stage.options),
         "decodes": not getattr(stage.cls, "looks_where_told", False) or bool(_told(stage.options)),
         "sets": sorted(names_set(stage.cls, stage.options)),
-        "waits": bool(getattr(stage.cls, "waits", False)),
+        "waits": says(stage.cls, "waits", stage.options),
+        "remembers": says(stage.cls, "remembers", stage.options),
         "on_error": stage.on_error,
     }
 

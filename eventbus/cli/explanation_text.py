@@ -68,6 +68,8 @@ def _of_stage(stage: Mapping[str, Any]) -> Iterator[str]:
         yield f"sets {_listed(stage['sets'])}"
     if stage["waits"]:
         yield "waits for others"
+    if stage["remembers"]:
+        yield "remembers events"
     yield f"on_error: {stage['on_error']}"
 
 
