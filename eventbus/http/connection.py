@@ -231,11 +231,11 @@ class Connection(asyncio.Protocol):
 
     async def _read_on(self, patience: Patience, deadline: float) -> None:
         """Wait for the rest of the content, unless it is long, or takes long and is of no interest."""
-        if self._waits_for_content:
-            await self._until(self._has_content, "end of the answer", patience.total, patience, deadline)
-            return
-        limit = min(self._loop.time() + _CONTENT_PATIENCE_SECS, deadline)
-        await self._wait(lambda: self._has_content() or self._is_lost, limit)
+        if not self._waits_for_content:
+            deadline = min(self._loop.time() + _CONTENT_PATIENCE_SECS, deadline)
+        await self._wait(lambda: self._has_content() or self._is_lost, deadline)
+        if self._waits_for_content and not self._has_content():
+            raise (self._error or lost(None)) if self._is_lost else silent("answer", patience.total)
 
     def _has_content(self) -> bool:
         """Whether it is all there, or too long. Without a length it ends with the connection."""

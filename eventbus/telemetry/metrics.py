@@ -179,9 +179,9 @@ def heartbeat_written(*, ok: bool) -> None:
     _heartbeats.labels("ok" if ok else "failed").inc()
 
 
-def looked_up(subscription: str, stage: str, *, cached: int, found: int, missing: int) -> None:
-    """A stage looked something up: how much it knew, how much it was told, how much there is not."""
-    for result, count in (("cached", cached), ("found", found), ("missing", missing)):
+def looked_up(subscription: str, stage: str, **results: int) -> None:
+    """A stage looked something up: how much it knew, how much it was told, and so on, by result."""
+    for result, count in results.items():
         _stage_lookups.labels(subscription, stage, result).inc(count)
 
 

@@ -15,6 +15,7 @@ from bson import json_util
 from eventbus.model import ClusterTime
 from eventbus.registry import Registry
 from eventbus.stages.memory import MemoryCollections
+from tests.docs.answers import served
 from tests.docs.pages import ROOT, Block, blocks
 from tests.stages.events import change, pipeline, route_pipeline, run, told
 
@@ -26,9 +27,9 @@ _FOLDER: Final = tempfile.TemporaryDirectory()
 
 
 def loaded(block: Block) -> dict[str, Any]:
-    """The example, its values in Extended JSON where YAML has no such type; its files are there."""
+    """The example, in Extended JSON where YAML has no such type; its files and answers are there."""
     found: dict[str, Any] = json_util.loads(
-        json_util.dumps(yaml.safe_load(block.text)),
+        json_util.dumps(yaml.safe_load(served(block))),
         json_options=json_util.JSONOptions(tz_aware=False),
     )
     if "files" in found:

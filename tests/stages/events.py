@@ -117,7 +117,10 @@ def run(pipeline: Pipeline, slots: Sequence[Slot]) -> list[Slot]:
     """What becomes of a batch."""
 
     async def applied() -> list[Slot]:
-        return list(await pipeline.apply(slots))
+        try:
+            return list(await pipeline.apply(slots))
+        finally:
+            await pipeline.close()
 
     return anyio.run(applied)
 

@@ -29,12 +29,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Final, assert_never
 
 from yarl import URL
 
 from eventbus.http.retry_after import retry_after_secs
+from eventbus.http.statuses import answered
 from eventbus.sdk import DELIVERED, Failure, Fault, Outcome, Rejected, Retry
 
 __all__ = ["Answer", "Reaction", "outcome_of_answer"]
@@ -139,11 +139,7 @@ def _kind(status: int) -> Failure:
 
 
 def _said(answer: Answer) -> str:
-    """The status in words of our own: the server's phrase may hold anything."""
-    try:
-        said = f"answered {answer.status} {HTTPStatus(answer.status).phrase}"
-    except ValueError:
-        said = f"answered {answer.status}"
+    said = answered(answer.status)
     if not 300 <= answer.status < 400:
         return said
     return f"{said}, to {_host_of(answer.location)}: redirects are not followed, change the url"

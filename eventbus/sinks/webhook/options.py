@@ -11,11 +11,12 @@ from pydantic import ConfigDict, Field, SecretStr, model_validator
 from yarl import URL
 
 from eventbus.http.checks import HeaderName, NetworkName, PlainUrl, Token
+from eventbus.http.tls import Tls
 from eventbus.sdk import Duration, Options, Size
 from eventbus.sinks.webhook.answers import Reaction
 from eventbus.sinks.webhook.checks import AnswerName, Header, Host, Secret, UrlTemplate
 
-__all__ = ["Basic", "Method", "OAuth2", "Signing", "Timeouts", "Tls", "WebhookOptions"]
+__all__ = ["Basic", "Method", "OAuth2", "Signing", "Timeouts", "WebhookOptions"]
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 
@@ -61,27 +62,6 @@ class OAuth2(Options):
     """What the token is to be good for, if the server wants to know."""
     audience: str | None = None
     """Whom the token is for, if the server wants to know."""
-
-
-class Tls(Options):
-    """Certificates of a connection by https."""
-
-    ca: str | None = Field(default=None, min_length=1)
-    """A file of certificates, in PEM, to trust instead of the system's."""
-    certificate: str | None = Field(default=None, min_length=1)
-    """A file with our own certificate and those between it and its root, in PEM."""
-    key: str | None = Field(default=None, min_length=1)
-    """A file with its private key, in PEM."""
-    key_password: SecretStr | None = None
-    """What the private key is encrypted with, if it is."""
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> Tls:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together")
-        if self.key_password is not None and self.key is None:
-            raise ValueError("there is no key that the password could be of")
-        return self
 
 
 class Timeouts(Options):

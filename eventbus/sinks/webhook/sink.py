@@ -22,6 +22,7 @@ from eventbus.http.connection import Patience, Reply
 from eventbus.http.dialling import Dialler, Origin, origin_of
 from eventbus.http.faults import NoReply
 from eventbus.http.networks import Networks
+from eventbus.http.tls import context_of
 from eventbus.sdk import (
     DELIVERED,
     Carries,
@@ -38,7 +39,6 @@ from eventbus.sdk import (
 )
 from eventbus.sinks.reaching import probed
 from eventbus.sinks.webhook.answers import Answer, outcome_of_answer
-from eventbus.sinks.webhook.certificates import context_of
 from eventbus.sinks.webhook.content import Content, compressed, content_of, encode
 from eventbus.sinks.webhook.handshake import Permission, ask
 from eventbus.sinks.webhook.options import WebhookOptions
