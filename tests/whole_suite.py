@@ -3,7 +3,7 @@
 What needs no server runs beside the tests on real servers, and after it the whole daemon, end to end. Tests
 marked ``alone`` come last: those that measure how routes delay each other, and those whose load fills the
 machine. What failed is run once more: a test that passes then depends on the machine's load, and is to be
-mended.
+mended. Tests marked ``dist`` are left to ``make dist-test``.
 
     python -m tests.whole_suite [beside]
 """
@@ -27,8 +27,8 @@ NOTHING_TO_RUN = 5
 def parts() -> dict[str, str]:
     """The command of each part, by name; each remembers its failures in a place of its own."""
     of_part = {
-        "servers": f"-m services --ignore={END_TO_END}",
-        "no-servers": f"-q -m 'not services' --ignore={END_TO_END}",
+        "servers": f"-m 'services and not dist' --ignore={END_TO_END}",
+        "no-servers": f"-q -m 'not services and not dist' --ignore={END_TO_END}",
         "end-to-end": f"-q -m 'not alone' {END_TO_END}",
         "alone": f"-m alone {END_TO_END}",
     }

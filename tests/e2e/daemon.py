@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,15 +28,25 @@ class DaemonProcess:
         directory: Where its configuration and its log go.
         config: The configuration; the server's port is filled in.
         env: Further environment.
+        command: What runs it, up to where the configuration is named; by default this Python.
+        cwd: Where it runs.
     """
 
     def __init__(
-        self, directory: Path, config: Mapping[str, Any], env: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        config: Mapping[str, Any],
+        env: Mapping[str, str] | None = None,
+        *,
+        command: Sequence[str] = (sys.executable, "-m", "eventbus"),
+        cwd: Path | None = None,
     ) -> None:
         self.config_path = directory / "eventbus.yaml"
         self.log_path = directory / "daemon.log"
         self.config_path.write_text(yaml.safe_dump({**config, "server": {"port": 0}}))
         self._env = {**os.environ, **(env or {})}
+        self._command = [*command, "run", "-c", str(self.config_path)]
+        self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -45,10 +55,11 @@ class DaemonProcess:
         self._log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "eventbus", "run", "-c", str(self.config_path)],
+                self._command,
                 stdout=log,
                 stderr=log,
                 env=self._env,
+                cwd=self._cwd,
                 start_new_session=True,
             )
         if wait:
