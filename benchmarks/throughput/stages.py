@@ -29,7 +29,7 @@ from eventbus.sdk import StageContext, Views
 from eventbus.stages.memory import MemoryCollections
 from eventbus.stages.pipeline import Pipeline
 
-__all__ = ["SAMPLES", "stage_cases"]
+__all__ = ["ELSEWHERE", "SAMPLES", "enrich", "stage_cases"]
 
 SAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "none": (),
@@ -51,13 +51,39 @@ SAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "sample": ({"sample": 1.0},),
     "rename": ({"rename": {"note": "remark"}},),
     "map": ({"map": {"fields": {"who": "document.customer", "total": "document.total"}}},),
+    "convert": ({"convert": {"total": "decimal"}},),
+    "text": ({"text": {"fields": ["customer"], "steps": ["normalise", "upper"]}},),
+    "date": (
+        {"date": {"fields": ["placed"], "zone": "Europe/Berlin", "truncate": "month", "target": "month"}},
+    ),
+    "number": ({"number": {"fields": ["total"], "round": {"digits": 1}, "target": "document.rounded"}},),
+    "flatten": ({"flatten": {}},),
+    "upcast": ({"upcast": {"versions": {2: [{"rename": {"total": "sum"}}, {"add": {"currency": "EUR"}}]}}},),
+    "validate": (
+        {
+            "validate": [
+                {"name": "sane total", "field": {"path": "total", "type": "number", "min": 0, "max": 10_000}},
+                {"name": "has a customer", "condition": "has(document.customer)"},
+            ]
+        },
+    ),
+    "python": ({"python": {"function": "benchmarks.throughput.stages:enrich"}},),
     "lookup": ({"lookup": {"collection": "customers", "key": "document.customer", "into": "document.who"}},),
 }
 """By name; `unlooked` asks for nothing of a document."""
 
+ELSEWHERE: Final[Mapping[str, str]] = {"http_lookup": "costs what the service costs that it asks"}
+"""Stages of which a time would say nothing."""
+
 _EVENTS: Final = 2000
 _BATCH: Final = 500
 _ROUNDS: Final = 5
+
+
+def enrich(event: Any) -> Any:
+    """For the stage `python`: as little as a function can do."""
+    event.document["seen"] = True
+    return event
 
 
 def stage_cases() -> list[Case]:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from bson import Int64, ObjectId, Timestamp, encode
@@ -37,6 +38,7 @@ COLLECTION: Final = "orders"
 CUSTOMERS: Final = "customers"
 SENT_AT: Final = "sent_at"
 """The field of a live document that says when it was sent, in nanoseconds since 1970."""
+PLACED: Final = datetime(2026, 3, 14, 15, 9, tzinfo=UTC)
 _SIZE: Final = 500
 _CUSTOMERS: Final = 5000
 _AT_ONCE: Final = 5000
@@ -106,6 +108,7 @@ def order_of(number: int, **further: Any) -> dict[str, Any]:
         **further,
         "customer": f"customer-{number % _CUSTOMERS}",
         "status": "placed",
+        "placed": PLACED,
         "total": number % 997 + 0.5,
         "items": [{"sku": f"sku-{number % 300}", "count": number % 5 + 1}],
         "note": "",

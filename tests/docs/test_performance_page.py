@@ -9,6 +9,8 @@ import pytest
 from benchmarks.report.page import ROOT, files, quoted
 from benchmarks.throughput.bars import verdicts
 from benchmarks.throughput.cases import CASES
+from benchmarks.throughput.stages import ELSEWHERE, SAMPLES
+from eventbus.registry import Registry
 
 WRITTEN = files(quoted())
 
@@ -63,3 +65,10 @@ def test_every_measured_case_is_known_still() -> None:
     """One that was renamed is measured again."""
     for result in quoted().values():
         assert set(result.cases) <= set(CASES)
+
+
+def test_every_stage_is_measured() -> None:
+    """What a stage costs is not left for users to find out."""
+    types = set(Registry.from_entry_points().stages)
+    assert set(SAMPLES) - {"none", "unlooked"} == types - set(ELSEWHERE)
+    assert set(ELSEWHERE) <= types
