@@ -37,6 +37,7 @@ from eventbus.sources.mongodb.client import stream_client
 from eventbus.sources.mongodb.collections import MongoCollections
 from eventbus.sources.mongodb.heartbeat import keep_beating
 from eventbus.state.mongodb import MongoStore
+from eventbus.state.mongodb_connection import POOL_SIZE
 from eventbus.state.operations import Operation
 from eventbus.state.sqlite import SqliteStore
 from eventbus.state.sqlite_file import Access
@@ -45,7 +46,17 @@ from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.redaction import redact
 
-__all__ = ["Daemon", "check_sources", "open_source", "open_store", "run_daemon", "run_operation", "source_of"]
+__all__ = [
+    "Daemon",
+    "check_sources",
+    "most_connections",
+    "open_client",
+    "open_source",
+    "open_store",
+    "run_daemon",
+    "run_operation",
+    "source_of",
+]
 
 log = structlog.get_logger("eventbus.daemon")
 
@@ -298,15 +309,27 @@ def _make_store(config: Config, *, access: Access = Access.DAEMON) -> Store:
 @asynccontextmanager
 async def _stream_client(config: Config) -> AsyncIterator[AsyncMongoClient[Any]]:
     """The client that reads; state has one of its own, so that waiting streams never starve a checkpoint."""
-    pool_size = _most_readers(config) + _SPARE_CONNECTIONS
-    async with _client(config.mongodb, "stream", pool_size, config.read_preference) as client:
+    async with open_client(
+        config.mongodb, "stream", _stream_connections(config), config.read_preference
+    ) as client:
         yield client
 
 
 @asynccontextmanager
-async def _client(
+async def open_client(
     access: MongoDBAccess, purpose: str, pool_size: int, read_preference: str | None = None
 ) -> AsyncIterator[AsyncMongoClient[Any]]:
+    """A client of a deployment.
+
+    Args:
+        access: How to reach it.
+        purpose: What it is for, see `eventbus.sources.mongodb.client.stream_client`.
+        pool_size: The most connections to one member.
+        read_preference: Which members are read; None for what the address says.
+
+    Raises:
+        ConfigurationError: The address or a certificate cannot be used.
+    """
     try:
         client = stream_client(
             access.uri.get_secret_value(),
@@ -328,7 +351,7 @@ async def _keep_beating(config: Config) -> None:
     heartbeat = config.heartbeat
     if heartbeat is None:
         return
-    async with _client(config.mongodb, "heartbeat", pool_size=1) as client:
+    async with open_client(config.mongodb, "heartbeat", pool_size=1) as client:
         await keep_beating(
             client,
             instance=config.daemon.instance,
@@ -338,9 +361,17 @@ async def _keep_beating(config: Config) -> None:
         )
 
 
-def _most_readers(config: Config) -> int:
+def most_connections(config: Config) -> int:
+    """How many connections the daemon opens at most to the deployment that is read."""
+    beating = 1 if config.heartbeat is not None else 0
+    here = isinstance(config.state, MongoDBState) and config.state.access.uri == config.mongodb.uri
+    return _stream_connections(config) + beating + (POOL_SIZE if here else 0)
+
+
+def _stream_connections(config: Config) -> int:
     """A stream holds a connection while it waits; one that is being closed may still have one."""
-    return sum(2 * (1 + declared.catch_up.max_readers) for declared in config.subscriptions.values())
+    readers = sum(2 * (1 + declared.catch_up.max_readers) for declared in config.subscriptions.values())
+    return readers + _SPARE_CONNECTIONS
 
 
 def _sources(config: Config, client: AsyncMongoClient[Any]) -> dict[str, Source]:

@@ -7,6 +7,7 @@
     ├── Unreachable          a server cannot be talked to now: wait with backoff, say so, not ready
     ├── PositionLost         the source cannot continue from a position: by policy, never silently
     ├── LeaseLost            somebody else runs the subscription: cancel its flows, write nothing more
+    ├── NotFound             what a command is to show is not stored: say so, exit 1
     └── EncodingError        one event cannot be written in a form: park that event
         └── NoForm           the form is not meant for such events: leave that event out
 
@@ -21,6 +22,7 @@ __all__ = [
     "EventbusError",
     "LeaseLost",
     "NoForm",
+    "NotFound",
     "PositionLost",
     "Unreachable",
     "first_cause",
@@ -54,6 +56,10 @@ class PositionLost(EventbusError):
 
 class LeaseLost(EventbusError):
     """The lease of a subscription is held by another daemon, or its epoch has moved on."""
+
+
+class NotFound(EventbusError):
+    """What a command was told to show, or to change, is not in the state store."""
 
 
 class EncodingError(EventbusError):

@@ -1,7 +1,7 @@
 """The command line.
 
-Exit codes: 0 done, 1 the command's answer is no or something failed, 2 the configuration or the call is
-wrong, 3 a server that the command needs does not answer.
+Exit codes: 0 done, 1 the command's answer is no, something failed or what it was to show is not stored, 2 the
+configuration or the call is wrong, 3 a server that the command needs does not answer.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line and exit with its code."""
     from eventbus.cli.commands import app  # noqa: PLC0415 - keeps the import of the package cheap
-    from eventbus.errors import ConfigurationError, Unreachable  # noqa: PLC0415
+    from eventbus.errors import ConfigurationError, NotFound, Unreachable  # noqa: PLC0415
 
     try:
         app(prog_name="eventbus")
+    except NotFound as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

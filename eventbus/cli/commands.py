@@ -104,6 +104,23 @@ def explain(config: ConfigOption, subscription: SubscriptionArgument, as_json: J
 
 
 @app.command()
+def doctor(
+    config: ConfigOption,
+    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Also send each sink a marked event.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for what would keep it from working well, and say what to type. Exit 1 if something fails.
+
+    Example: eventbus doctor -c eventbus.yaml orders
+    """
+    from eventbus.cli.doctor import examine  # noqa: PLC0415
+
+    do = partial(examine, write=write, as_json=as_json)
+    raise typer.Exit(0 if anyio.run(do, loaded(config), subscription) else 1)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors.
 

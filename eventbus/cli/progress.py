@@ -18,7 +18,7 @@ from rich.progress import Progress as Bars
 
 from eventbus.cli.operation_rows import share_done, summary, title
 from eventbus.cli.printing import note, printable
-from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.errors import NotFound, Unreachable
 from eventbus.state.operations import Operation, OperationStatus
 from eventbus.state.store import ControlStore
 
@@ -55,7 +55,7 @@ async def follow(
         How they ended.
 
     Raises:
-        ConfigurationError: One of them is not there.
+        NotFound: One of them is not there.
     """
     with display or _display() as shown:
         while True:
@@ -70,11 +70,11 @@ async def operation_named(store: ControlStore, operation_id: str) -> Operation:
     """The operation with this id.
 
     Raises:
-        ConfigurationError: There is none.
+        NotFound: There is none.
     """
     found = await store.find_operations(operation_id=operation_id)
     if not found:
-        raise ConfigurationError(f"no operation has the id {operation_id}")
+        raise NotFound(f"no operation has the id {operation_id}")
     return found[0]
 
 

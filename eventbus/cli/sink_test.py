@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -12,12 +11,11 @@ import typer
 
 from eventbus.cli.asking import requester
 from eventbus.cli.printing import print_json, printable
-from eventbus.config import Config, ResolvedSubscription
-from eventbus.config.encoding import EncodingPolicy
-from eventbus.encoding.choice import Origin, encoder_of
-from eventbus.errors import ConfigurationError, EncodingError
-from eventbus.model import Event, Message, Operation, Rejected
-from eventbus.sdk import Delivered, Encoder, Fault, Outcome, ProbedSink, ProbeStep, Retry, Sink, carried_by
+from eventbus.config import Config
+from eventbus.doctor.marked_event import encoded, encoder_for, marked_event
+from eventbus.errors import ConfigurationError
+from eventbus.model import Event, Rejected
+from eventbus.sdk import Delivered, Encoder, Fault, Outcome, ProbedSink, ProbeStep, Retry, Sink
 from eventbus.sinks.reaching import opening
 from eventbus.suggestions import did_you_mean, listed
 
@@ -25,8 +23,6 @@ __all__ = ["Place", "test_sink"]
 
 _DONE, _NO, _AWAY = 0, 1, 3
 """Exit codes of the command line: see `eventbus.cli`."""
-_BEFORE_ALL = "00"
-"""A token before every other, so that no cache and no copy takes the event for news."""
 
 
 class Place(NamedTuple):
@@ -63,7 +59,8 @@ async def test_sink(
     try:
         if not await _opened(sink, steps):
             return _AWAY
-        return await _sent(sink, _event(config, name, place, document), _encoder(config, name, sink), steps)
+        event = marked_event(config, name, sender=requester(), **place._asdict(), document=document)
+        return await _sent(sink, event, encoder_for(config, name, sink), steps)
     finally:
         await sink.close()
 
@@ -108,7 +105,7 @@ async def _opening(sink: Sink) -> AsyncGenerator[ProbeStep, None]:
 
 
 async def _sent(sink: Sink, event: Event, encoder: Encoder, steps: _Steps) -> int:
-    message = _encoded(sink, event, encoder)
+    message = encoded(sink, event, encoder)
     if isinstance(message, Rejected):
         steps.taken(ProbeStep("send", False, message.reason))
         return _NO
@@ -121,48 +118,9 @@ async def _sent(sink: Sink, event: Event, encoder: Encoder, steps: _Steps) -> in
     return _answered(outcome, steps)
 
 
-def _encoded(sink: Sink, event: Event, encoder: Encoder) -> Message | Rejected:
-    try:
-        return sink.encode(event, encoder)
-    except EncodingError as error:
-        return Rejected(str(error))
-
-
 def _answered(outcome: Outcome, steps: _Steps) -> int:
     if isinstance(outcome, Delivered):
         steps.taken(ProbeStep("answer", True, "delivered"))
         return _DONE
     steps.taken(ProbeStep("answer", False, f"{outcome.kind}: {outcome.reason}"))
     return _AWAY if isinstance(outcome, Retry) and outcome.fault is Fault.UNAVAILABLE else _NO
-
-
-def _event(config: Config, name: str, place: Place, document: Mapping[str, Any] | None) -> Event:
-    subscription = _first_user(config, name)
-    source = subscription.source.options if subscription is not None else None
-    collections = getattr(source, "collections", None) or ("",)
-    marked = {"test": True, "from": requester(), "sink": name}
-    return Event(
-        token=_BEFORE_ALL,
-        id=secrets.token_hex(16),
-        operation="eventbus.test" if document is None else Operation.INSERT,
-        database=place.database or getattr(source, "database", None) or "",
-        collection=place.collection or collections[0],
-        time_ms=round(time.time() * 1000),
-        document_key=None if document is None else {"_id": document.get("_id", "eventbus-test")},
-        document=marked if document is None else {"_id": "eventbus-test", **document},
-    )
-
-
-def _encoder(config: Config, name: str, sink: Sink) -> Encoder:
-    """As the first route to the sink encodes."""
-    subscription = _first_user(config, name)
-    if subscription is None:
-        return encoder_of(EncodingPolicy(), Origin("eventbus-test", "eventbus"), carried_by(sink))
-    encoding = next(route.encoding for route in subscription.routes if route.sink == name)
-    return encoder_of(encoding, Origin(subscription.name, subscription.service), carried_by(sink))
-
-
-def _first_user(config: Config, name: str) -> ResolvedSubscription | None:
-    """The first subscription that has a route to the sink."""
-    users = (one for one in config.subscriptions.values() if any(route.sink == name for route in one.routes))
-    return next(users, None)

@@ -18,7 +18,7 @@ from eventbus.state.mongodb_errors import INVALID_URI, errors_mapped
 from eventbus.state.values import OPTIONS
 from eventbus.telemetry.mongodb import ConnectionEvents
 
-__all__ = ["MongoConnection", "MongoDocument", "bounded", "patiently"]
+__all__ = ["POOL_SIZE", "MongoConnection", "MongoDocument", "bounded", "patiently"]
 
 MongoDocument: TypeAlias = dict[str, Any]
 
@@ -27,7 +27,8 @@ _OPERATION_SECS: Final = 4.0
 _LONG_SECS: Final = 10.0
 _GREETING_SECS: Final = 2.5
 _CLOSE_SECS: Final = 1.0
-_POOL_SIZE: Final = 8
+POOL_SIZE: Final = 8
+"""The most connections to one member."""
 
 Prepare: TypeAlias = Callable[[AsyncDatabase[MongoDocument]], Awaitable[None]]
 
@@ -121,7 +122,7 @@ def _client(uri: str, settings: Mapping[str, Any]) -> AsyncMongoClient[MongoDocu
             **settings,
             appName="eventbus-state",
             event_listeners=[ConnectionEvents("state")],
-            maxPoolSize=_POOL_SIZE,
+            maxPoolSize=POOL_SIZE,
             retryReads=True,
             retryWrites=True,
             timeoutMS=round(_OPERATION_SECS * 1000),

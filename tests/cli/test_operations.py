@@ -91,10 +91,10 @@ def test_one_is_cancelled_once(command: CommandLine) -> None:
 
 @pytest.mark.parametrize("words", [("show",), ("cancel",), ("show", "--follow")])
 def test_one_that_is_not_there(alone: CommandLine, words: tuple[str, ...]) -> None:
-    """Exit 2: it was misspelt."""
+    """Exit 1, as for a dead letter that is not there; 2 is for what the configuration can tell."""
     alone.on_store(_two)
     answer = alone("operation", *words, "third")
-    assert (answer.code, answer.out) == (2, "")
+    assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith("no operation has the id third\n")
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from eventbus.cli.operation_rows import share_done, summary
 from eventbus.cli.progress import Lines, all_well, follow
-from eventbus.errors import ConfigurationError
+from eventbus.errors import NotFound
 from eventbus.model import ClusterTime, Position
 from eventbus.state.operations import Operation, OperationKind, OperationStatus, Progress
 from eventbus.state.store import Store
@@ -110,7 +110,7 @@ def test_several_are_followed_until_the_last_is_over(alone: CommandLine) -> None
 
 def test_what_is_not_there_cannot_be_followed(alone: CommandLine) -> None:
     """A misspelt id is no operation that waits for ever."""
-    with pytest.raises(ConfigurationError, match="no operation has the id 0123456789"):
+    with pytest.raises(NotFound, match="no operation has the id 0123456789"):
         alone.on_store(lambda store: follow(store, ["0123456789"], Lines()))
 
 

@@ -27,6 +27,7 @@ from tests.mutants.fields import FIELD_MUTANTS
 from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.narrowing import NARROWING_MUTANTS
+from tests.mutants.operating import OPERATING_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.rules import RULE_MUTANTS
 from tests.mutants.sinks import SINK_MUTANTS
@@ -55,6 +56,7 @@ def main(wanted: str) -> int:
             *KAFKA_MUTANTS,
             *NARROWING_MUTANTS,
             *ONCE_MUTANTS,
+            *OPERATING_MUTANTS,
             *RULE_MUTANTS,
             *SINK_MUTANTS,
             *SNAPSHOT_MUTANTS,

@@ -22,7 +22,7 @@ from eventbus.sources.mongodb.client import asked
 from eventbus.sources.mongodb.reply import Reply
 from eventbus.sources.mongodb.stream import Stage, StreamSpec
 
-__all__ = ["ServerCursor", "can_split"]
+__all__ = ["ServerCursor", "can_split", "splits_large"]
 
 _CLEAN_UP_SECS: Final = 2.0
 """The most that giving up a cursor may take; what is left over, the server ends by itself after minutes."""
@@ -130,7 +130,11 @@ async def can_split(client: AsyncMongoClient[Any]) -> bool:
     Raises:
         PyMongoError: The server did not answer.
     """
-    version = tuple((await asked(client, "buildInfo"))["versionArray"][:3])
+    return splits_large(tuple((await asked(client, "buildInfo"))["versionArray"][:3]))
+
+
+def splits_large(version: tuple[int, ...]) -> bool:
+    """Whether servers of a version have ``$changeStreamSplitLargeEvent``."""
     return (6, 0, 9) <= version < (6, 1, 0) or version >= (7, 0, 0)
 
 
