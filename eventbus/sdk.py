@@ -574,7 +574,9 @@ class Stage(Protocol):
     A stage whose ``apply`` waits for anything says ``waits = True`` in its class; it belongs in a
     subscription's pipeline. One whose results depend on events that it was given before says
     ``remembers = True``; it belongs in a route's pipeline, where it is given each event once, in source
-    order, and is made anew for each life of the route. Both may be static methods of the options instead.
+    order, and is made anew for each life of the route. Both may be static methods of the options instead. If
+    it drops events on the word of others that went on, it says ``comes_last = True`` as well: what a stage
+    behind it drops would be lost.
 
     A stage may have ``async def close()``, which releases what it holds, bounded in time; `apply` may be
     called again after that. Several tasks may be in `apply` of one stage at the same time, and the same event

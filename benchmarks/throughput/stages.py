@@ -67,6 +67,7 @@ SAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
             ]
         },
     ),
+    "dedupe": ({"dedupe": {"entries": 10_000}},),
     "python": ({"python": {"function": "benchmarks.throughput.stages:enrich"}},),
     "lookup": ({"lookup": {"collection": "customers", "key": "document.customer", "into": "document.who"}},),
 }
@@ -75,6 +76,8 @@ SAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
 ELSEWHERE: Final[Mapping[str, str]] = {"http_lookup": "costs what the service costs that it asks"}
 """Stages of which a time would say nothing."""
 
+_OF_ROUTES: Final = frozenset({"dedupe"})
+"""Stages that belong in the pipeline of a route."""
 _EVENTS: Final = 2000
 _BATCH: Final = 500
 _ROUNDS: Final = 5
@@ -151,11 +154,16 @@ def _document(event: Event) -> bytes:
 
 
 def _pipeline(stages: Sequence[Mapping[str, Any]]) -> Pipeline | None:
+    is_of_route = any(stage.keys() & _OF_ROUTES for stage in stages)
     written = {
         "mongodb": {"uri": "mongodb://localhost"},
         "sinks": {"null": {"type": "discard"}},
         "subscriptions": {
-            "orders": {"source": {"database": "bench"}, "pipeline": list(stages), "routes": ["null"]}
+            "orders": {
+                "source": {"database": "bench"},
+                "pipeline": [] if is_of_route else list(stages),
+                "routes": [{"sink": "null", "pipeline": list(stages) if is_of_route else []}],
+            }
         },
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +173,8 @@ def _pipeline(stages: Sequence[Mapping[str, Any]]) -> Pipeline | None:
     customers = [{"_id": f"customer-{number}", "tier": "gold"} for number in range(5000)]
     collections = _Indexed({"customers": customers})
     context = StageContext("orders", "orders", Views(), collections)
-    return pipeline_of(config.subscriptions["orders"].pipeline, context)
+    subscription = config.subscriptions["orders"]
+    return pipeline_of(subscription.routes[0].pipeline if is_of_route else subscription.pipeline, context)
 
 
 class _Indexed(MemoryCollections):

@@ -79,6 +79,11 @@ class Pipelines:
             stages.append(stage)
             if stage is not None:
                 known |= names_set(stage.cls, stage.options)
+        for index, stage in enumerate(stages[:-1]):
+            if stage is not None and says(stage.cls, "comes_last", stage.options):
+                message = f"{stage.type} comes last: a stage behind it could drop what it has let go on"
+                self._problems.add(node.items[index].place, (*path, index, stage.type), message)
+                stages[index] = None
         sound = [stage for stage in stages if stage is not None]
         return ResolvedPipeline(tuple(sound), known, is_sound=len(sound) == len(stages))
 

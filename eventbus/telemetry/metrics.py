@@ -19,6 +19,7 @@ __all__ = [
     "dead_letter_forwarding_failed",
     "dead_letters_dropped",
     "dead_letters_purged",
+    "duplicate_dropped",
     "events_read",
     "gap_recorded",
     "headroom",
@@ -78,6 +79,9 @@ _stage_waits = _counter(
 )
 _rules_failed = _counter(
     "rules_failed", "Events that do not keep a rule of a stage", ["subscription", "stage", "rule"]
+)
+_duplicates_dropped = _counter(
+    "duplicates_dropped", "Events that a stage dropped for saying nothing new", ["subscription", "stage"]
 )
 _documents_read = _counter(
     "snapshot_documents_read", "Documents read by snapshots, filtered ones included", ["subscription"]
@@ -183,6 +187,11 @@ def looked_up(subscription: str, stage: str, **results: int) -> None:
     """A stage looked something up: how much it knew, how much it was told, and so on, by result."""
     for result, count in results.items():
         _stage_lookups.labels(subscription, stage, result).inc(count)
+
+
+def duplicate_dropped(subscription: str, stage: str) -> None:
+    """An event says what an earlier one said."""
+    _duplicates_dropped.labels(subscription, stage).inc()
 
 
 def rule_failed(subscription: str, stage: str, rule: str) -> None:

@@ -9,6 +9,8 @@ __all__ = ["RULE_MUTANTS"]
 VALIDATE = "stages/validate"
 TESTS = "tests/stages/test_validate"
 REMEMBERING = "tests/stages/test_remembering.py"
+DEDUPE = "stages/dedupe.py"
+DEDUPES = "tests/stages/test_dedupe.py"
 
 RULE_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -109,5 +111,71 @@ RULE_MUTANTS: tuple[Mutant, ...] = (
         "prepare=partial(_prepare, route.pipeline, context) if remembers else None,",
         "prepare=(lambda made: lambda: made)(_prepare(route.pipeline, context)) if remembers else None,",
         f"{REMEMBERING}::test_each_life_of_a_route_and_each_replay_counts_by_itself",
+    ),
+    Mutant(
+        "an event is dropped for a later one",
+        "an event is dropped neither for itself nor for a later one",
+        DEDUPE,
+        "is_later = first.token <= event.token and first.id != event.id",
+        "is_later = True",
+        DEDUPES,
+    ),
+    Mutant(
+        "a state that comes back is dropped",
+        "by default what is dropped changes nothing at the target",
+        DEDUPE,
+        "is_new = first.content != content or _time",
+        "is_new = _time",
+        f"{REMEMBERING}::test_the_target_ends_with_the_last_state_of_each_document",
+    ),
+    Mutant(
+        "what is dropped prolongs the window",
+        "the window is counted from the first on",
+        DEDUPE,
+        "            return Filtered(event)\n",
+        "            self._remember(identity, _First(content, event.token, event.id, _time(event)))\n"
+        "            return Filtered(event)\n",
+        f"{REMEMBERING}::test_nothing_is_lost_for_being_alike_whatever_crashes",
+    ),
+    Mutant(
+        "events are dropped as lanes come to them",
+        "of what is alike the first in source order goes on",
+        "assembly.py",
+        "transform=transformation(pipeline) if pipeline is not None and not remembers else None,\n"
+        "        prepare=partial(_prepare, route.pipeline, context) if remembers else None,",
+        "transform=transformation(pipeline) if pipeline is not None else None,\n        prepare=None,",
+        f"{REMEMBERING}::test_the_first_of_what_is_alike_is_the_first_in_source_order",
+    ),
+    Mutant(
+        "a collection that is dropped is not forgotten",
+        "a document that was gone is told again",
+        DEDUPE,
+        "            self._firsts.clear()  # the documents may all be gone\n",
+        "",
+        DEDUPES,
+    ),
+    Mutant(
+        "what lacks the same is alike",
+        "an event in which something is missing goes on",
+        DEDUPE,
+        "return None if None in values else _hashed",
+        "return _hashed",
+        DEDUPES,
+    ),
+    Mutant(
+        "what went on is remembered without bound",
+        "memory is bounded",
+        DEDUPE,
+        "while len(self._firsts) > self._options.entries or",
+        "while",
+        DEDUPES,
+    ),
+    Mutant(
+        "a stage may drop what dedupe has let go on",
+        "dedupe comes last",
+        "config/pipelines.py",
+        'if stage is not None and says(stage.cls, "comes_last", stage.options):',
+        "if False:",
+        DEDUPES,
     ),
 )

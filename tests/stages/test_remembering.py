@@ -7,7 +7,7 @@ from typing import Any
 
 import bson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventbus.assembly import route_policy
@@ -30,7 +30,7 @@ def policy(*stages: Any, **route: Any) -> RoutePolicy:
 
 
 def changes(*kinds: tuple[int, int, int]) -> list[Event]:
-    """Changes by seconds since the one before, document and customer."""
+    """Changes by seconds since the one before, document and customer; the last may be `GONE`."""
     events, at = [], 1000
     for place, (secs, document, customer) in enumerate(kinds):
         at += secs
@@ -39,13 +39,27 @@ def changes(*kinds: tuple[int, int, int]) -> list[Event]:
                 token=f"82{place:04}",
                 cluster_time=ClusterTime(at, 1),
                 document_key={"_id": document},
-                document={"_id": document, "customer": customer},
+                **(
+                    {"operation": "delete"}
+                    if customer == GONE
+                    else {"document": {"_id": document, "customer": customer}}
+                ),
             )
         )
     return events
 
 
-KINDS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=40)
+def kinds_of(customers: int) -> st.SearchStrategy[list[tuple[int, int, int]]]:
+    """See `changes`; the customers are numbered from 0."""
+    one = st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, customers - 1))
+    return st.lists(one, min_size=1, max_size=40)
+
+
+GONE = 3
+"""In place of a customer: the document is deleted."""
+CHANGED = kinds_of(GONE)
+CHANGED_OR_GONE = kinds_of(GONE + 1)
+SOME = settings(max_examples=40, deadline=None)
 
 
 def within_rate(events: Sequence[Event]) -> list[str]:
@@ -60,7 +74,8 @@ def within_rate(events: Sequence[Event]) -> list[str]:
     return [token for _, _, token in kept]
 
 
-@given(kinds=KINDS, troubles=TROUBLES, seed=st.integers(0, 2**16), lanes=st.integers(1, 4))
+@SOME
+@given(kinds=CHANGED, troubles=TROUBLES, seed=st.integers(0, 2**16), lanes=st.integers(1, 4))
 def test_a_rate_is_kept_in_source_order_whatever_lanes_do(
     kinds: list[tuple[int, int, int]], troubles: Sequence[Trouble], seed: int, lanes: int
 ) -> None:
@@ -71,6 +86,84 @@ def test_a_rate_is_kept_in_source_order_whatever_lanes_do(
     expected = within_rate(events)
     assert sorted(event.token for event in life.arrived) == expected
     assert sorted(event.token for event in life.parked) == sorted({*life.taken} - {*expected})
+
+
+def went_on(events: Sequence[Event], *, by_customer: bool) -> list[str]:
+    """Tokens of the events that say something new within ten seconds, found plainly."""
+    kept: list[tuple[Any, Any, int, str]] = []
+    for event in events:
+        identity, content, at = _told_by(event, by_customer=by_customer)
+        same = [one for one in kept if one[0] == identity]
+        if identity is None or not same or same[-1][1] != content or at >= same[-1][2] + 10:
+            kept.append((identity, content, at, event.token))
+    return [token for *_, token in kept]
+
+
+def _told_by(event: Event, *, by_customer: bool) -> tuple[Any, Any, int]:
+    """What an event is told by, what it says, and when it was committed."""
+    assert isinstance(event.document_key, bytes)
+    assert event.cluster_time is not None
+    key = bson.decode(event.document_key)["_id"]
+    customer = bson.decode(event.document)["customer"] if isinstance(event.document, bytes) else None
+    at = event.cluster_time.seconds
+    return (customer, True, at) if by_customer else (key, customer, at)
+
+
+ALIKE: list[dict[str, Any]] = [{"window": "10s"}, {"window": "10s", "by": ["document.customer"]}]
+
+
+@pytest.mark.parametrize("options", ALIKE, ids=["by document", "by customer"])
+@SOME
+@given(kinds=CHANGED_OR_GONE, troubles=TROUBLES, seed=st.integers(0, 2**16), lanes=st.integers(1, 4))
+def test_the_first_of_what_is_alike_is_the_first_in_source_order(
+    options: dict[str, Any],
+    kinds: list[tuple[int, int, int]],
+    troubles: Sequence[Trouble],
+    seed: int,
+    lanes: int,
+) -> None:
+    """Whatever lanes do: batches overlap and come again, attempts fail."""
+    events = changes(*kinds)
+    (life,) = lived(events, lambda: policy({"dedupe": options}), *troubles, seed=seed, lanes=lanes)
+    assert sorted(event.token for event in life.arrived) == went_on(events, by_customer="by" in options)
+    assert life.parked == []
+
+
+@pytest.mark.parametrize("options", ALIKE, ids=["by document", "by customer"])
+@SOME
+@given(kinds=CHANGED_OR_GONE, rejects=st.booleans(), seed=st.integers(0, 2**16), lives=st.integers(1, 4))
+def test_nothing_is_lost_for_being_alike_whatever_crashes(
+    options: dict[str, Any], kinds: list[tuple[int, int, int]], rejects: bool, seed: int, lives: int
+) -> None:
+    """Each event is at the target or a dead letter, or one like it that came before it within the window."""
+    events = changes(*kinds)
+    rejected = frozenset({events[0].key.decode()}) if rejects else frozenset()
+    troubles = [Trouble("rejecting", keys=rejected)] if rejects else []
+    found = lived(events, lambda: policy({"dedupe": options}), *troubles, seed=seed, lives=lives)
+    settled = {event.token for life in found for event in [*life.arrived, *life.parked]}
+    by_customer = "by" in options
+    for event in events:
+        identity, content, at = _told_by(event, by_customer=by_customer)
+        like = {
+            one.token
+            for one in events
+            if identity is not None and one.token <= event.token
+            if _told_by(one, by_customer=by_customer)[:2] == (identity, content)
+            if _told_by(one, by_customer=by_customer)[2] > at - 10
+        }
+        assert settled & {*like, event.token}
+
+
+@SOME
+@given(kinds=CHANGED_OR_GONE, seed=st.integers(0, 2**16), lives=st.integers(1, 4))
+def test_the_target_ends_with_the_last_state_of_each_document(
+    kinds: list[tuple[int, int, int]], seed: int, lives: int
+) -> None:
+    """By default what is dropped changes nothing there."""
+    events = changes(*kinds)
+    found = lived(events, lambda: policy({"dedupe": {"window": "10s"}}), seed=seed, lives=lives)
+    last = {event.key: event.document for event in events}
+    assert {event.key: event.document for life in found for event in life.arrived} == last
 
 
 def test_what_is_parked_is_the_event_as_it_was_taken() -> None:
@@ -102,13 +195,13 @@ def test_each_life_of_a_route_and_each_replay_counts_by_itself() -> None:
 def test_what_the_target_gets_is_what_the_pipeline_made() -> None:
     """With a stage that remembers as well as without."""
     stages = [{"set": {"fields": {"document.x": "document.customer * 2"}}}, {"filter": "document.x > 2"}]
-    events = changes((0, 1, 1), (0, 2, 2), (20, 3, 3))
+    events = changes((0, 1, 1), (0, 2, 2), (20, 3, 4))
     for made in (policy(*stages), policy(*stages, rule(rate=RATE))):
         (life,) = lived(events, lambda made=made: made)  # type: ignore[misc]
         got = [bson.decode(event.document) for event in life.arrived if isinstance(event.document, bytes)]
         assert sorted(got, key=lambda one: int(one["_id"])) == [
             {"_id": 2, "customer": 2, "x": 4},
-            {"_id": 3, "customer": 3, "x": 6},
+            {"_id": 3, "customer": 4, "x": 8},
         ]
 
 

@@ -126,6 +126,8 @@ def test_a_collection_that_is_away_is_waited_for() -> None:
         ("1", "ne", 1, None),
         ([1], "lt", [2], None),
         (float("nan"), "eq", float("nan"), None),
+        (Decimal128("sNaN"), "lt", 1, None),
+        (10**400, "gt", float("inf"), False),
     ],
 )
 def test_values_compare_as_in_mongodb(ours: Any, op: Op, theirs: Any, holds: bool | None) -> None:

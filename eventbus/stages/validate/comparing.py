@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from math import isnan
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final, Literal, TypeAlias
 
@@ -63,10 +64,14 @@ def comparable(value: Any) -> tuple[str, Any]:
         case bool() | str():
             return kind_of(value), value
         case int() | float() | Decimal128():
-            number = value.to_decimal() if isinstance(value, Decimal128) else Decimal(value)
-            if number.is_nan():
+            number = value.to_decimal() if isinstance(value, Decimal128) else value
+            if (
+                number.is_nan()
+                if isinstance(number, Decimal)
+                else isinstance(number, float) and isnan(number)
+            ):
                 raise Incomparable("NaN is no number that could be compared")
-            return kind_of(value), number
+            return kind_of(value), number  # of different types Python compares them exactly
         case datetime() | DatetimeMS():
             return kind_of(value), to_millis(value)
         case Timestamp():
