@@ -24,6 +24,7 @@ from eventbus.sdk import (
     Event,
     Failure,
     Fault,
+    LeaseLost,
     Message,
     Outcome,
     Rejected,
@@ -400,9 +401,32 @@ async def test_positions_lie_where_they_are_told_to(
         message = sink.encode(changes.change("a"), PlainEncoder())
         assert isinstance(message, Message)
         assert await transactions.commit([message], b"there") == DELIVERED
-    assert await client[database]["kept"].find().to_list() == [
+    assert await client[database]["kept"].find({}, {"session": 0}).to_list() == [
         {"_id": "orders/copy", "epoch": 7, "position": b"there"}
     ]
+
+
+async def test_what_a_killed_owner_left_open_holds_up_nobody(
+    own: MongoService, client: Client, changes: Changes
+) -> None:
+    """Its transaction would last for a minute, with the position that it was about to write."""
+    database = f"test_{bson.ObjectId()}"
+    options = {"mode": "insert", "positions": f"{database}.kept"}
+    async with _opened(own, database, **options) as killed, _opened(own, database, **options) as sink:
+        first = killed.transactions("orders/copy")
+        await first.claim(1)
+        session = first._session
+        assert session is not None
+        await session.start_transaction()
+        await first._positions().update_one({"_id": "orders/copy"}, {"$set": {"x": 1}}, session=session)
+        transactions = sink.transactions("orders/copy")
+        assert await transactions.claim(2) is None
+        assert await transactions.commit([_message(sink, changes.change("a"))], b"there") == DELIVERED
+        await session.abort_transaction()
+        with pytest.raises(LeaseLost):
+            await first.commit([_message(killed, changes.change("b"))], b"late")
+        await transactions.close()
+        await first.close()
 
 
 async def test_nobody_there_is_unreachable(changes: Changes) -> None:

@@ -8,6 +8,7 @@ position when it comes again; and a server that was restored is noticed.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -72,15 +73,18 @@ class MongoTransactions:
         self._timeout_secs = timeout_secs
         self._epoch = 0
         self._position: bytes | None = None
+        self._session: AsyncClientSession | None = None
 
     async def claim(self, epoch: int) -> bytes | None:
         """See `eventbus.sdk.Transactions`."""
         with anyio.CancelScope(shield=True), pymongo.timeout(self._timeout_secs):
             try:
                 await self._check_deployment()
+                session = self._own_session()
+                await self._end_open_transaction(epoch, session.session_id)
                 document = await self._positions().find_one_and_update(
                     {"_id": self._route, "epoch": {"$lte": epoch}},
-                    {"$set": {"epoch": epoch}},
+                    {"$set": {"epoch": epoch, "session": session.session_id}},
                     upsert=True,
                     return_document=ReturnDocument.AFTER,
                 )
@@ -100,8 +104,7 @@ class MongoTransactions:
                     (await self._prepared(target), _repeatable(messages, writes))
                     for target, writes in self._writes(messages).items()
                 ]
-                async with self._client().start_session() as session:
-                    committed = await self._try(session, parts, position)
+                committed = await self._try(self._own_session(), parts, position)
                 if isinstance(committed, Delivered):
                     self._position = position
             except PyMongoError as error:
@@ -112,9 +115,34 @@ class MongoTransactions:
         return committed
 
     async def close(self) -> None:
-        """See `eventbus.sdk.Transactions`; all belongs to the sink."""
+        """See `eventbus.sdk.Transactions`; all else belongs to the sink."""
+        session, self._session = self._session, None
+        if session is not None:
+            with anyio.CancelScope(shield=True), pymongo.timeout(self._timeout_secs):
+                await session.end_session()
+
+    def _own_session(self) -> AsyncClientSession:
+        """One for all transactions, so that whoever comes next can end what it leaves open."""
+        if self._session is None:
+            self._session = self._client().start_session()
+        return self._session
+
+    async def _end_open_transaction(self, epoch: int, own: Mapping[str, Any]) -> None:
+        """That of an owner who was killed inside of it: it would hold the position for a minute."""
+        document = await self._positions().find_one({"_id": self._route, "epoch": {"$lte": epoch}})
+        left = (document or {}).get("session")
+        if left is not None and left != own:
+            await self._positions().database.command({"killSessions": [left]})
 
     async def _try(self, session: AsyncClientSession, parts: Sequence[_Part], position: bytes) -> Commit:
+        try:
+            return await self._tried(session, parts, position)
+        finally:
+            if session.in_transaction:
+                with contextlib.suppress(PyMongoError):
+                    await session.abort_transaction()
+
+    async def _tried(self, session: AsyncClientSession, parts: Sequence[_Part], position: bytes) -> Commit:
         await session.start_transaction(ReadConcern("snapshot"), _DURABLY, ReadPreference.PRIMARY)
         moved = await self._positions().update_one(
             {"_id": self._route, "epoch": self._epoch, "position": self._last()},
