@@ -221,6 +221,7 @@ class Daemon:
                 "paused": status.paused,
                 "snapshots": status.snapshots,
                 "headroom": status.headroom,
+                "watermarks": status.watermarks,
             }
             for status in statuses
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,9 @@ from eventbus.cli.options import (
     RateOption,
     RouteOption,
     SubscriptionOption,
+    UrlOption,
     YesOption,
+    duration_of,
     loaded,
     match_of,
     rate_of,
@@ -118,6 +121,44 @@ def doctor(
 
     do = partial(examine, write=write, as_json=as_json)
     raise typer.Exit(0 if anyio.run(do, loaded(config), subscription) else 1)
+
+
+@app.command()
+def status(
+    config: ConfigOption,
+    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how each route stands, who runs it, how far behind it is, and what to type next.
+
+    Example: eventbus status -c eventbus.yaml orders
+    """
+    from eventbus.cli.status import print_status  # noqa: PLC0415
+
+    anyio.run(print_status, loaded(config), subscription, url, as_json)
+
+
+@app.command()
+def top(
+    config: ConfigOption,
+    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
+    url: UrlOption = None,
+    every: Annotated[str, typer.Option(help="How often to look.", metavar="DURATION")] = "2s",
+    once: Annotated[bool, typer.Option("--once", help="Show it once, and end.")] = False,
+) -> None:
+    """Show the same as status again and again, until Ctrl-C.
+
+    Example: eventbus top -c eventbus.yaml --every 5s
+    """
+    from eventbus.cli.status import print_status, show_top  # noqa: PLC0415
+
+    every_secs = duration_of("--every", every)
+    if once:
+        anyio.run(print_status, loaded(config), subscription, url, False)
+        return
+    with suppress(KeyboardInterrupt):  # that is how it ends
+        anyio.run(show_top, loaded(config), subscription, url, every_secs)
 
 
 @app.command()

@@ -13,7 +13,7 @@ import typer
 from eventbus.config import Config, load
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
-from eventbus.units import parse_rate
+from eventbus.units import parse_duration, parse_rate
 
 __all__ = [
     "ConfigOption",
@@ -27,7 +27,9 @@ __all__ = [
     "Status",
     "StatusOption",
     "SubscriptionOption",
+    "UrlOption",
     "YesOption",
+    "duration_of",
     "loaded",
     "match_of",
     "rate_of",
@@ -69,6 +71,9 @@ YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not 
 RateOption: TypeAlias = Annotated[
     str | None, typer.Option(help="The most events a second, minute or hour: 50/s.", metavar="RATE")
 ]
+UrlOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="Where the daemon answers, by default as server says.", metavar="URL")
+]
 DetachOption: TypeAlias = Annotated[bool, typer.Option("--detach", help="Do not wait for its end.")]
 
 
@@ -98,6 +103,18 @@ def rate_of(text: str | None) -> float | None:
         ConfigurationError: It is no rate.
     """
     return None if text is None else _parsed("--rate", parse_rate, text)
+
+
+def duration_of(option: str, text: str) -> float:
+    """Seconds.
+
+    Raises:
+        ConfigurationError: It is no duration, or none at all.
+    """
+    secs = _parsed(option, parse_duration, text)
+    if secs <= 0:
+        raise ConfigurationError(f"{option}: must be longer than nothing")
+    return secs
 
 
 def _parsed(option: str, parse: Callable[[str], _T], text: str) -> _T:

@@ -25,6 +25,7 @@ __all__ = [
     "print_record",
     "print_table",
     "printable",
+    "table_of",
 ]
 
 Row: TypeAlias = Mapping[str, Any]
@@ -72,10 +73,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Row], nothing: str) -> No
     if not rows:
         typer.echo(nothing)
         return
+    _console().print(table_of(columns, rows))
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Row]) -> Table:
+    """All rows as one table."""
     table = Table(*columns)
     for row in rows:
         table.add_row(*[Text(printable(row.get(column))) for column in columns])
-    _console().print(table)
+    return table
 
 
 def print_record(row: Row) -> None:

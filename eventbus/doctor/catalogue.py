@@ -118,7 +118,7 @@ _PROBLEMS: Final = (
         "oplog.position_near",
         _WARN,
         "A route's position is less than `daemon.headroom_warning` ahead of what the oplog forgets.",
-        "See what holds the route up: `eventbus position show`. Until then make the oplog larger.",
+        "See what holds the route up: `eventbus status`. Until then make the oplog larger.",
     ),
     Problem(
         "images.missing",

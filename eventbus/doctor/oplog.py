@@ -133,7 +133,7 @@ def position_findings(oplog: Oplog, positions: Positions, *, warn_below_secs: fl
                 "oplog.position_near",
                 f"it is {_hours(ahead_secs)} ahead of what the oplog forgets",
                 about=about,
-                mend=f"eventbus position show {subscription}, with -c, says if it rests; {_larger(oplog)}",
+                mend=f"eventbus status {subscription}, with -c, says what holds it up; {_larger(oplog)}",
             )
         else:
             yield well("oplog", f"its position is {_hours(ahead_secs)} ahead of the oldest change", about)

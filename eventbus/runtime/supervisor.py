@@ -39,6 +39,7 @@ class SubscriptionStatus:
         paused: Why a route is paused, by name of the route.
         snapshots: How far a route's snapshot has come, by name of the route.
         headroom: How far each route is ahead of what the source forgets, by its name.
+        watermarks: The second of cluster time up to which everything is settled, by name of the route.
     """
 
     name: str
@@ -48,6 +49,7 @@ class SubscriptionStatus:
     paused: dict[str, str]
     snapshots: dict[str, str]
     headroom: dict[str, Any] = field(default_factory=dict)
+    watermarks: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:
@@ -175,6 +177,11 @@ class Supervisor:
         problems += [f"route {name}: {route.lost}" for name, route in life.routes.items() if route.lost]
         circuits = {name: route.circuit_reason for name, route in life.routes.items() if route.circuit_reason}
         paused = {name: route.paused for name, route in life.routes.items() if route.paused}
+        watermarks = {
+            name: time.seconds
+            for name, route in life.routes.items()
+            if not route.is_replay and (time := route.watermark().cluster_time) is not None
+        }
         snapshots = {
             name: f"{snapshot.read} of {snapshot.total} documents read"
             for name, route in life.routes.items()
@@ -188,4 +195,5 @@ class Supervisor:
             paused,
             snapshots,
             self._headroom.of(spec.name),
+            watermarks,
         )

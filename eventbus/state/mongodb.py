@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pymongo import ReturnDocument, UpdateOne
@@ -21,11 +21,11 @@ from eventbus.model import Position
 from eventbus.state.mongodb_connection import MongoDocument, bounded
 from eventbus.state.mongodb_controls import MongoControlStore, prepare_operations
 from eventbus.state.mongodb_gaps import MongoGapStore, prepare_gaps
-from eventbus.state.mongodb_leases import held_by, released, renewed, taken
+from eventbus.state.mongodb_leases import held_by, holders_of, released, renewed, taken
 from eventbus.state.mongodb_letter_store import MongoLetterStore
 from eventbus.state.mongodb_letters import prepare_letters
 from eventbus.state.position_documents import position_of
-from eventbus.state.store import Lease, LetterLimit, Save
+from eventbus.state.store import Holder, Lease, LetterLimit, Save
 
 __all__ = ["MongoStore"]
 
@@ -88,6 +88,12 @@ class MongoStore(MongoLetterStore, MongoControlStore, MongoGapStore):
         routes = (document or {}).get("routes") or {}
         found = {name: position_of(entry) for name, entry in routes.items()}
         return {name: position for name, position in found.items() if position is not None}
+
+    async def holders(self, subscriptions: Collection[str]) -> Mapping[str, Holder]:
+        """See `eventbus.state.store.Store.holders`."""
+        with bounded():
+            cursor = await self._subscriptions.aggregate(holders_of(subscriptions))
+            return {found["_id"]: Holder(found["owner"], found["left"] / 1000) async for found in cursor}
 
     async def save(self, saves: Sequence[Save], *, lease_secs: float) -> Sequence[bool]:
         """See `eventbus.state.store.Store.save`."""

@@ -6,6 +6,7 @@ upsert may. Names of routes are values here and never paths, so that a dot in on
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final, TypeAlias
 
 from eventbus.model import Position
@@ -15,6 +16,7 @@ from eventbus.state.store import Lease, Save
 __all__ = [
     "forgotten",
     "held_by",
+    "holders_of",
     "paused",
     "released",
     "renewed",
@@ -52,6 +54,15 @@ def taken(instance: str, incarnation: str, *, lease_secs: float, reclaim: bool) 
 def held_by(instance: str, lease: Lease) -> _Document:
     """The filter that every write of a lease's holder carries."""
     return {"_id": lease.subscription, "owner": instance, "epoch": lease.epoch}
+
+
+def holders_of(subscriptions: Collection[str]) -> list[_Document]:
+    """The stages of an aggregation: who holds which of these leases, and for how many milliseconds yet."""
+    return [
+        {"$match": {"_id": {"$in": list(subscriptions)}, "owner": {"$ne": None}}},
+        {"$project": {"owner": 1, "left": {"$subtract": ["$lease_until", _NOW]}}},
+        {"$match": {"left": {"$gt": 0}}},
+    ]
 
 
 def renewed(save: Save, *, lease_secs: float) -> list[_Document]:

@@ -6,9 +6,10 @@ Leases are kept nevertheless, since a takeover is then the same code, and time i
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from eventbus.state.sqlite_gaps import SqliteGapStore
 from eventbus.state.sqlite_letter_store import SqliteControlStore, SqliteLetterStore
 from eventbus.state.sqlite_letters import now_ms
 from eventbus.state.sqlite_schema import check_schema, prepare_schema
-from eventbus.state.store import Lease, LetterLimit, Save
+from eventbus.state.store import Holder, Lease, LetterLimit, Save
 
 __all__ = ["SqliteStore"]
 
@@ -46,6 +47,9 @@ _MOVE: Final = """
         token = excluded.token, kind = excluded.kind, cluster_seconds = excluded.cluster_seconds,
         cluster_increment = excluded.cluster_increment, extra = excluded.extra,
         snapshot = excluded.snapshot, origin = excluded.origin, committed = excluded.committed"""
+_HOLDERS: Final = """
+    SELECT name, owner, lease_until - :now FROM subscriptions
+    WHERE owner IS NOT NULL AND lease_until > :now AND name IN (SELECT value FROM json_each(:names))"""
 _FORGET: Final = """
     DELETE FROM positions WHERE subscription = :name AND route = :route AND EXISTS (
         SELECT 1 FROM subscriptions WHERE name = :name AND owner = :owner AND epoch = :epoch)"""
@@ -121,6 +125,12 @@ class SqliteStore(SqliteLetterStore, SqliteControlStore, SqliteGapStore):
         """See `eventbus.state.store.Store.positions`."""
         rows = await self._file.run(lambda db: db.execute(_POSITIONS, (subscription,)).fetchall())
         return {route: _position(*stored) for route, *stored in rows}
+
+    async def holders(self, subscriptions: Collection[str]) -> Mapping[str, Holder]:
+        """See `eventbus.state.store.Store.holders`."""
+        values = {"now": now_ms(), "names": json.dumps(list(subscriptions))}
+        rows = await self._file.run(lambda db: db.execute(_HOLDERS, values).fetchall())
+        return {name: Holder(owner, left / 1000) for name, owner, left in rows}
 
     async def save(self, saves: Sequence[Save], *, lease_secs: float) -> Sequence[bool]:
         """See `eventbus.state.store.Store.save`."""

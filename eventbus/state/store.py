@@ -19,6 +19,7 @@ __all__ = [
     "ControlStore",
     "GapStore",
     "HeldKey",
+    "Holder",
     "Lease",
     "LetterLimit",
     "LetterQuery",
@@ -43,6 +44,19 @@ class Lease:
 
     subscription: str
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has the right to run a subscription, for people.
+
+    Args:
+        instance: Name of the daemon.
+        left_secs: How long the lease lasts if it is not renewed.
+    """
+
+    instance: str
+    left_secs: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +347,9 @@ class Store(LetterStore, ControlStore, GapStore, Protocol):
 
     async def positions(self, subscription: str) -> Mapping[str, Position]:
         """Stored positions by name of route; empty for a subscription never seen."""
+
+    async def holders(self, subscriptions: Collection[str]) -> Mapping[str, Holder]:
+        """Who holds the lease of each of these subscriptions; those that nobody holds are left out."""
 
     async def save(self, saves: Sequence[Save], *, lease_secs: float) -> Sequence[bool]:
         """Write positions and renew leases, each conditional on its epoch, in one round trip.

@@ -32,6 +32,7 @@ def test_all_is_well(patient: Patient) -> None:
     assert "is made when a daemon first runs" in texts["state"]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     """It is said once for the source; what needs no server is examined all the same."""
     patient = Patient(tmp_path, NOBODY)
@@ -40,6 +41,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     assert "127.0.0.1:1" in findings[0].text
 
 
+@pytest.mark.slow
 def test_state_on_a_server_that_is_not_there(tmp_path: Path) -> None:
     """The state store is a server of its own."""
     patient = Patient(tmp_path, NOBODY)

@@ -11,6 +11,9 @@ OPLOG = "doctor/oplog.py"
 PRIVILEGES = "tests/doctor/test_privileges.py"
 OPLOGS = "tests/doctor/test_oplog.py"
 
+STANDING = "cli/standing.py"
+STANDINGS = "tests/cli/test_standing.py"
+
 OPERATING_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a privilege on a collection is enough for the database",
@@ -43,6 +46,30 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         "        if self.is_whole:\n            return False\n",
         "",
         f"{OPLOGS}::test_what_counts_is_how_far_it_will_reach_back_once_it_is_full",
+    ),
+    Mutant(
+        "a pause explains everything",
+        "the worst comes first",
+        STANDING,
+        "    if facts.is_lost:\n",
+        "    if facts.is_lost and facts.paused is None:\n",
+        f"{STANDINGS}::test_the_worst_comes_first",
+    ),
+    Mutant(
+        "a position that is run stands still",
+        "nothing is made up",
+        STANDING,
+        " or self.holder is not None:\n",
+        ":\n",
+        f"{STANDINGS}::test_what_is_left_of_a_route_that_nobody_runs",
+    ),
+    Mutant(
+        "a lease that ran out has a holder",
+        "people see who runs it",
+        "state/sqlite.py",
+        "WHERE owner IS NOT NULL AND lease_until > :now AND name IN",
+        "WHERE owner IS NOT NULL AND name IN",
+        "tests/state/test_leases.py::test_people_see_who_holds_a_lease_and_for_how_long",
     ),
     Mutant(
         "a message is sent to see",

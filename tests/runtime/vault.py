@@ -20,6 +20,7 @@ from eventbus.state.query import parse
 from eventbus.state.query_tree import selects
 from eventbus.state.store import (
     HeldKey,
+    Holder,
     Lease,
     LetterQuery,
     LetterStatus,
@@ -199,6 +200,18 @@ class MemoryStore:
         positions = dict(self._vault.positions.get(subscription, {}))
         await self._back("positions")
         return positions
+
+    async def holders(self, subscriptions: Collection[str]) -> Mapping[str, Holder]:
+        """See `Store`."""
+        await self._there("holders")
+        now = anyio.current_time()
+        rows = {name: self._vault.leases[name] for name in subscriptions if name in self._vault.leases}
+        await self._back("holders")
+        return {
+            name: Holder(row.owner, row.until - now)
+            for name, row in rows.items()
+            if row.owner is not None and row.until > now
+        }
 
     async def save(self, saves: Sequence[Save], *, lease_secs: float) -> Sequence[bool]:
         """See `Store`."""

@@ -117,3 +117,17 @@ async def test_a_restarted_daemon_reclaims_its_own_lease_and_nobody_elses(home: 
     assert reclaimed.epoch > lost.epoch
     assert await restarted.save([Save(lost, {"r": at("9")})], lease_secs=LONG) == [False]
     assert await restarted.positions("s") == {}
+
+
+async def test_people_see_who_holds_a_lease_and_for_how_long(home: Home) -> None:
+    """Those that ran out or were given back have no holder, nor what nobody ever ran."""
+    store = await home.start("a")
+    await acquired(store)
+    await acquired(store, "over", lease_secs=0.001)
+    await store.release(await acquired(store, "released"))
+    await store.set_paused("never", "*", "no reason")
+    holders = await store.holders(["s", "over", "released", "never", "unknown"])
+    assert list(holders) == ["s"]
+    assert holders["s"].instance == "a"
+    assert LONG - 60 < holders["s"].left_secs <= LONG
+    assert await store.holders([]) == {}
