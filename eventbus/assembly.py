@@ -174,7 +174,7 @@ class _Encoders:
 
     def _encoder(self, route: ResolvedRoute, sink: SharedSink, origin: Origin) -> Encoder:
         schema = None
-        if isinstance(sink.sink, RegisteringSink) and route.encoding.format == "avro":
+        if isinstance(sink.sink, RegisteringSink):
             schema = sink.sink.schema(origin.subscription, route.name)
         return encoder_of(route.encoding, origin, carried_by(sink.sink), schema)
 

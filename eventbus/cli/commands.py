@@ -95,6 +95,27 @@ def validate(
     typer.echo(f"ok: {_counted(config.subscriptions, 'subscription')}, {_counted(config.sinks, 'sink')}")
 
 
+@app.command("test")
+def run_tests(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files of cases.", exists=True, dir_okay=False, metavar="FILE...")
+    ],
+    name: Annotated[
+        str | None, typer.Option("-k", help="Only cases whose name contains this.", metavar="NAME")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run cases: given these changes, these messages must come of them. No server is asked.
+
+    Exit 0 if all hold, 1 if one does not, 2 with every problem and its place if a file is wrong.
+
+    Example: eventbus test cases/orders.yaml -k "paid order"
+    """
+    from eventbus.cli.cases import run_cases  # noqa: PLC0415
+
+    raise typer.Exit(0 if anyio.run(partial(run_cases, as_json=as_json), files, name) else 1)
+
+
 @app.command()
 def explain(config: ConfigOption, subscription: SubscriptionArgument, as_json: JsonOption = False) -> None:
     """Show what runs where, and why: in MongoDB, in the daemon, on each route. It connects to nothing.
@@ -162,14 +183,20 @@ def top(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    cases: Annotated[bool, typer.Option("--cases", help="That of files of cases instead.")] = False,
+) -> None:
     """Print the JSON Schema of the configuration, for editors.
 
     Example: eventbus schema > eventbus.schema.json
+
+    Example: eventbus schema --cases > cases.schema.json
     """
+    from eventbus.cases.schema import cases_schema  # noqa: PLC0415
     from eventbus.config import json_schema  # noqa: PLC0415
 
-    typer.echo(orjson.dumps(json_schema(Registry.from_entry_points()), option=orjson.OPT_INDENT_2))
+    made = cases_schema() if cases else json_schema(Registry.from_entry_points())
+    typer.echo(orjson.dumps(made, option=orjson.OPT_INDENT_2))
 
 
 @app.command()

@@ -61,8 +61,16 @@ def yaml_scalar(text: str) -> Scalar:
     return text
 
 
-def read_file(file: FilePath, problems: Problems) -> MappingNode | None:
-    """The sections that one file holds; None if it cannot be read or parsed, which is then noted."""
+def read_file(
+    file: FilePath, problems: Problems, such_as: str = "sections, such as mongodb, sinks and subscriptions"
+) -> MappingNode | None:
+    """What one file holds; None if it cannot be read or parsed, which is then noted.
+
+    Args:
+        file: The file.
+        problems: Takes what is wrong.
+        such_as: What it should be a mapping of, for people.
+    """
     start = Place(str(file), 1, 1)
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -82,7 +90,7 @@ def read_file(file: FilePath, problems: Problems) -> MappingNode | None:
         problems.add(start, (), "nested too deeply")
         return None
     if not isinstance(node, MappingNode):
-        problems.add(start, (), "expected a mapping of sections, such as mongodb, sinks and subscriptions")
+        problems.add(start, (), f"expected a mapping of {such_as}")
         return None
     return node
 

@@ -24,22 +24,10 @@ from eventbus.core.lanes import Entry
 from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
 from eventbus.core.window import Window
-from eventbus.errors import EncodingError, NoForm
-from eventbus.model import (
-    Delivered,
-    Event,
-    Failure,
-    Filtered,
-    Message,
-    Outcome,
-    Parked,
-    Prepared,
-    Rejected,
-    Slot,
-    Taken,
-)
+from eventbus.model import Delivered, Event, Filtered, Message, Outcome, Rejected, Taken
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.letters import Letters
+from eventbus.runtime.messages import message_of
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.settling import Settling
 from eventbus.runtime.shared_sink import SharedSink
@@ -170,25 +158,7 @@ class Delivery(ABC):
         return self._encode_slot(entry.slot)
 
     def _encode_slot(self, slot: Taken) -> Message | Rejected | Filtered:
-        if isinstance(slot, Parked):
-            return Rejected(slot.reason, Failure.STAGE)
-        try:
-            made = self._made_of(slot)
-            if isinstance(made, Parked):
-                return Rejected(made.reason, Failure.STAGE)
-            return made if isinstance(made, Filtered) else self._sink.sink.encode(made, self._encoder)
-        except NoForm:
-            return Filtered(slot.event)
-        except EncodingError as error:
-            return Rejected(f"not encodable: {error}", Failure.ENCODING)
-        except Exception as error:  # noqa: BLE001 - a bug of an encoding costs one event, not the route
-            self._log.exception("encoding_raised", event_id=slot.event.id)
-            return Rejected(f"not encodable: {type(error).__name__}", Failure.BUG)
-
-    def _made_of(self, slot: Event | Prepared) -> Slot:
-        if isinstance(slot, Prepared):
-            return slot.made
-        return self._transform(slot) if self._transform is not None else slot
+        return message_of(slot, self._sink.sink, self._encoder, self._transform, self._log)
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)

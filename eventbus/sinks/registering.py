@@ -124,9 +124,10 @@ class RegisteringSink:
         self._sink = sink
         self._schemas = schemas
 
-    def schema(self, subscription: str, route: str) -> RegisteredSchema:
-        """The schema of a route."""
-        return self._schemas[subscription, route][0]
+    def schema(self, subscription: str, route: str) -> RegisteredSchema | None:
+        """The schema of a route; None if its messages have none."""
+        found = self._schemas.get((subscription, route))
+        return found[0] if found is not None else None
 
     async def open(self) -> None:
         """See `eventbus.sdk.Sink`; a registry that is away is waited for, as the sink itself would be."""

@@ -12,7 +12,7 @@ CLAIMING = "sinks/claiming.py"
 CLAIMS = "state/mongodb_claims.py"
 CHOICE = "encoding/choice.py"
 DEBEZIUM = "encoding/debezium.py"
-DELIVERY = "runtime/delivery.py"
+MESSAGES = "runtime/messages.py"
 DOCUMENT = "encoding/document.py"
 HEADERS = "encoding/headers.py"
 PLAIN = "encoding/plain.py"
@@ -92,8 +92,8 @@ ENCODING_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what has no form is a dead letter",
         NO_LOSS,
-        DELIVERY,
-        "        except NoForm:\n            return Filtered(slot)\n",
+        MESSAGES,
+        "    except NoForm:\n        return Filtered(slot.event)\n",
         "",
         "tests/runtime/test_failing_keys.py"
         "::test_what_the_encoding_has_no_form_for_is_left_out_like_what_a_stage_filtered",

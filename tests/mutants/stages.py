@@ -11,7 +11,7 @@ LOOKUP = "stages/lookup.py"
 MASK = "stages/mask.py"
 PIPELINE = "stages/pipeline.py"
 PROJECTION = "encoding/projection.py"
-DELIVERY = "runtime/delivery.py"
+MESSAGES = "runtime/messages.py"
 SAMPLE = "stages/sample.py"
 
 MASKS = "tests/stages/test_mask.py"
@@ -101,9 +101,9 @@ STAGE_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a route's pipeline changes nothing",
         "a route encodes what its pipeline makes of an event",
-        DELIVERY,
-        "made = self._transform(slot) if self._transform is not None else slot",
-        "made = slot",
+        MESSAGES,
+        "return transform(slot) if transform is not None else slot",
+        "return slot",
         ROUTES,
     ),
     Mutant(
