@@ -157,7 +157,9 @@ async def test_a_registry_that_is_away_is_waited_for(server: SchemaRegistryServe
     for _ in range(2):
         await sink.open()
     assert len(server.requests) == 1
-    assert sink.schema("a", "route").id == 1
+    assert schema.id == 1
+    assert sink.schema("a", "route") is schema
+    assert sink.schema("a", "other") is None
     avro = encoder_of(_policy(), Origin("a", "a"), KAFKA, sink.schema("a", "route"))
     message = sink.encode(change(), avro)
     assert isinstance(message, Message)
