@@ -19,6 +19,7 @@ from pymongo.errors import InvalidURI
 
 from eventbus import __version__
 from eventbus.api.server import Health, admin_server
+from eventbus.api.service_manager import ServiceManager
 from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import (
     Config,
@@ -171,6 +172,7 @@ class Daemon:
         self._sinks = shared_sinks(config)
         self._supervisor: Supervisor | None = None
         self._waiting_for: str | None = "starting"
+        self._service_manager = ServiceManager(os.environ)
 
     async def run(self) -> int:
         """Serve, check, carry; until a signal.
@@ -193,6 +195,7 @@ class Daemon:
     async def _run(self) -> None:
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks.cancel_scope)
+            tasks.start_soon(self._service_manager.keep_alive, self.live)
             server = self._config.server
             async with admin_server(server.host, server.port, live=self.live, ready=self.ready):
                 await self._carry()
@@ -258,6 +261,7 @@ class Daemon:
             )
             self._saver.ticked_at = anyio.current_time()
             log.info("daemon_started", version=__version__, subscriptions=sorted(sources))
+            self._service_manager.ready(f"carries {', '.join(sorted(sources))}")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_purging, self._store)
                 tasks.start_soon(_keep_beating, self._config)
@@ -272,6 +276,7 @@ class Daemon:
     def _report_waiting(self, error: Unreachable) -> None:
         if self._waiting_for != str(error):
             log.warning("daemon_waited", reason=str(error))
+            self._service_manager.waiting(f"waits for a server: {error}")
         self._waiting_for = str(error)
 
     async def _obey_signals(
@@ -287,6 +292,7 @@ class Daemon:
                     os._exit(128 + number)
                 stopping = True
                 log.info("daemon_draining", signal=number.name)
+                self._service_manager.stopping()
                 if self._supervisor is None:
                     scope.cancel()
                 else:

@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.calls import CALL_MUTANTS
+from tests.mutants.deployment import DEPLOYMENT_MUTANTS
 from tests.mutants.documents import DOCUMENT_MUTANTS
 from tests.mutants.encodings import ENCODING_MUTANTS
 from tests.mutants.exactly_once import ONCE_MUTANTS
@@ -52,6 +53,7 @@ def main(wanted: str) -> int:
         *(
             *FIELD_MUTANTS,
             *CALL_MUTANTS,
+            *DEPLOYMENT_MUTANTS,
             *GAP_MUTANTS,
             *KAFKA_MUTANTS,
             *NARROWING_MUTANTS,
