@@ -16,6 +16,7 @@ from eventbus.encoding.avro import RegisteredSchema
 from eventbus.encoding.choice import Origin, depends_on_sink, encoder_of, schema_of
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.encoding.dead_letters import copy_attributes, copy_headers
+from eventbus.encoding.items import ItemsEncoder
 from eventbus.model import ClusterTime, Event, Parked, Taken
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.copies import LetterEncoder
@@ -25,6 +26,7 @@ from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 from eventbus.sdk import Carries, Collections, Encoder, Source, StageContext, Views, carried_by
 from eventbus.sinks.claiming import ClaimingSink
+from eventbus.sinks.fanning_out import FanOutSink
 from eventbus.sinks.registering import RegisteringSink, SchemaRegistry
 from eventbus.stages.admission import admission, preparation, transformation
 from eventbus.stages.pipeline import Pipeline, Step, UnfinishedLetters
@@ -41,6 +43,8 @@ def shared_sinks(config: Config) -> dict[str, SharedSink]:
 
 def _shared_sink(config: Config, name: str, sink: ResolvedSink) -> SharedSink:
     made = sink.cls(name, sink.options)
+    if any(route.for_each is not None for _, route in _routes_into(config, name)):
+        made = FanOutSink(made)
     if isinstance(config.state, MongoDBState) and _has_claims(config, name):
         made = ClaimingSink(made, _claims(config.state))
     if schemas := _schemas(config, name):
@@ -95,8 +99,8 @@ def spec_of(
 ) -> SubscriptionSpec:
     """What a subscription is made from; to be closed."""
     declared = config.subscriptions[name]
-    encoders = _Encoders(name, declared.service)
     views = Views({"subscription": name, "service": declared.service})
+    encoders = _Encoders(name, declared.service, views)
     context = StageContext(name, declared.service, views, collections)
     routes = {
         route.name: RouteSpec(
@@ -156,11 +160,18 @@ def _prepare(
 class _Encoders:
     """The encoders of one subscription: routes of equal encoding share one, and so its work."""
 
-    def __init__(self, subscription: str, service: str) -> None:
+    def __init__(self, subscription: str, service: str, views: Views) -> None:
         self._origin = Origin(subscription, service)
+        self._views = views
         self._made: dict[tuple[str, Carries | None], Encoder] = {}
 
     def encoder(self, route: ResolvedRoute, sink: SharedSink) -> Encoder:
+        return self._for_each(route, self._shared(route, sink))
+
+    def _for_each(self, route: ResolvedRoute, encoder: Encoder) -> Encoder:
+        return encoder if route.for_each is None else ItemsEncoder(encoder, route.for_each, self._views)
+
+    def _shared(self, route: ResolvedRoute, sink: SharedSink) -> Encoder:
         encoding, carries = route.encoding, carried_by(sink.sink)
         if encoding.format == "avro":  # its schema is registered for this sink
             return self._encoder(route, sink, self._origin)
@@ -170,7 +181,8 @@ class _Encoders:
         return self._made[key]
 
     def replay_encoder(self, route: ResolvedRoute, sink: SharedSink, operation: str) -> Encoder:
-        return self._encoder(route, sink, replace(self._origin, replay=operation))
+        encoder = self._encoder(route, sink, replace(self._origin, replay=operation))
+        return self._for_each(route, encoder)
 
     def _encoder(self, route: ResolvedRoute, sink: SharedSink, origin: Origin) -> Encoder:
         schema = None

@@ -16,6 +16,7 @@ from eventbus.model import Event, Failure, Filtered, Message, Parked, Rejected, 
 from eventbus.runtime.messages import message_of
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
 from eventbus.sdk import Sink, carried_by
+from eventbus.sinks.fanning_out import parts_of
 from eventbus.sinks.registering import RegisteringSink
 from eventbus.stages.memory import MemoryCollections
 from eventbus.stages.pipeline import PipelineStopped
@@ -146,7 +147,8 @@ class _Route:
                 happened.parked.append(ParkedEvent(number, self._name, made.reason, made.kind.value))
             elif isinstance(made, Message) and (made.body or carried_by(sink).tombstones):
                 definition = self._schema.definition if self._schema is not None else None
-                happened.messages[self._name].append(told_message(made, definition))
+                told = [told_message(part, definition) for part in parts_of(made)]
+                happened.messages[self._name] += told
 
 
 def _schema(sink: Sink, subscription: str, route: str) -> RegisteredSchema | None:

@@ -125,6 +125,15 @@ def exactly_once_is_possible(
             problems.add(given.keys[key], (*path, key), message)
 
 
+def items_have_no_claims(
+    route: RouteSection, encoding: EncodingPolicy, given: MappingNode, path: Path, problems: Problems
+) -> None:
+    """A claim refers to the content of an event, and not of one of its items."""
+    if route.for_each is not None and encoding.claim_check is not None:
+        message = "does not go together with a claim_check, which refers to an event as a whole"
+        problems.add(given.keys["for_each"], (*path, "for_each"), message)
+
+
 def encoding_is_possible(
     encoding: EncodingPolicy, carries: Carries, given: MappingNode, path: Path, problems: Problems
 ) -> None:

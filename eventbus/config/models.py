@@ -25,7 +25,7 @@ from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy, RegistryP
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.config.section import Section
 from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
-from eventbus.expressions.expression import Condition
+from eventbus.expressions.expression import Condition, Expression
 from eventbus.units import Duration, Rate, Size, parse_duration
 
 __all__ = [
@@ -382,6 +382,8 @@ class RouteSection(Section):
     """Which events it takes, as a condition; by default all."""
     pipeline: Any = None
     """What happens to its events behind the subscription's pipeline: stages, in their order."""
+    for_each: Expression | None = None
+    """A list of which each item makes a message of its own, such as ``document.items``; by default none."""
     retry: RetryPolicy | None = None
     """How failed deliveries are tried again; keys that are not given come from defaults."""
     window: WindowPolicy | None = None

@@ -28,7 +28,7 @@ from eventbus.config.models import (
     ServerSection,
     WindowPolicy,
 )
-from eventbus.expressions.expression import Condition
+from eventbus.expressions.expression import Condition, Expression
 from eventbus.registry import SinkClass, SourceClass, StageClass
 
 __all__ = [
@@ -134,6 +134,7 @@ class ResolvedRoute:
         name: Unique in its subscription; the position is kept under it.
         sink: Name of the sink.
         when: Which events it takes; None for all.
+        for_each: A list of which each item makes a message; None for one message of the event.
         pipeline: What happens to its events.
         retry: The route's own, over the defaults.
         window: The route's own, over the defaults.
@@ -156,6 +157,7 @@ class ResolvedRoute:
     name: str
     sink: str
     when: Condition | None
+    for_each: Expression | None
     pipeline: Sequence[ResolvedStage]
     retry: RetryPolicy
     window: WindowPolicy

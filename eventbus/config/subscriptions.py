@@ -169,6 +169,7 @@ class _Routes:
         sink = self._sinks.get(section.sink)
         exactly_once = section.delivery == "exactly_once"
         if sink is not None:
+            checks.items_have_no_claims(section, encoding, node, path, self._problems)
             checks.encoding_is_possible(encoding, carried_by(sink.cls), node, path, self._problems)
             self._sink_names_what_is_there(sink, section.sink, pipeline.names)
             exactly_once = exactly_once or (section.delivery is None and sink.exactly_once)
@@ -178,6 +179,7 @@ class _Routes:
             name,
             section.sink,
             when=section.when,
+            for_each=section.for_each,
             pipeline=pipeline.stages,
             retry=retry,
             window=window,
@@ -212,6 +214,10 @@ class _Routes:
         pipeline = self._pipelines.resolved(
             node.values.get("pipeline"), (*path, "pipeline"), self._names, of_route=True
         )
+        if section.for_each is not None:
+            is_sound &= self._pipelines.names_are_known(
+                section.for_each, node.values["for_each"], (*path, "for_each"), pipeline.names, node.place
+            )
         return pipeline if is_sound and pipeline.is_sound else None
 
 
