@@ -249,8 +249,9 @@ def _incidents(expected: Expected, change: Change) -> None:
     if change.operation == "delete":
         return
     if change.collection == ORDERS and change.operation == "insert":
-        body = {"incident": "new_order_created", "order": key, "items": after.get("items")}
-        expected.tell("inventory", key, body)
+        for place, item in enumerate(after["items"]):
+            body = {"incident": "new_order_created", "order": key, "place": place, "reserve": item}
+            expected.tell("inventory", key, body)
     if change.collection == INVENTORY and after["quantity"] < 10:
         if change.operation == "update" and not change.touches("quantity"):
             return
@@ -368,7 +369,7 @@ class Shop:
                     "status": "new",
                     "customer": customer,
                     "note": "",
-                    "items": [{"sku": "a", "count": number}],
+                    "items": [{"sku": sku, "count": number} for sku in "abc"[: number % 4]],
                     "totals": {"grandTotal": number * 2},
                     "payment": {"status": "open", "method": choose(["card", "cash"])},
                     "shipping": {"status": "none"},
