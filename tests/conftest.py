@@ -55,6 +55,7 @@ SLOW_MODULES = {
     "test_status",
     "test_stdout",
     "test_syntax",
+    "test_tail",
     "test_transaction_kit",
 }
 """Modules that need no server and yet seconds: `make check` leaves them to `make test`."""

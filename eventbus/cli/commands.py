@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sized
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ import typer
 
 from eventbus import __version__
 from eventbus.cli.dlq import app as dlq
+from eventbus.cli.looking import doctor, status, tail, top
 from eventbus.cli.options import (
     ConfigOption,
     DetachOption,
@@ -22,9 +22,7 @@ from eventbus.cli.options import (
     RateOption,
     RouteOption,
     SubscriptionOption,
-    UrlOption,
     YesOption,
-    duration_of,
     loaded,
     match_of,
     rate_of,
@@ -127,59 +125,8 @@ def explain(config: ConfigOption, subscription: SubscriptionArgument, as_json: J
     explaining.explain(loaded(config), subscription, as_json)
 
 
-@app.command()
-def doctor(
-    config: ConfigOption,
-    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Also send each sink a marked event.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Look for what would keep it from working well, and say what to type. Exit 1 if something fails.
-
-    Example: eventbus doctor -c eventbus.yaml orders
-    """
-    from eventbus.cli.doctor import examine  # noqa: PLC0415
-
-    do = partial(examine, write=write, as_json=as_json)
-    raise typer.Exit(0 if anyio.run(do, loaded(config), subscription) else 1)
-
-
-@app.command()
-def status(
-    config: ConfigOption,
-    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
-    url: UrlOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show how each route stands, who runs it, how far behind it is, and what to type next.
-
-    Example: eventbus status -c eventbus.yaml orders
-    """
-    from eventbus.cli.status import print_status  # noqa: PLC0415
-
-    anyio.run(print_status, loaded(config), subscription, url, as_json)
-
-
-@app.command()
-def top(
-    config: ConfigOption,
-    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
-    url: UrlOption = None,
-    every: Annotated[str, typer.Option(help="How often to look.", metavar="DURATION")] = "2s",
-    once: Annotated[bool, typer.Option("--once", help="Show it once, and end.")] = False,
-) -> None:
-    """Show the same as status again and again, until Ctrl-C.
-
-    Example: eventbus top -c eventbus.yaml --every 5s
-    """
-    from eventbus.cli.status import print_status, show_top  # noqa: PLC0415
-
-    every_secs = duration_of("--every", every)
-    if once:
-        anyio.run(print_status, loaded(config), subscription, url, False)
-        return
-    with suppress(KeyboardInterrupt):  # that is how it ends
-        anyio.run(show_top, loaded(config), subscription, url, every_secs)
+for _look in (doctor, status, tail, top):
+    app.command()(_look)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from eventbus.doctor.oplog import Oplog, reach
 from eventbus.model import ClusterTime
 from eventbus.sources.mongodb.tokens import high_water_mark
 from eventbus.state.store import Save
+from tests.doctor.forgetful import forget, oldest, start_forgetful
 from tests.doctor.patient import Patient
 
 HOUR = 3600
@@ -26,27 +27,10 @@ MB = 1 << 20
 @pytest.fixture(scope="module")
 def forgetful() -> Iterator[MongoService]:
     """An oplog of 1 MB that has begun to forget."""
-    with MongoService.start(oplog_mb=1, own=True, extra_args=("--syncdelay", "1")) as service:
-        _fill(service)
+    with start_forgetful() as service:
+        with MongoClient[dict[str, Any]](service.uri) as client:
+            forget(client)
         yield service
-
-
-def _fill(service: MongoService) -> None:
-    """Write until the first entry of all is gone."""
-    with MongoClient[dict[str, Any]](service.uri) as client:
-        oplog = client.local["oplog.rs"]
-        first = _first(client)
-        documents = client["filler"]["filler"]
-        for _ in range(2000):
-            documents.insert_many([{"_": "x" * 100_000} for _ in range(20)])
-            documents.drop()
-            if _first(client) != first and oplog.estimated_document_count() > 0:
-                return
-        raise AssertionError("the oplog forgets nothing")
-
-
-def _first(client: MongoClient[dict[str, Any]]) -> Any:
-    return client.local["oplog.rs"].find_one(sort=[("$natural", 1)])["ts"]  # type: ignore[index]
 
 
 def _stored(patient: Patient, seconds: int) -> None:
@@ -78,16 +62,16 @@ def test_positions_that_are_lost_or_soon_will_be(forgetful: MongoService, tmp_pa
     """Each with the command that decides what becomes of the route."""
     patient = Patient(tmp_path, forgetful.uri)
     with MongoClient[dict[str, Any]](forgetful.uri) as client:
-        oldest = _first(client).time
-    _stored(patient, oldest - 2 * HOUR)
+        first = oldest(client).time
+    _stored(patient, first - 2 * HOUR)
     problem = patient.problems()["oplog.position_lost"]
     assert (problem.about, problem.verdict) == ("orders/feed", Verdict.FAIL)
     assert problem.text == "it is 2.0 h older than the oldest change"
     assert "eventbus position set orders --route feed --to oldest" in problem.mend
-    _stored(patient, oldest + 1000)
+    _stored(patient, first + 1000)
     problem = patient.problems()["oplog.position_near"]
     assert (problem.about, problem.verdict) == ("orders/feed", Verdict.WARN)
-    _stored(patient, oldest + 5 * HOUR)
+    _stored(patient, first + 5 * HOUR)
     assert not {"oplog.position_near", "oplog.position_lost"} & set(patient.problems())
 
 
@@ -96,7 +80,7 @@ def test_a_position_near_the_begin_of_a_new_replica_set_is_in_no_danger(
     patient: Patient, client: MongoClient[dict[str, Any]]
 ) -> None:
     """Its oplog forgets nothing yet."""
-    _stored(patient, _first(client).time + 1)
+    _stored(patient, oldest(client).time + 1)
     assert patient.problems() == {}
 
 

@@ -14,6 +14,8 @@ OPLOGS = "tests/doctor/test_oplog.py"
 STANDING = "cli/standing.py"
 STANDINGS = "tests/cli/test_standing.py"
 
+TAILED = "tests/cli/test_tail.py::test_what_has_passed_is_shown_as_the_pipeline_makes_it"
+
 OPERATING_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a privilege on a collection is enough for the database",
@@ -70,6 +72,22 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         "WHERE owner IS NOT NULL AND lease_until > :now AND name IN",
         "WHERE owner IS NOT NULL AND name IN",
         "tests/state/test_leases.py::test_people_see_who_holds_a_lease_and_for_how_long",
+    ),
+    Mutant(
+        "a tail shows what was read",
+        "hidden values stay hidden",
+        "cli/tailing.py",
+        "            slots = await self._first.apply(slots)\n",
+        "            await self._first.apply(slots)\n",
+        TAILED,
+    ),
+    Mutant(
+        "a tail of a route shows all",
+        "only what the route takes",
+        "cli/tailing.py",
+        "        if self._admit is not None:",
+        "        if self._admit is not None and not slots:",
+        TAILED,
     ),
     Mutant(
         "a message is sent to see",
