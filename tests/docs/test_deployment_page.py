@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.dist.dockerfile import stages
-from tests.docs.pages import ROOT, code_spans, tables
+from tests.docs.pages import ROOT, blocks, code_spans, tables
 
 PAGE = ROOT / "docs/deployment.md"
 
@@ -28,3 +28,11 @@ def test_the_user_and_the_folder_are_those_of_the_dockerfile() -> None:
     last = stages(ROOT / "Dockerfile")["eventbus"]
     assert f"user {last.one('USER').rest.partition(':')[0]}" in PAGE.read_text()
     assert last.one("WORKDIR").rest in code_spans(PAGE)
+
+
+def test_the_sidecar_on_the_page_is_the_one_that_is_tested() -> None:
+    """Line by line."""
+    chart = (ROOT / "tests/dist/charts/shop/templates/deployment.yaml").read_text()
+    (block,) = blocks("gotemplate", PAGE)
+    tested = {line.strip() for line in chart.splitlines()}
+    assert {line.strip() for line in block.text.splitlines()} <= tested

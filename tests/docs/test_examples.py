@@ -30,11 +30,11 @@ subscriptions: {rest: {source: {database: rest}, routes: [rest]}}
 
 JOINED = {"sinks", "subscriptions"}
 EXAMPLES = sorted(ROOT.glob("config/*.yaml"))
-OF_THEIR_OWN = {"stages.md", "testing.md"}
+OF_THEIR_OWN = {"deployment.md", "stages.md", "testing.md"}
 SHOWN = [
     block for block in blocks("yaml") if "webhok" not in block.text and block.page.name not in OF_THEIR_OWN
 ]
-"""All but the one that shows mistakes, those of single stages, and cases, which have tests of their own."""
+"""All but mistakes, single stages, cases and the values of the chart, which have tests of their own."""
 
 
 def _loaded(*files: Path, environ: dict[str, str] | None = None) -> Config:
