@@ -9,7 +9,7 @@ from bson import Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stages.events import become, change, pipeline, problem, run
+from tests.stages.events import become, change, pipeline, problem, run, told
 
 
 def _of(document: Any, *steps: Any, **options: Any) -> Any:
@@ -151,13 +151,24 @@ def test_the_newest_version_stays_as_it_is() -> None:
     assert slot.event.removed == ["b"]
 
 
+TWICE = pipeline(
+    {
+        "upcast": {
+            "versions": {
+                2: [{"transform": {"a": "1"}}],
+                3: [{"add": {"b": 1}}, {"transform": {"c": "document.a"}}],
+            }
+        }
+    }
+)
+
+
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "_schema_version"]), st.integers(1, 3)))
 def test_done_twice_it_is_done_once(document: Any) -> None:
     """A document that is sent again is the same."""
-    versions = {2: [{"transform": {"a": "1"}}], 3: [{"add": {"b": 1}}, {"transform": {"c": "document.a"}}]}
-    stage = {"upcast": {"versions": versions}}
-    once = become(change(document=document), stage)
-    assert become(change(document=once["document"]), stage) == once
+    (first,) = run(TWICE, [change(document=document)])
+    (second,) = run(TWICE, [change(document=told(first)["document"])])
+    assert told(second) == told(first)
 
 
 @pytest.mark.parametrize(
