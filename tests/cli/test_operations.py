@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ LIST = """\
 ┃ id ┃ kind ┃ subscription ┃ route ┃ status ┃ delivered ┃ parked ┃ read ┃ total ┃ reached ┃ \
 left_secs ┃ requested_by ┃ age_secs ┃ problem ┃
 ┡─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─╇─┩
-│ second │ replay │ products │ feed │ failed │ 3 │ 0 │ │ │ <time> │ │ eve@there │ 0 │ the oplog │
-│ first │ dead_letters │ orders │ hook │ waiting │ 0 │ 0 │ │ 7 │ │ │ eve@there │ 0 │ │
+│ second │ replay │ products │ feed │ failed │ 3 │ 0 │ │ │ <time> │ │ eve@there │ <age> │ the oplog │
+│ first │ dead_letters │ orders │ hook │ waiting │ 0 │ 0 │ │ 7 │ │ │ eve@there │ <age> │ │
 └─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┴─┘
 """
 
@@ -57,7 +58,7 @@ def test_the_list(command: CommandLine) -> None:
     command.on_store(_two)
     answer = command("operation", "list")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.text.replace(" 1 │ │\n", " 0 │ │\n") == LIST  # a slow machine makes it a second old
+    assert re.sub(r"there │ \d+ │", "there │ <age> │", answer.text) == LIST
     assert [row["id"] for row in command("operation", "list", "--json").rows] == ["second", "first"]
     assert [row["id"] for row in command("operation", "list", "--json", "--limit", "1").rows] == ["second"]
     narrowed = command("operation", "list", "--json", "--subscription", "orders").rows
