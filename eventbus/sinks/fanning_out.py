@@ -15,6 +15,7 @@ from eventbus.sdk import (
     DELIVERED,
     Carries,
     Commit,
+    Delivered,
     Encoded,
     Encoder,
     Event,
@@ -94,15 +95,24 @@ class FanOutSink:
         return _FanOutTransactions(self._sink.transactions(route))
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """See `eventbus.sdk.Sink`: the worst that came of its parts is what came of a group."""
+        """See `eventbus.sdk.Sink`: the worst that came of its parts is what came of a group.
+
+        Behind what is to be tried again nothing of its key goes out.
+        """
         outcomes: list[Outcome] = [DELIVERED] * len(messages)
+        waiting: dict[bytes, Retry] = {}
         for call in self._calls(messages):
-            open_parts = [(index, part) for index, part in call if outcomes[index] is DELIVERED]
-            if not open_parts:
-                continue
-            answers = await self._sink.send([part for _, part in open_parts])
-            for (index, _), answer in zip(open_parts, answers, strict=True):
-                if answer is not DELIVERED and not isinstance(outcomes[index], Rejected):
+            parts: list[tuple[int, Message]] = []
+            for index, part in call:
+                if isinstance(outcomes[index], Delivered):
+                    outcomes[index] = waiting.get(part.event.key, DELIVERED)
+                if isinstance(outcomes[index], Delivered):
+                    parts.append((index, part))
+            answers = await self._sink.send([part for _, part in parts]) if parts else []
+            for (index, part), answer in zip(parts, answers, strict=True):
+                if isinstance(answer, Retry):
+                    waiting[part.event.key] = answer
+                if not isinstance(answer, Delivered) and not isinstance(outcomes[index], Rejected):
                     outcomes[index] = answer
         return outcomes
 

@@ -22,6 +22,14 @@ NEVER_BACK = "no event, late or replayed, brings back an older state"
 
 SINK_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "a later event overtakes an item",
+        "order by document",
+        "sinks/fanning_out.py",
+        "                    waiting[part.event.key] = answer\n",
+        "                    pass\n",
+        "tests/sinks/test_fanning_out.py::test_behind_what_is_tried_again_nothing_of_its_key_goes_out",
+    ),
+    Mutant(
         "an aggregate counts what comes again",
         "whatever comes again, it counts once",
         AGGREGATION,

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from eventbus.encoding.items import ItemsEncoder
 from eventbus.errors import EncodingError, NoForm
-from eventbus.model import DELIVERED, Event, Failure, Fault, Message, Outcome, Rejected, Retry
+from eventbus.model import DELIVERED, Delivered, Event, Failure, Fault, Message, Outcome, Rejected, Retry
 from eventbus.sdk import (
     Commit,
     Encoded,
@@ -167,6 +167,23 @@ async def test_after_a_failure_no_later_item_of_the_event_is_sent() -> None:
     sink = FanOutSink(target)
     assert await sink.send(messages(sink, event(1, 2, 3))) == [AGAIN]
     assert target.calls == [[1]]
+
+
+async def test_behind_what_is_tried_again_nothing_of_its_key_goes_out() -> None:
+    """A later event of the document waits with it; those of others go on."""
+    target = Target(SinkTraits(max_batch=1, keeps_order=True), {1: AGAIN})
+    sink = FanOutSink(target)
+    outcomes = await sink.send(messages(sink, event(1, 2), event(3), event(4, key=2)))
+    assert outcomes == [AGAIN, AGAIN, DELIVERED]
+    assert target.calls == [[1], [4]]
+
+
+async def test_a_sink_may_have_an_answer_of_its_own_for_delivered() -> None:
+    """An equal one is as good: later items go out all the same."""
+    target = Target(SinkTraits(max_batch=1), {1: Delivered()})
+    sink = FanOutSink(target)
+    assert await sink.send(messages(sink, event(1, 2))) == [DELIVERED]
+    assert target.calls == [[1], [2]]
 
 
 def test_what_is_no_list_is_refused_and_what_has_no_items_left_out() -> None:
