@@ -11,6 +11,7 @@ from yarl import URL
 
 from eventbus.config.section import Section
 from eventbus.encoding.body import checked_body
+from eventbus.encoding.projection import within_document
 from eventbus.units import Duration, Size
 
 __all__ = ["ClaimCheckPolicy", "EncodingPolicy", "RegistryPolicy"]
@@ -29,7 +30,7 @@ def _checked_bucket(name: str) -> str:
 def _checked_path(path: str) -> str:
     if not all(path.split(".")) or path.startswith("$") or "\0" in path:
         raise ValueError("expected the path of a field, such as status or payment.status")
-    return path
+    return within_document(path)
 
 
 def _checked_url(url: str) -> str:

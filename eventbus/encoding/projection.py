@@ -11,8 +11,10 @@ from typing import Any, Final
 from eventbus.encoding.json import decoded
 from eventbus.model import Event, Section
 
-__all__ = ["Projection", "Tree", "by_sides", "only", "part_of", "tree_of"]
+__all__ = ["Projection", "Tree", "by_sides", "only", "part_of", "tree_of", "within_document"]
 
+_DOCUMENTS: Final = ("document", "fullDocument")
+"""What the document of an event is called, in conditions and in MQL."""
 _SIDES: Final = frozenset({"old", "new"})
 _PATHS_BY_FIELD: Final = "truncated_arrays"
 _PATHS_BY_KEY: Final = "disambiguated_paths"
@@ -125,6 +127,26 @@ def by_sides(value: Any, tree: Tree, then: Callable[[Any, Tree], Any]) -> Any:
     if isinstance(value, Mapping) and value and value.keys() <= _SIDES and not _SIDES & tree.keys():
         return {side: then(one, tree) for side, one in value.items()}
     return then(value, tree)
+
+
+def within_document(path: str) -> str:
+    """A path as users write it, where paths begin within the document.
+
+    Written as in a condition, `document.email` would be the path of nothing: what is to be hidden would be
+    sent, and nobody would see why. A field that is called `document` itself has the name twice.
+
+    Raises:
+        ValueError: It begins with the name of the document.
+    """
+    first, _, rest = path.partition(".")
+    if first not in _DOCUMENTS or not rest:
+        return path
+    if rest.split(".")[0] != first:
+        raise ValueError(
+            f"a path begins within the document: write {rest}"
+            f" (or {first}.{path}, where documents have a field called {first})"
+        )
+    return rest
 
 
 def tree_of(paths: Sequence[str]) -> Tree:

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, model_validator
 from eventbus.canonical import canonical_json
 from eventbus.encoding.projection import Tree, by_sides, part_of, tree_of
 from eventbus.sdk import Event, Options, StageContext, View
+from eventbus.stages.changes import has_sides
 from eventbus.stages.each import EachEvent
 from eventbus.stages.targets import FieldPath
 
@@ -117,16 +118,31 @@ class _Hidden:
 
     def _at(self, path: str, value: Any) -> Any:
         part = part_of(self._tree, path)
-        return value if part is None else by_sides(value, part, self._in)
+        if part is None:
+            return value
+        if has_sides(value) and not all(has_sides(value, name) for name in part):
+            # an old and a new value, or fields that are called so: nobody can tell, so both are hidden
+            value = {side: self._in(one, part) for side, one in value.items()}
+        return by_sides(value, part, self._in)
 
     def _in(self, value: Any, tree: Tree) -> Any:
         if not tree:
             return self._hide(value)
         if isinstance(value, Mapping):
-            return {name: self._in(one, tree[name]) if name in tree else one for name, one in value.items()}
+            return {name: self._named(name, one, tree) for name, one in value.items()}
         if isinstance(value, list):
-            return [self._in(item, tree) for item in value]
+            return [self._item(index, item, tree) for index, item in enumerate(value)]
         return value
+
+    def _named(self, name: str, value: Any, tree: Tree) -> Any:
+        part = part_of(tree, name) if "." in name else tree.get(name)  # names may have dots in them
+        return value if part is None else self._in(value, part)
+
+    def _item(self, index: int, item: Any, tree: Tree) -> Any:
+        """An item of an array: paths reach it by the names in it, and by its place."""
+        item = self._in(item, tree)
+        place = str(index)
+        return self._in(item, tree[place]) if place in tree else item
 
     def _hide(self, value: Any) -> Any:
         if value is None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
+from eventbus.encoding.projection import within_document
 from eventbus.expressions.view import NAMES
 from eventbus.sdk import Event, View
 from eventbus.stages.each import StageError
@@ -61,9 +62,10 @@ def _checked_path(text: str) -> str:
     names = text.split(".")
     if not all(names) or any(name.startswith("$") or "\0" in name for name in names):
         raise ValueError("expected a path of a field, such as payment.status")
-    if names[0] == "_id":
+    path = within_document(text)
+    if path.split(".")[0] == "_id":
         raise ValueError("_id names the document: it stays as it is")
-    return text
+    return path
 
 
 FieldPath = Annotated[str, AfterValidator(_checked_path), Field(json_schema_extra={"minLength": 1})]

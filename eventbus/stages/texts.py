@@ -7,10 +7,19 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["EVERYDAY", "Everyday", "email_in", "normalised", "phone_in"]
+from eventbus.stages.fields import UnfitValue
+
+__all__ = ["EVERYDAY", "MARKS_IN_DISGUISE", "Everyday", "email_in", "normalised", "phone_in"]
 
 Everyday: TypeAlias = Literal["trim", "lower", "upper", "title", "normalise", "strip_accents"]
 """Steps that need no more than their name."""
+
+_MOST_MARKS: Final = 100
+"""So many accents and other marks may follow a letter: putting them in order takes the square of their
+number; a format for streams has 30 (https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format)."""
+_TOO_MANY_MARKS: Final = re.compile(rb"[^\0]{%d}" % (_MOST_MARKS + 1))
+MARKS_IN_DISGUISE: Final = "\u0f73\u0f75\u0f81\uff9e\uff9f"
+"""What becomes marks and nothing else when it is taken apart, and is none before."""
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-][A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{0,63}\Z")
@@ -29,8 +38,27 @@ _LEAST_WITHOUT_A_SIGN: Final = 9
 
 
 def normalised(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
-    """The text in one form of Unicode's, each run of white space one space, and none at its ends."""
-    return " ".join(unicodedata.normalize(form, text).split())
+    """The text in one form of Unicode's, each run of white space one space, and none at its ends.
+
+    Raises:
+        UnfitValue: A letter of it has too many marks.
+    """
+    return " ".join(_in_form(form, text).split())
+
+
+def _in_form(form: Literal["NFC", "NFKC", "NFD"], text: str) -> str:
+    """The text in a form of Unicode's, in time linear in its length.
+
+    Raises:
+        UnfitValue: As above.
+    """
+    if len(text) > _MOST_MARKS and not text.isascii():
+        looked_at = text
+        for mark in MARKS_IN_DISGUISE:
+            looked_at = looked_at.replace(mark, "\u0300")
+        if _TOO_MANY_MARKS.search(bytes(map(unicodedata.combining, looked_at))):
+            raise UnfitValue(f"a letter has more than {_MOST_MARKS} marks")
+    return unicodedata.normalize(form, text)
 
 
 def _title(text: str) -> str:
@@ -38,9 +66,9 @@ def _title(text: str) -> str:
 
 
 def _without_accents(text: str) -> str:
-    apart = unicodedata.normalize("NFD", text)
+    apart = _in_form("NFD", text)
     kept = "".join(letter for letter in apart if unicodedata.category(letter) != "Mn")
-    return unicodedata.normalize("NFC", kept)
+    return _in_form("NFC", kept)
 
 
 EVERYDAY: Final[Mapping[str, Callable[[str], str]]] = {

@@ -68,6 +68,28 @@ def test_a_field_is_hidden_wherever_an_update_touched_it(changed: dict[str, Any]
     assert "****" in str(found["changed"])
 
 
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("items.0.card", {"document": {"items": [{"card": "4111"}, {"card": "else"}]}}),
+        ("tags.1", {"document": {"tags": ["else", "4111"]}}),
+        ("a.0.1.b", {"document": {"a": [[{"b": "else"}, {"b": "4111"}]]}}),
+        ("who.card", {"document": {"who.card": "4111"}}),
+        ("who.card.number", {"before": {"who": {"card.number": "4111"}}}),
+        ("who.card.number", {"changed": {"who": {"card.number": "4111"}}}),
+        ("who.old", {"changed": {"who": {"old": {"old": "4111"}, "new": {"old": "4111"}}}}),
+        ("who.new.card", {"changed": {"who": {"old": "else", "new": {"new": {"card": "4111"}}}}}),
+        ("who.old", {"changed": {"who": {"old": "4111", "new": "else"}}}),
+    ],
+)
+def test_whatever_a_path_may_mean_is_hidden(path: str, parts: Any) -> None:
+    """A place in an array, a name with a dot in it, a field that is called as the sides of a delta are."""
+    found = become(change(**parts), {"mask": {"fields": {path: {"constant": "x"}}}})
+    assert found["meta"] == {"masked": [path]}
+    assert "4111" not in str(found)
+    assert ("else" in str(found)) == ("else" in str(parts))
+
+
 def test_an_event_without_the_field_stays_as_it_is() -> None:
     """And says nothing; null is nothing to hide."""
     event = change(document={"b": 1, "a": None})
@@ -88,6 +110,10 @@ def test_several_stages_tell_all_that_they_hid() -> None:
         ({"fields": {"a": "tokenise"}, "salt": ""}, "a needs a salt"),
         ({"fields": {"_id": "null"}}, "_id names the document: it stays as it is"),
         ({"fields": {"a..b": "null"}}, "expected a path of a field, such as payment.status"),
+        (
+            {"fields": {"document.a": "null"}},
+            "a path begins within the document: write a (or document.document.a",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_before_the_start(options: Any, message: str) -> None:

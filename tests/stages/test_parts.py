@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -36,6 +37,42 @@ def test_what_was_dropped_with_old_and_new_values_is_gone_on_both_sides() -> Non
 @pytest.mark.parametrize("fields", [[], ["_id"], ["$a"]])
 def test_fields_are_checked_before_the_start(stage: str, fields: list[str]) -> None:
     assert problem({stage: fields}).startswith(f"pipeline[0].{stage}.fields")
+
+
+PATHS: list[tuple[Any, Any, Any]] = [
+    ([{"mask": {"fields": {"document.a": "null"}}}], None, None),
+    ([{"drop": ["document.a"]}], None, None),
+    ([{"rename": {"b": "document.a"}}], None, None),
+    ([{"convert": {"document.a": "int"}}], None, None),
+    ([{"validate": [{"name": "r", "field": {"path": "document.a", "min": 1}}]}], None, None),
+    ([], {"encoding": {"without": ["document.a"]}}, None),
+    ([], None, {"fields": ["document.a"]}),
+    ([], None, {"project": ["document.a"]}),
+    ([], None, {"classify": {"x": {"cases": [{"changed": "document.a", "then": 1}]}}}),
+]
+
+
+@pytest.mark.parametrize(("stages", "route", "source"), PATHS)
+@pytest.mark.parametrize("name", ["document", "fullDocument"])
+def test_a_path_that_begins_with_the_document_is_a_slip(
+    stages: Any, route: Any, source: Any, name: str
+) -> None:
+    """Of which nothing would be seen but that what is to be hidden is sent, or what is wanted is not."""
+    stages, route, source = _with_name([stages, route, source], name)
+    said = problem(*stages, route=route, source=source)
+    assert f"a path begins within the document: write a (or {name}.{name}.a, where documents" in said
+
+
+def _with_name(part: Any, name: str) -> Any:
+    return json.loads(json.dumps(part).replace("document.a", f"{name}.a"))
+
+
+@pytest.mark.parametrize("name", ["document", "fullDocument"])
+def test_a_field_that_is_called_document_has_the_name_twice(name: str) -> None:
+    """By itself it is the whole field."""
+    event = change(document={name: {"a": 1, "b": 2}, "a": 3})
+    assert become(event, {"drop": [f"{name}.{name}.a"]}) == {"document": {name: {"b": 2}, "a": 3}}
+    assert become(event, {"drop": [name]}) == {"document": {"a": 3}}
 
 
 def _kept(share: float, by: str, events: Any) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import unicodedata
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventbus.stages.texts import EVERYDAY, email_in, phone_in
+from eventbus.stages.texts import EVERYDAY, MARKS_IN_DISGUISE, email_in, phone_in
 from tests.stages.events import become, change, pipeline, problem, run
 
 
@@ -115,6 +116,38 @@ def _secs(text: str) -> float:
     for step in EVERYDAY.values():
         step(text)
     return time.process_time() - begun
+
+
+_MARKS = "\u0315\u0300"
+
+
+@pytest.mark.parametrize("step", ["normalise", {"normalise": "NFKC"}, "strip_accents"])
+@pytest.mark.parametrize(
+    "marks", [_MARKS * 51, "\u0f73" * 101, "\uff9e\u0334" * 51, "\U0001d16d\u034f\U0001d165\u034f" * 51]
+)
+def test_a_letter_with_more_marks_than_could_be_put_in_order_is_no_text(step: Any, marks: str) -> None:
+    """For that takes the square of their number, while nothing else goes on."""
+    stage = {"text": {"fields": ["a"], "steps": [step]}}
+    found = become(change(document={"a": f"x {marks}"}), stage)
+    if "\u034f" in marks and step != "strip_accents":  # it keeps the marks apart, and is one itself
+        assert isinstance(found, dict)
+    else:
+        assert found == "parked: stage text (1): a: a letter has more than 100 marks"
+
+
+@pytest.mark.parametrize("word", ["normalise", "strip_accents"])
+def test_marks_are_counted_by_letter(word: str) -> None:
+    """A text may have as many as it likes."""
+    stage = {"text": {"fields": ["a"], "steps": [word]}}
+    found = become(change(document={"a": f"x{_MARKS * 50}" * 50}), stage)
+    assert isinstance(found, dict)
+
+
+def test_all_that_becomes_marks_is_known() -> None:
+    """Whatever Unicode this Python has."""
+    every = (chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
+    apart = ((one, unicodedata.normalize("NFKD", one)) for one in every if not unicodedata.combining(one))
+    assert "".join(one for one, made in apart if unicodedata.combining(made[0])) == MARKS_IN_DISGUISE
 
 
 def test_a_target_is_a_field_wherever_the_source_is() -> None:

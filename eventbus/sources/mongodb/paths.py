@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from eventbus.encoding.projection import within_document
+
 __all__ = ["IS_UPDATE", "ChangedPath", "Expression", "any_touches", "has_number", "names_of", "touched"]
 
 Expression: TypeAlias = dict[str, Any]
@@ -28,9 +30,10 @@ def _checked(text: str) -> str:
     names = text.split(".")
     if not all(names) or any(name.startswith("$") or "\0" in name for name in names):
         raise ValueError("expected a path of a field, such as payment.status")
-    if names[0] == "_id":
+    path = within_document(text)
+    if path.split(".")[0] == "_id":
         raise ValueError("_id names the document: it never changes")
-    return text
+    return path
 
 
 ChangedPath = Annotated[str, AfterValidator(_checked), Field(json_schema_extra={"minLength": 1})]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from eventbus.encoding.projection import within_document
 from eventbus.sdk import Condition, Duration, Expression, Options
 from eventbus.stages.validate.bounds import Bound, bound_of, kind_of_bound
 from eventbus.stages.validate.comparing import Op
@@ -36,7 +37,7 @@ def _checked_path(text: str) -> str:
     names = text.split(".")
     if not all(names) or any(name.startswith("$") or "\0" in name for name in names):
         raise ValueError("expected a path of a field, such as payment.status")
-    return text
+    return within_document(text)
 
 
 Path = Annotated[str, AfterValidator(_checked_path), Field(json_schema_extra={"minLength": 1})]
