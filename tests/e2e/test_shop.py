@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
-import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -20,10 +17,10 @@ import anyio
 import pytest
 import redis
 import yaml
-from aiohttp import web
 
 from eventbus.devservices import KafkaService, MongoService, RedisService
 from tests.e2e.daemon import DaemonProcess
+from tests.e2e.endpoints import Services
 from tests.e2e.oracle import client_of
 from tests.e2e.receivers import from_files, from_kafka
 from tests.e2e.shop_oracle import Body, Expected, Shop
@@ -37,49 +34,6 @@ THINGS = 3000 if FULL else 400
 CACHE = 9
 COLLECTIONS = ("products", "orders", "customers", "inventory")
 TOKEN = re.compile(r"[a-z2-7]{26}")
-
-
-class Services:
-    """Endpoints that remember what each of them was sent: by path, in order."""
-
-    def __init__(self) -> None:
-        self.bodies: dict[str, list[Body]] = defaultdict(list)
-        self.sources: set[str] = set()
-        self.url = ""
-        self._loop = asyncio.new_event_loop()
-        self._started, self._stop = threading.Event(), asyncio.Event()
-        serving = self._loop.run_until_complete
-        self._thread = threading.Thread(target=serving, args=(self._serve(),), daemon=True)
-
-    @contextmanager
-    def running(self) -> Iterator[Services]:
-        """Served while the body runs."""
-        self._thread.start()
-        assert self._started.wait(10)
-        try:
-            yield self
-        finally:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(10)
-            self._loop.close()
-
-    async def _serve(self) -> None:
-        app = web.Application()
-        app.router.add_post("/{name}", self._receive)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        self._started.set()
-        await self._stop.wait()
-        await runner.cleanup()
-
-    async def _receive(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        assert request.headers["webhook-id"] == body["id"]
-        self.sources.add(request.headers["X-Event-Source"])
-        self.bodies[request.match_info["name"]].append(body)
-        return web.Response()
 
 
 @pytest.fixture
