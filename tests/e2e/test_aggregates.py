@@ -20,8 +20,8 @@ from tests.e2e.oracle import client_of
 pytestmark = [pytest.mark.services, pytest.mark.proof, pytest.mark.timeout(600)]
 
 FULL = os.environ.get("EVENTBUS_PROOF") == "full"
-CHANGES = 30_000 if FULL else 1_500
-KILLS = 10 if FULL else 3
+CHANGES = 30_000 if FULL else 900
+KILLS = 10 if FULL else 2
 KEYS = 400
 GROUPS = "totals"
 

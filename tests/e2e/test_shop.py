@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 
 CONFIG = Path(__file__).parents[2] / "config/shop.yaml"
 FULL = os.environ.get("EVENTBUS_PROOF") == "full"
-THINGS = 3000 if FULL else 400
+THINGS = 3000 if FULL else 240
 CACHE = 9
 COLLECTIONS = ("products", "orders", "customers", "inventory")
 TOKEN = re.compile(r"[a-z2-7]{26}")
