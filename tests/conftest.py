@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,7 +18,12 @@ from eventbus.devservices import KafkaService, MongoService, RedisService, Unava
 
 T = TypeVar("T")
 
-hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine makes any time too short
+EXAMPLES = 400 if os.environ.get("EVENTBUS_PROOF") == "full" else 40
+hypothesis.settings.register_profile(
+    "suite",
+    max_examples=EXAMPLES,
+    deadline=None,  # a busy machine makes any time too short
+)
 hypothesis.settings.load_profile("suite")
 
 SLOW_MODULES = {

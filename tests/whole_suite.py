@@ -1,11 +1,11 @@
 """The whole suite, in the order that takes the least time on two cores.
 
-What needs no server runs beside the tests on real servers, and after it the whole daemon, end to end. Tests
-marked ``alone`` come last: those that measure how routes delay each other, and those whose load fills the
-machine. What failed is run once more: a test that passes then depends on the machine's load, and is to be
-mended. Tests marked ``dist`` are left to ``make dist-test``.
+What needs no server runs beside the tests on real servers, and after each of them a part of those of the
+whole daemon, end to end. Tests marked ``alone`` come last: those that measure how routes delay each other, and
+those whose load fills the machine. What failed is run once more: a test that passes then depends on the
+machine's load, and is to be mended. Tests marked ``dist`` are left to ``make dist-test``.
 
-    python -m tests.whole_suite [beside]
+    python -m tests.whole_suite [first | beside]
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ from tests.side_by_side import main as side_by_side
 
 PYTEST = f"{sys.executable} -m pytest"
 END_TO_END = "tests/e2e"
-BESIDE = ("no-servers", "end-to-end")
-"""The parts that run in turn beside the tests on real servers."""
+LANES = {"first": ("servers", "end-to-end-third"), "beside": ("no-servers", "end-to-end")}
+"""The parts that run in turn, in each of two processes beside each other."""
 NOTHING_TO_RUN = 5
 """What pytest ends with then."""
 
 
 def parts() -> dict[str, str]:
     """The command of each part, by name; each remembers its failures in a place of its own."""
+    files = sorted(map(str, Path(END_TO_END).glob("test_*.py")))
+    third = files[::3]
+    rest = [file for file in files if file not in third]
     of_part = {
         "servers": f"-m 'services and not dist' --ignore={END_TO_END}",
         "no-servers": f"-q -m 'not services and not dist' --ignore={END_TO_END}",
-        "end-to-end": f"-q -m 'not alone' {END_TO_END}",
+        "end-to-end": f"-q -m 'not alone' {' '.join(rest)}",
+        "end-to-end-third": f"-q -m 'not alone' {' '.join(third)}",
         "alone": f"-m alone {END_TO_END}",
     }
     return {name: f"{PYTEST} -o cache_dir=.pytest_cache/{name} {which}" for name, which in of_part.items()}
@@ -47,7 +51,8 @@ def main() -> int:
         The exit code: 0 if everything passed, at the second try at the latest.
     """
     commands = parts()
-    failed = side_by_side(["--watch", commands["servers"], f"{sys.executable} -m tests.whole_suite beside"])
+    first, beside = (f"{sys.executable} -m tests.whole_suite {name}" for name in LANES)
+    failed = side_by_side(["--watch", first, beside])
     failed |= side_by_side(["--watch", commands["alone"]])
     if not failed:
         return 0
@@ -61,15 +66,15 @@ def main() -> int:
     return int(not ended or any(status not in (0, NOTHING_TO_RUN) for status in ended))
 
 
-def beside() -> int:
-    """What runs beside the tests on real servers.
+def lane(name: str) -> int:
+    """Run the parts of one of the two.
 
     Returns:
         The exit code: 0 if everything passed.
     """
     commands = parts()
-    return max([subprocess.call(commands[part], shell=True) for part in BESIDE])
+    return max([subprocess.call(commands[part], shell=True) for part in LANES[name]])
 
 
 if __name__ == "__main__":
-    sys.exit(beside() if sys.argv[1:] == ["beside"] else main())
+    sys.exit(lane(sys.argv[1]) if sys.argv[1:] else main())
