@@ -1,8 +1,8 @@
 """The whole suite, in the order that takes the least time on two cores.
 
 What needs no server runs beside the tests on real servers, and after each of them a part of those of the
-whole daemon, end to end. Tests marked ``alone`` come last: those that measure how routes delay each other, and
-those whose load fills the machine. What failed is run once more: a test that passes then depends on the
+whole daemon, end to end. Tests marked ``alone`` come last: those that measure how routes delay each other,
+and those whose load fills the machine. What failed is run once more: a test that passes then depends on the
 machine's load, and is to be mended. Tests marked ``dist`` are left to ``make dist-test``.
 
     python -m tests.whole_suite [first | beside]
