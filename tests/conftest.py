@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import uuid
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 import hypothesis
 import pytest
+import structlog
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -78,6 +80,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in SLOW_MODULES or item.get_closest_marker("dist"):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command run in a test sets up logs on an output that is closed after it: nobody else may have that."""
+    root = logging.getLogger()
+    ours, handlers, level = structlog.get_config(), list(root.handlers), root.level
+    yield
+    structlog.configure(**ours)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -182,7 +182,7 @@ def test_ctrl_c_while_servers_of_its_own_start_leaves_none(demos: list[Demo], tm
 
     assert demo.end() == 130
     assert "Traceback" not in demo.said()
-    assert demo.kept() == []
+    wait_for(lambda: demo.kept() == [], "the end of what keeps a server that was starting")
 
 
 def test_a_killed_demo_leaves_no_process(
