@@ -84,7 +84,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
-    """A command run in a test sets up logs on an output that is closed after it: nobody else may have that."""
+    """A command run in a test sets up logs on an output that is closed after it: nobody may inherit it."""
     root = logging.getLogger()
     ours, handlers, level = structlog.get_config(), list(root.handlers), root.level
     yield
