@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check format test proof dist-test sbom mutants bench bench-full demo fetch clean
+.PHONY: help setup check format test proof dist-test sbom docs mutants bench bench-full demo fetch clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,12 +39,17 @@ proof: $(READY) ## the long proofs: chaos at full size, thousands of random sche
 	@EVENTBUS_PROOF=full EVENTBUS_PROOF_RUNS=10000 $(BIN)/python -m pytest -m proof -s
 
 dist-test: $(READY) ## what is shipped: the image's steps, the chart, the alerts, with their own tools
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dist
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dist --group docs
 	@$(BIN)/python -m pytest -m dist tests/dist
 
 sbom: $(READY) ## what the image has in it, as a CycloneDX document: dist/eventbus.cdx.json
 	@rm -rf dist/image && $(BIN)/python -m tests.dist.image_steps dist/image
 	@cp dist/image/opt/share/eventbus.cdx.json dist/ && rm -rf dist/image
+
+docs: $(READY) ## the documentation as a site: dist/site
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file config/docs/mkdocs.yml
+	@echo "built: dist/site/index.html"
 
 mutants: $(READY) ## break the code on purpose, once for each promise, and see a test fail
 	@$(BIN)/python -m tests.mutants
