@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 import typer
 
+from eventbus.administration.names import check_subscription
 from eventbus.cli.asking import requester
-from eventbus.cli.names import check_subscription
 from eventbus.cli.printing import note, print_json, printable
 from eventbus.config import Config
 from eventbus.doctor.examination import Examination

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from eventbus.administration.names import check_subscription
 from eventbus.cli.explanation_text import print_explanation
-from eventbus.cli.names import check_subscription
 from eventbus.cli.printing import print_json
 from eventbus.config import Config, ResolvedRoute, ResolvedSink
 from eventbus.config.pipelines import expressions_in, names_set, says

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import orjson
 
-from eventbus.cli.letter_rows import event_json, letter_row, message_json
+from eventbus.administration.letters import exported
 from eventbus.cli.letters import query_of
 from eventbus.cli.printing import note
 from eventbus.config import Config
@@ -35,11 +35,7 @@ async def export_letters(config: Config, query: LetterQuery, limit: int, path: P
         async with open_store(config, access=Access.READ) as store:
             query = await query_of(config, store, query)
             async for stored in store.find_letters(query, limit=limit or None):
-                content = {
-                    "event": event_json(stored.letter.event),
-                    "message": message_json(stored.letter.body),
-                }
-                out.write(orjson.dumps({**letter_row(stored), **content}, option=orjson.OPT_APPEND_NEWLINE))
+                out.write(orjson.dumps(exported(stored), option=orjson.OPT_APPEND_NEWLINE))
                 count += 1
     note(f"exported {count}")
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import AsyncIterator
 
 import orjson
 import typer
 
-from eventbus.cli.letter_rows import errors_of, event_json, letter_row, message_json
+from eventbus.administration import letters
+from eventbus.administration.letter_rows import errors_of, letter_row
+from eventbus.administration.letters import exported, totals_row, with_replays
 from eventbus.cli.names import note_unknown
 from eventbus.cli.printing import Row, note, print_json, print_pages, print_record, print_table
 from eventbus.config import Config
 from eventbus.daemon import open_store
-from eventbus.state.operations import OperationKind
 from eventbus.state.sqlite_file import Access
-from eventbus.state.store import LetterQuery, LetterTotals, Store, StoredDeadLetter
+from eventbus.state.store import LetterQuery, Store, StoredDeadLetter
 
-__all__ = ["print_count", "print_letter", "print_letters", "query_of", "totals_row", "with_replays"]
+__all__ = ["print_count", "print_letter", "print_letters", "query_of"]
 
 _LIST = (
     "id",
@@ -32,28 +31,12 @@ _LIST = (
     "status",
     "created_at",
 )
-_REMEMBERED_OPERATIONS = 1000
-"""How many operations back the routes of replays are looked for."""
 
 
 async def query_of(config: Config, store: Store, query: LetterQuery) -> LetterQuery:
     """The query as people mean it, and a word about names that are not configured."""
     note_unknown(config, query.subscription, query.routes[0] if query.routes else None)
     return await with_replays(store, query)
-
-
-async def with_replays(store: Store, query: LetterQuery) -> LetterQuery:
-    """A route's dead letters are also those of the replays into its sink."""
-    live = [route for route in query.routes if "@" not in route]
-    if not live:
-        return query
-    operations = await store.find_operations(subscription=query.subscription, limit=_REMEMBERED_OPERATIONS)
-    replays = {
-        operation.stored_route
-        for operation in operations
-        if operation.kind is OperationKind.REPLAY and operation.route in live
-    }
-    return replace(query, routes=(*query.routes, *sorted(replays)))
 
 
 async def print_letters(config: Config, query: LetterQuery, limit: int, as_json: bool) -> None:
@@ -76,30 +59,16 @@ async def print_count(config: Config, query: LetterQuery, as_json: bool) -> None
 
 async def print_letter(config: Config, named: str, body: bool, as_json: bool) -> bool:
     """Print everything of the dead letters with this id, or of this event. False if there is none."""
-    query = LetterQuery(match={"$or": [{"id": named}, {"event_id": named}]})
     async with open_store(config, access=Access.READ) as store:
-        found = [stored async for stored in store.find_letters(query)]
+        found = [stored async for stored in store.find_letters(letters.named(named))]
     for stored in found:
-        content = _content(stored) if body else {}
         if as_json:
-            print_json({**letter_row(stored), **content})
+            print_json(exported(stored) if body else letter_row(stored))
         else:
-            _print_one(stored, content)
+            _print_one(stored, body=body)
     if not found:
         note(f"no dead letter has the id {named}")
     return bool(found)
-
-
-def totals_row(totals: LetterTotals) -> dict[str, int]:
-    """Totals by name."""
-    return {
-        "letters": totals.letters,
-        "keys": totals.keys,
-        "bytes": totals.size,
-        "superseded": totals.superseded,
-        "held": totals.held,
-        "legal_hold": totals.legal_hold,
-    }
 
 
 async def _rows(store: Store, query: LetterQuery, limit: int) -> AsyncIterator[Row]:
@@ -113,15 +82,13 @@ async def _rows(store: Store, query: LetterQuery, limit: int) -> AsyncIterator[R
         count += 1
 
 
-def _content(stored: StoredDeadLetter) -> Mapping[str, Any]:
-    return {"event": event_json(stored.letter.event), "message": message_json(stored.letter.body)}
-
-
-def _print_one(stored: StoredDeadLetter, content: Mapping[str, Any]) -> None:
+def _print_one(stored: StoredDeadLetter, *, body: bool) -> None:
     row = letter_row(stored)
     row.pop("errors")
     print_record(row)
     print_table(("at", "kind", "reason"), errors_of(stored), "no attempt failed")
-    if content:
+    if body:
+        whole = exported(stored)
+        content = {"event": whole["event"], "message": whole["message"]}
         typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2))
     typer.echo()

@@ -1,53 +1,16 @@
-"""Names that people type, and what the configuration knows of them."""
+"""A word about names that are not configured."""
 
 from __future__ import annotations
 
+from eventbus.administration.names import unknown
 from eventbus.cli.printing import note
 from eventbus.config import Config
-from eventbus.errors import ConfigurationError
-from eventbus.suggestions import did_you_mean, listed
 
-__all__ = ["check_route", "check_subscription", "note_unknown", "route_names"]
-
-
-def check_subscription(config: Config, name: str) -> None:
-    """A subscription of this name is configured.
-
-    Raises:
-        ConfigurationError: There is none; the text says what was probably meant.
-    """
-    known = config.subscriptions
-    if name not in known:
-        guess = did_you_mean(name, known)
-        raise ConfigurationError(f"no subscription is named {name!r}{guess} (known: {listed(known)})")
-
-
-def check_route(config: Config, subscription: str, name: str) -> None:
-    """A subscription of this name is configured, with a route of that name.
-
-    Raises:
-        ConfigurationError: There is none; the text says what was probably meant.
-    """
-    check_subscription(config, subscription)
-    known = route_names(config, subscription)
-    if name not in known:
-        guess = did_you_mean(name, known)
-        raise ConfigurationError(
-            f"subscription {subscription} has no route {name!r}{guess} (known: {listed(known)})"
-        )
+__all__ = ["note_unknown"]
 
 
 def note_unknown(config: Config, subscription: str | None, route: str | None) -> None:
     """Say so if a name is not configured: what it left behind is shown all the same."""
-    if subscription is not None and subscription not in config.subscriptions:
-        note(f"no subscription is named {subscription!r}{did_you_mean(subscription, config.subscriptions)}")
-    elif route is not None:
-        among = config.subscriptions if subscription is None else (subscription,)
-        known = {name for declared in among for name in route_names(config, declared)}
-        if route.partition("@")[0] not in known:
-            note(f"no route is named {route!r}{did_you_mean(route, known)}")
-
-
-def route_names(config: Config, subscription: str) -> list[str]:
-    """The routes of a subscription, in the order in which they were written."""
-    return [route.name for route in config.subscriptions[subscription].routes]
+    said = unknown(config, subscription, route)
+    if said is not None:
+        note(said)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import anyio
 import typer
 
-from eventbus.cli.operation_rows import operation_row
+from eventbus.administration.operation_rows import operation_row
 from eventbus.cli.printing import note, print_json, print_record, print_table
 from eventbus.cli.progress import Display, all_well, follow, operation_named
 from eventbus.config import Config

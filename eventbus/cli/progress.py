@@ -16,7 +16,7 @@ import typer
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from eventbus.cli.operation_rows import share_done, summary, title
+from eventbus.administration.operation_rows import share_done, summary, title
 from eventbus.cli.printing import note, printable
 from eventbus.errors import NotFound, Unreachable
 from eventbus.state.operations import Operation, OperationStatus

@@ -1,4 +1,4 @@
-"""Sending the documents that are there already to the live routes of a subscription, beside their changes."""
+"""The command that sends the documents that are there already."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from typing import Any
 
 import typer
 
-from eventbus.cli.asking import new_operation_id, requester
-from eventbus.cli.names import check_route, check_subscription, route_names
-from eventbus.cli.operation_rows import operation_row
+from eventbus.administration import snapshotting
+from eventbus.administration.operation_rows import operation_row
+from eventbus.administration.snapshotting import counted
+from eventbus.cli.asking import requester
 from eventbus.cli.operations import follow_operations
 from eventbus.cli.printing import print_json
 from eventbus.cli.progress import Silence, operation_named
 from eventbus.cli.replaying import note_paused
 from eventbus.config import Config
 from eventbus.daemon import open_source, open_store
-from eventbus.errors import ConfigurationError
-from eventbus.model import Snapshot
-from eventbus.sdk import SnapshotSource
-from eventbus.state.operations import Operation, OperationKind, Progress
+from eventbus.state.operations import Operation
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import ControlStore
 
@@ -57,51 +55,22 @@ async def snapshot(
         ConfigurationError: A name is wrong, or the source cannot read that.
         Unreachable: The source or the state store does not answer.
     """
-    check_subscription(config, subscription)
-    for route in routes:
-        check_route(config, subscription, route)
-    names = tuple(dict.fromkeys(routes)) or tuple(route_names(config, subscription))
-    operation_id = new_operation_id()
-    planned = await _tried(config, subscription, operation_id, collections, match)
-    operation = Operation(
-        id=operation_id,
-        kind=OperationKind.SNAPSHOT,
-        subscription=subscription,
-        route=names[0] if len(names) == 1 else "*",
-        routes=names,
-        match=match,
-        collections=tuple(collections),
-        requested_by=requester(),
-        progress=Progress(total=planned.total),
-    )
+    wanted = snapshotting.snapshot(config, subscription, routes, collections, match, by=requester())
+    async with open_source(config, subscription) as source:
+        operation = await counted(source, wanted)
     if not as_json:
-        typer.echo(f"snapshot {subscription}: about {planned.total} documents to {', '.join(names)}")
+        to = ", ".join(operation.routes)
+        typer.echo(f"snapshot {subscription}: about {operation.progress.total} documents to {to}")
     if not yes:
         typer.confirm("go on?", abort=True, err=as_json)
     async with open_store(config, access=Access.OPERATE) as store:
         await store.add_operation(operation)
-        for route in names:
+        for route in operation.routes:
             await note_paused(store, subscription, route)
         if as_json:
             return await _told_as_json(store, operation, detach=detach)
         typer.echo(f"operation {operation.id}")
         return detach or await follow_operations(store, [operation.id])
-
-
-async def _tried(
-    config: Config,
-    subscription: str,
-    operation_id: str,
-    collections: Sequence[str],
-    match: Mapping[str, Any],
-) -> Snapshot:
-    """What there would be to read, so that a mistake is told to whoever made it."""
-    async with open_source(config, subscription) as source:
-        if not isinstance(source, SnapshotSource):
-            raise ConfigurationError(
-                f"the source of {subscription} can only tell changes, not what is there already"
-            )
-        return await source.begin_snapshot(operation_id, collections=collections, match=match or None)
 
 
 async def _told_as_json(store: ControlStore, operation: Operation, *, detach: bool) -> bool:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
 from pymongo.errors import PyMongoError
 from rich.live import Live
 
-from eventbus.cli.daemon_seen import SubscriptionSeen, address_of, seen_at
-from eventbus.cli.letters import with_replays
-from eventbus.cli.names import check_subscription
-from eventbus.cli.pausing import ALL_ROUTES, paused_by
+from eventbus.administration.names import check_subscription
+from eventbus.administration.seen import SubscriptionSeen
+from eventbus.administration.status import status_rows
+from eventbus.cli.daemon_seen import address_of, seen_at
 from eventbus.cli.printing import note, print_json, print_table, table_of
-from eventbus.cli.standing import Facts, standing
 from eventbus.config import Config
 from eventbus.daemon import open_client, open_store
 from eventbus.doctor.oplog import Oplog, oplog_of
 from eventbus.errors import ConfigurationError, Unreachable
-from eventbus.state.operations import Control
 from eventbus.state.sqlite_file import Access
-from eventbus.state.store import LetterQuery, LetterStatus, Store
+from eventbus.state.store import Store
 
 __all__ = ["print_status", "show_top"]
 
@@ -31,7 +27,6 @@ _COLUMNS: Final = (
     *("subscription", "route", "state", "owner", "lag_secs", "position_age_secs", "headroom_secs"),
     *("left_secs", "dead_letters", "gaps", "why", "next"),
 )
-_MOST_GAPS: Final = 1000
 _NOTHING: Final = "no routes"
 
 
@@ -98,32 +93,8 @@ class _Look:
     async def rows(self, store: Store) -> list[dict[str, Any]]:
         """A row for each configured route."""
         self.unknown = []
-        seen = await self._seen()
-        oplog = await self._oplog()
-        controls = await store.controls(self._names)
-        holders = await store.holders(self._names)
-        rows = []
-        for name in self._names:
-            positions = await store.positions(name)
-            paused = controls.get(name, Control()).paused
-            gaps = Counter(gap.route for gap in await store.gaps(subscription=name, limit=_MOST_GAPS))
-            for route in self._config.subscriptions[name].routes:
-                facts = Facts(
-                    name,
-                    route.name,
-                    route.sink,
-                    position=positions.get(route.name),
-                    paused=paused_by(paused, route.name),
-                    is_paused_with_all=route.name not in paused and ALL_ROUTES in paused,
-                    holder=holders.get(name),
-                    seen=seen.get(name),
-                    oplog=oplog,
-                    dead_letters=await _letters(store, name, route.name),
-                    gaps=gaps[route.name],
-                    warn_below_secs=self._config.daemon.headroom_warning,
-                )
-                rows.append(standing(facts, datetime.now(UTC)))
-        return rows
+        seen, oplog = await self._seen(), await self._oplog()
+        return await status_rows(self._config, store, self._names, seen=seen, oplog=oplog)
 
     async def _seen(self) -> Mapping[str, SubscriptionSeen]:
         if self._address is None:
@@ -145,8 +116,3 @@ class _Look:
             return oplog
         self.unknown.append(f"headroom is not known: {oplog.text}")
         return None
-
-
-async def _letters(store: Store, subscription: str, route: str) -> int:
-    parked = LetterQuery(subscription=subscription, routes=(route,), statuses=(LetterStatus.PARKED,))
-    return (await store.count_letters(await with_replays(store, parked))).letters

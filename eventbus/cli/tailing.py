@@ -14,9 +14,9 @@ from typing import Final
 
 import typer
 
+from eventbus.administration.names import check_route, check_subscription
 from eventbus.assembly import pipeline_of
 from eventbus.cli.event_text import event_text
-from eventbus.cli.names import check_route, check_subscription
 from eventbus.cli.printing import note, printable
 from eventbus.config import Config, ResolvedRoute
 from eventbus.daemon import open_client, source_of

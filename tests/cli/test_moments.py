@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from eventbus.cli.moments import end_of, start_of
+from eventbus.administration.moments import end_of, start_of
 from eventbus.errors import ConfigurationError
 from eventbus.model import ClusterTime, Position
 from eventbus.sdk import SourceContext

@@ -14,7 +14,7 @@ from typing import Any, Self
 import anyio
 import pytest
 
-from eventbus.cli.operation_rows import share_done, summary
+from eventbus.administration.operation_rows import share_done, summary
 from eventbus.cli.progress import Lines, all_well, follow
 from eventbus.errors import NotFound
 from eventbus.model import ClusterTime, Position

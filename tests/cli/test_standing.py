@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from eventbus.cli.daemon_seen import RouteSeen, SubscriptionSeen, address_of
-from eventbus.cli.standing import Facts, standing
+from eventbus.administration.seen import RouteSeen, SubscriptionSeen
+from eventbus.administration.standing import Facts, standing
+from eventbus.cli.daemon_seen import address_of
 from eventbus.config.models import ServerSection
 from eventbus.doctor.oplog import Oplog
 from eventbus.model import ClusterTime, Position, PositionKind

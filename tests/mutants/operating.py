@@ -11,7 +11,7 @@ OPLOG = "doctor/oplog.py"
 PRIVILEGES = "tests/doctor/test_privileges.py"
 OPLOGS = "tests/doctor/test_oplog.py"
 
-STANDING = "cli/standing.py"
+STANDING = "administration/standing.py"
 STANDINGS = "tests/cli/test_standing.py"
 
 TAILED = "tests/cli/test_tail.py::test_what_has_passed_is_shown_as_the_pipeline_makes_it"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from eventbus.cli.daemon_seen import RouteSeen, SubscriptionSeen
+from eventbus.administration.seen import RouteSeen, SubscriptionSeen
 from eventbus.doctor.oplog import Oplog
 from eventbus.model import Position
 from eventbus.state.store import Holder
