@@ -9,7 +9,7 @@ from functools import partial
 from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSink
 from eventbus.config.models import PriorityPolicy, RegistryPolicy
 from eventbus.config.pipelines import says
-from eventbus.config.resolved import ResolvedStage
+from eventbus.config.resolved import ResolvedStage, ResolvedSubscription
 from eventbus.config.starts import start_time
 from eventbus.core.circuit import CircuitPolicy
 from eventbus.encoding.avro import RegisteredSchema
@@ -19,7 +19,7 @@ from eventbus.encoding.dead_letters import copy_attributes, copy_headers
 from eventbus.encoding.items import ItemsEncoder
 from eventbus.model import ClusterTime, Event, Parked, Taken
 from eventbus.runtime.arrangement import CatchUpPolicy
-from eventbus.runtime.copies import LetterEncoder
+from eventbus.runtime.copies import CopiesTo
 from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
@@ -109,7 +109,7 @@ def spec_of(
             route_policy(route, context),
             partial(encoders.replay_encoder, route, sinks[route.sink]),
             _start(route.start),
-            _copies_to(name, declared.service, route, sinks),
+            _copies_to(declared, route, sinks),
             exactly_once=route.exactly_once,
         )
         for route in declared.routes
@@ -235,14 +235,43 @@ def _is_urgent(priority: PriorityPolicy) -> Callable[[Event], bool]:
 
 
 def _copies_to(
-    subscription: str, service: str, route: ResolvedRoute, sinks: Mapping[str, SharedSink]
-) -> tuple[SharedSink, LetterEncoder] | None:
+    declared: ResolvedSubscription, route: ResolvedRoute, sinks: Mapping[str, SharedSink]
+) -> CopiesTo | None:
     if route.dead_letters.sink is None:
         return None
+    subscription, service = declared.name, declared.service
 
     def encoder_of(stored: StoredDeadLetter, omitted: str) -> tuple[Encoder, Sequence[tuple[str, bytes]]]:
         attributes = copy_attributes(stored.letter, stored.id, omitted=omitted)
         headers = copy_headers(stored.letter, stored.id, sink=route.sink)
         return CloudEventsEncoder(subscription, service, extensions=attributes), headers
 
-    return sinks[route.dead_letters.sink], encoder_of
+    return CopiesTo(sinks[route.dead_letters.sink], encoder_of, _why_omitted(declared, route))
+
+
+def _why_omitted(declared: ResolvedSubscription, route: ResolvedRoute) -> str:
+    """Why copies of a route's dead letters have no documents.
+
+    A dead letter is what the source gave: nothing that a stage or the encoding hides from the route's own
+    sink may reach another one by it.
+    """
+    wanted = route.dead_letters.documents
+    if wanted == "never":
+        return "dead_letters.documents is never"
+    if wanted == "always":
+        return ""
+    hiding = next(
+        (
+            stage.type
+            for stage in (*declared.pipeline, *route.pipeline)
+            if says(stage.cls, "hides", stage.options)
+        ),
+        None,
+    )
+    if hiding is not None:
+        return f"a stage {hiding} of the route hides fields"
+    return (
+        "the encoding of the route leaves fields out"
+        if route.encoding.fields or route.encoding.without
+        else ""
+    )

@@ -582,6 +582,9 @@ class Stage(Protocol):
     called again after that. Several tasks may be in `apply` of one stage at the same time, and the same event
     may come again.
 
+    A class whose stages are there to keep fields from whoever comes behind says ``hides = True``: copies of
+    dead letters have no documents then.
+
     A class whose stages look into no document but where their options name one, in an expression or a target,
     says ``looks_where_told = True``, for ``eventbus explain``.
     """

@@ -299,6 +299,8 @@ class DeadLetterPolicy(Section):
     """How long they are kept, or never to delete any."""
     sink: str | None = None
     """Name of a sink, not the route's own, that gets a copy of each; null for none."""
+    documents: Literal["unless_hidden", "always", "never"] = "unless_hidden"
+    """Whether such a copy has the documents of its event: not where the route's own sink does not see all."""
 
 
 class BatchPolicy(Section):

@@ -7,18 +7,35 @@ one has its identity and the reason at least.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from eventbus.errors import EncodingError
 from eventbus.model import Event, Failure, Message, Rejected, Section
+from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import Encoded, Encoder, Sink
 from eventbus.state.store import StoredDeadLetter
 
-__all__ = ["Copy", "LetterEncoder"]
+__all__ = ["CopiesTo", "Copy", "LetterEncoder"]
 
 LetterEncoder: TypeAlias = Callable[[StoredDeadLetter, str], tuple[Encoder, Sequence[tuple[str, bytes]]]]
 """What the message of a dead letter looks like, and what headers it has besides; given why documents are left
 out of it, an empty text if none are."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesTo:
+    """Where the dead letters of a route are copied to.
+
+    Args:
+        sink: The sink.
+        encoder: What a copy looks like.
+        omits: Why no copy has the documents of its event; empty if copies have them.
+    """
+
+    sink: SharedSink
+    encoder: LetterEncoder
+    omits: str = ""
 
 
 class Copy:
@@ -28,17 +45,20 @@ class Copy:
         stored: The dead letter.
         sink: Where it goes.
         encoder: What it looks like.
+        omits: Why it is to be without documents; empty if it may have them.
     """
 
-    def __init__(self, stored: StoredDeadLetter, sink: Sink, encoder: LetterEncoder) -> None:
+    def __init__(self, stored: StoredDeadLetter, sink: Sink, encoder: LetterEncoder, omits: str = "") -> None:
         self.stored = stored
         self.message: Message | None = None
         """None if it has no form at all for this sink."""
-        self.refusal = ""
+        self.refusal = omits
         """Why it was not taken, in the form that it had before."""
         self._sink = sink
         self._encoder = encoder
         self._forms = _forms(stored)
+        if omits:
+            next(self._forms)
         self._shrink()
 
     def shrink(self, refusal: Rejected) -> bool:

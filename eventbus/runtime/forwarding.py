@@ -18,9 +18,8 @@ from eventbus.core.backoff import Backoff, until_reachable
 from eventbus.core.signal import Signal
 from eventbus.errors import EventbusError, Unreachable
 from eventbus.model import Delivered, Fault, Message, Outcome, Rejected, Retry
-from eventbus.runtime.copies import Copy, LetterEncoder
+from eventbus.runtime.copies import CopiesTo, Copy
 from eventbus.runtime.policy import RoutePolicy
-from eventbus.runtime.shared_sink import SharedSink
 from eventbus.state.store import LetterQuery, LetterStatus, LetterStore, StoredDeadLetter
 from eventbus.telemetry import metrics
 
@@ -59,8 +58,7 @@ class Forwarding:
         subscription: Name of the subscription.
         route: Name of the route.
         policy: The route's own, for patience.
-        sink: Where the copies go.
-        encoder: What they look like.
+        to: Where the copies go, and what they look like.
         store: Where the dead letters are.
         rng: Where jitter comes from.
     """
@@ -70,16 +68,15 @@ class Forwarding:
         subscription: str,
         route: str,
         policy: RoutePolicy,
-        sink: SharedSink,
-        encoder: LetterEncoder,
+        to: CopiesTo,
         store: LetterStore,
         *,
         rng: Random,
     ) -> None:
         self._subscription = subscription
         self._route = route
-        self._sink = sink
-        self._encoder = encoder
+        self._sink = sink = to.sink
+        self._to = to
         self._store = store
         self._query = LetterQuery(
             subscription,
@@ -162,7 +159,7 @@ class Forwarding:
         keys: set[bytes] = set()
         size = 0
         for stored in page:
-            copy = Copy(stored, self._sink.sink, self._encoder)
+            copy = Copy(stored, self._sink.sink, self._to.encoder, self._to.omits)
             body = len(copy.message.body) if copy.message is not None else 0
             is_twice = stored.key in keys and not traits.keeps_order
             if batch and (len(batch) == most or size + body > traits.max_batch_bytes or is_twice):

@@ -22,7 +22,7 @@ from eventbus.errors import Unreachable
 from eventbus.model import DeadLetter, Position
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
-from eventbus.runtime.copies import LetterEncoder
+from eventbus.runtime.copies import CopiesTo
 from eventbus.runtime.feeding import Feeding, Supply
 from eventbus.runtime.forwarding import Forwarding
 from eventbus.runtime.holding import Holding
@@ -75,7 +75,7 @@ class RouteSpec:
     policy: RoutePolicy
     replay_encoder: Callable[[str], Encoder]
     start: RouteStart = field(default_factory=RouteStart)
-    copies_to: tuple[SharedSink, LetterEncoder] | None = None
+    copies_to: CopiesTo | None = None
     exactly_once: bool = False
 
 
@@ -151,7 +151,7 @@ class Subscription:
         self._stopping = anyio.Event()
         self._drain_secs = spec.drain_timeout_secs
         self._forwardings = {
-            name: Forwarding(spec.name, name, route.policy, *route.copies_to, store, rng=self._rng)
+            name: Forwarding(spec.name, name, route.policy, route.copies_to, store, rng=self._rng)
             for name, route in spec.routes.items()
             if route.copies_to is not None
         }

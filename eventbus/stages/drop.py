@@ -30,6 +30,7 @@ class Drop(EachEvent):
     """
 
     name = "drop"
+    hides: ClassVar[bool] = True
     short: ClassVar[str] = "fields"
     Options = DropOptions
 

@@ -6,7 +6,7 @@ import hmac
 from base64 import b32encode
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -60,6 +60,7 @@ class Mask(EachEvent):
     """
 
     name = "mask"
+    hides: ClassVar[bool] = True
     Options = MaskOptions
 
     def __init__(self, options: MaskOptions, context: StageContext) -> None:

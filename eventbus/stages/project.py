@@ -30,6 +30,7 @@ class Project(EachEvent):
     """
 
     name = "project"
+    hides: ClassVar[bool] = True
     short: ClassVar[str] = "fields"
     Options = ProjectOptions
 

@@ -158,3 +158,39 @@ def test_what_cannot_be_is_said_at_its_place(
     (said,) = caught.value.problems
     assert f": {PLACE}" in said
     assert problem in said
+
+
+MASK = {"mask": {"fields": {"email": "redact"}}}
+
+
+@pytest.mark.parametrize(
+    ("route", "pipeline", "omits"),
+    [
+        ({}, [], ""),
+        ({}, [MASK], "a stage mask of the route hides fields"),
+        ({"pipeline": [{"drop": ["email"]}]}, [], "a stage drop of the route hides fields"),
+        ({"pipeline": [{"project": ["status"]}]}, [], "a stage project of the route hides fields"),
+        ({"encoding": {"without": ["email"]}}, [], "the encoding of the route leaves fields out"),
+        ({"encoding": {"fields": ["status"]}}, [], "the encoding of the route leaves fields out"),
+        ({"dead_letters": {"documents": "always"}}, [MASK], ""),
+        ({"dead_letters": {"documents": "never"}}, [], "dead_letters.documents is never"),
+    ],
+)
+def test_what_a_sink_does_not_see_its_dead_letter_sink_does_not_see_either(
+    tmp_path: Path, route: dict[str, Any], pipeline: list[Any], omits: str
+) -> None:
+    """Unless that is said: a dead letter is the event before any stage."""
+    config = _config(
+        tmp_path,
+        defaults={"dead_letters": {"sink": "topic"}},
+        subscriptions={
+            "orders": {
+                "source": {"database": "shop"},
+                "pipeline": pipeline,
+                "routes": [{"sink": "hook", **route}],
+            }
+        },
+    )
+    copies_to = _spec(config).routes["hook"].copies_to
+    assert copies_to is not None
+    assert copies_to.omits == omits

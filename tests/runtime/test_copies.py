@@ -38,7 +38,7 @@ def _encoder(stored: StoredDeadLetter, omitted: str) -> tuple[Encoder, Sequence[
     return CloudEventsEncoder("s", extensions=attributes), copy_headers(stored.letter, stored.id, sink="r")
 
 
-def _copy(sink: Sink = KAFKA, **parts: Any) -> Copy:
+def _copy(sink: Sink = KAFKA, omits: str = "", **parts: Any) -> Copy:
     whole: dict[str, Any] = {"document_key": KEY, "document": bson.encode({"n": 1}), **parts}
     event = Event(
         token="82",
@@ -50,7 +50,7 @@ def _copy(sink: Sink = KAFKA, **parts: Any) -> Copy:
         **whole,
     )
     letter = DeadLetter("s", "r", event, "refused", attempts=1)
-    return Copy(StoredDeadLetter(letter, b"key", datetime.now(UTC), "parked", id="0f"), sink, _encoder)
+    return Copy(StoredDeadLetter(letter, b"key", datetime.now(UTC), "parked", id="0f"), sink, _encoder, omits)
 
 
 def _read(copy: Copy) -> dict[str, Any]:
@@ -71,6 +71,16 @@ def test_a_copy_has_the_whole_event_and_the_headers_of_both() -> None:
     assert {"content-type", "event-id", "__connect.errors.topic", "eventbus-dead-letter-id"} <= {
         name for name, _ in copy.message.headers
     }
+
+
+def test_documents_that_are_to_be_left_out_are_in_no_form_of_it() -> None:
+    copy = _copy(omits="a stage mask of the route hides fields", before=bson.encode({"n": 1}))
+    body = _read(copy)
+    assert (body["data"]["document"], body["data"]["before"]) == (None, None)
+    assert body["data"]["document_key"] == {"_id": "a"}
+    assert body["dataomitted"] == "a stage mask of the route hides fields"
+    assert copy.shrink(TOO_LARGE)
+    assert _read(copy)["data"]["document"] is None
 
 
 def test_an_event_that_is_too_large_has_its_identity_and_the_reason() -> None:

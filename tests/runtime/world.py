@@ -34,7 +34,7 @@ from eventbus.errors import LeaseLost, first_cause
 from eventbus.model import DeadLetter, Event, Message, Outcome, Position, Retry
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.controls import Controls
-from eventbus.runtime.copies import LetterEncoder
+from eventbus.runtime.copies import CopiesTo
 from eventbus.runtime.gap_events import names_gap
 from eventbus.runtime.policy import Ordering, RoutePolicy
 from eventbus.runtime.saver import Saver
@@ -534,12 +534,12 @@ class Life(Witness):
             self._stays[route] = Stay(set_aside=letters)
         return self._stays[route]
 
-    def _copies(self, route: RoutePlan) -> tuple[SharedSink, LetterEncoder] | None:
+    def _copies(self, route: RoutePlan) -> CopiesTo | None:
         if route.copies is None:
             return None
         sink = FaultySink(route.copies, lambda: self.is_dead, Copies(self._world), self._world.rng)
         limits = self._world.sinks.get(route.copies.name, {})
-        return SharedSink(sink, **limits), lambda *_: (RouteTag("copies"), ())
+        return CopiesTo(SharedSink(sink, **limits), lambda *_: (RouteTag("copies"), ()))
 
     @staticmethod
     def _replay_tag(route: str, operation: str) -> RouteTag:
