@@ -6,46 +6,42 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import Any
 
 import anyio
 import structlog
-from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError as DriverConfigurationError
-from pymongo.errors import InvalidURI
 
 from eventbus import __version__
 from eventbus.api.server import Health, admin_server
 from eventbus.api.service_manager import ServiceManager
 from eventbus.assembly import shared_sinks, spec_of
-from eventbus.config import (
-    Config,
-    MongoDBAccess,
-    MongoDBState,
-    SQLiteState,
-)
+from eventbus.config import Config
 from eventbus.core.backoff import until_reachable
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.runtime.operations import run_alone
 from eventbus.runtime.retention import keep_purging
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.supervisor import Supervisor
-from eventbus.sdk import Source, SourceContext
-from eventbus.sources.mongodb.client import stream_client
+from eventbus.servers import (
+    check_all,
+    check_sources,
+    make_store,
+    most_connections,
+    open_client,
+    open_source,
+    open_store,
+    open_stream_client,
+    source_of,
+    sources_of,
+)
 from eventbus.sources.mongodb.collections import MongoCollections
 from eventbus.sources.mongodb.heartbeat import keep_beating
-from eventbus.state.mongodb import MongoStore
-from eventbus.state.mongodb_connection import POOL_SIZE
 from eventbus.state.operations import Operation
-from eventbus.state.sqlite import SqliteStore
 from eventbus.state.sqlite_file import Access
-from eventbus.state.store import LetterLimit, Store, WhenFull
 from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
-from eventbus.telemetry.redaction import redact
 
 __all__ = [
     "Daemon",
@@ -60,9 +56,6 @@ __all__ = [
 ]
 
 log = structlog.get_logger("eventbus.daemon")
-
-_SPARE_CONNECTIONS = 10
-"""Connections beside the one that each waiting stream holds: for opening, closing and checking."""
 
 _STUCK_SECS = 60.0
 """If the saver has not begun a round for so long, the process is beyond help from inside."""
@@ -90,24 +83,6 @@ def _spare_what_stays() -> None:
     gc.set_threshold(*_COLLECTIONS)
 
 
-async def check_sources(config: Config) -> None:
-    """Ask each subscription's source whether it accepts what is configured.
-
-    Raises:
-        ConfigurationError: All that was refused.
-        Unreachable: A source does not answer.
-    """
-    async with _stream_client(config) as client:
-        await _check_all(_sources(config, client))
-
-
-@asynccontextmanager
-async def open_source(config: Config, subscription: str) -> AsyncIterator[Source]:
-    """The source of a subscription, for a question or two."""
-    async with _stream_client(config) as client:
-        yield source_of(config, subscription, client)
-
-
 async def run_operation(config: Config, operation: Operation) -> None:
     """Run an operation that the daemon leaves to a command, by the routes and sinks of a configuration.
 
@@ -121,7 +96,7 @@ async def run_operation(config: Config, operation: Operation) -> None:
     if operation.subscription not in config.subscriptions:
         raise ConfigurationError(f"the configuration has no subscription {operation.subscription!r}")
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_stream_client(config))
+        client = await stack.enter_async_context(open_stream_client(config))
         source = source_of(config, operation.subscription, client)
         store = await stack.enter_async_context(open_store(config, access=Access.OPERATE))
         sinks = shared_sinks(config)
@@ -140,22 +115,6 @@ async def run_operation(config: Config, operation: Operation) -> None:
         await run_alone(operation, spec, store, saver, lease_secs=config.daemon.lease)
 
 
-@asynccontextmanager
-async def open_store(config: Config, *, access: Access = Access.DAEMON) -> AsyncIterator[Store]:
-    """The state store of a configuration, open.
-
-    Args:
-        config: Where it is.
-        access: What for; to MongoDB it is all the same.
-    """
-    store = _make_store(config, access=access)
-    try:
-        await store.open()
-        yield store
-    finally:
-        await store.close()
-
-
 class Daemon:
     """One process's work.
 
@@ -165,7 +124,7 @@ class Daemon:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._store = _make_store(config)
+        self._store = make_store(config)
         self._saver = Saver(
             self._store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every
         )
@@ -232,9 +191,9 @@ class Daemon:
 
     async def _carry(self) -> None:
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(_stream_client(self._config))
-            sources = _sources(self._config, client)
-            await self._patiently(lambda: _check_all(sources))
+            client = await stack.enter_async_context(open_stream_client(self._config))
+            sources = sources_of(self._config, client)
+            await self._patiently(lambda: check_all(sources))
             stack.push_async_callback(self._store.close)
             await self._patiently(self._store.open)
             for sink in self._sinks.values():
@@ -299,60 +258,6 @@ class Daemon:
                     self._supervisor.stop()
 
 
-def _make_store(config: Config, *, access: Access = Access.DAEMON) -> Store:
-    state, dead_letters = config.state, config.dead_letters
-    limit = LetterLimit(dead_letters.max_letters, WhenFull(dead_letters.when_full))
-    if isinstance(state, SQLiteState):
-        return SqliteStore(state.path, instance=config.daemon.instance, access=access, limit=limit)
-    return MongoStore(
-        state.access.uri.get_secret_value(),
-        database=state.database,
-        instance=config.daemon.instance,
-        limit=limit,
-        settings=state.access.settings,
-    )
-
-
-@asynccontextmanager
-async def _stream_client(config: Config) -> AsyncIterator[AsyncMongoClient[Any]]:
-    """The client that reads; state has one of its own, so that waiting streams never starve a checkpoint."""
-    async with open_client(
-        config.mongodb, "stream", _stream_connections(config), config.read_preference
-    ) as client:
-        yield client
-
-
-@asynccontextmanager
-async def open_client(
-    access: MongoDBAccess, purpose: str, pool_size: int, read_preference: str | None = None
-) -> AsyncIterator[AsyncMongoClient[Any]]:
-    """A client of a deployment.
-
-    Args:
-        access: How to reach it.
-        purpose: What it is for, see `eventbus.sources.mongodb.client.stream_client`.
-        pool_size: The most connections to one member.
-        read_preference: Which members are read; None for what the address says.
-
-    Raises:
-        ConfigurationError: The address or a certificate cannot be used.
-    """
-    try:
-        client = stream_client(
-            access.uri.get_secret_value(),
-            access.settings,
-            purpose=purpose,
-            pool_size=pool_size,
-            read_preference=read_preference,
-        )
-    except (InvalidURI, DriverConfigurationError, ValueError) as error:
-        raise ConfigurationError(f"mongodb.uri: {redact(str(error))}") from None
-    except OSError as error:  # of a certificate: such errors name files, never what is in them
-        raise ConfigurationError(f"mongodb.tls: the certificates cannot be used: {error}") from None
-    async with client:
-        yield client
-
-
 async def _keep_beating(config: Config) -> None:
     """Update the heartbeat's document by a client of its own, if there is to be one."""
     heartbeat = config.heartbeat
@@ -366,53 +271,6 @@ async def _keep_beating(config: Config) -> None:
             collection=heartbeat.collection,
             every_secs=heartbeat.every,
         )
-
-
-def most_connections(config: Config) -> int:
-    """How many connections the daemon opens at most to the deployment that is read."""
-    beating = 1 if config.heartbeat is not None else 0
-    here = isinstance(config.state, MongoDBState) and config.state.access.uri == config.mongodb.uri
-    return _stream_connections(config) + beating + (POOL_SIZE if here else 0)
-
-
-def _stream_connections(config: Config) -> int:
-    """A stream holds a connection while it waits; one that is being closed may still have one."""
-    readers = sum(2 * (1 + declared.catch_up.max_readers) for declared in config.subscriptions.values())
-    return readers + _SPARE_CONNECTIONS
-
-
-def _sources(config: Config, client: AsyncMongoClient[Any]) -> dict[str, Source]:
-    return {name: source_of(config, name, client) for name in config.subscriptions}
-
-
-def source_of(config: Config, name: str, client: AsyncMongoClient[Any] | None) -> Source:
-    """The source of a subscription. Without a client it can be explained and nothing else."""
-    declared = config.subscriptions[name].source
-    own_database = config.state.database if isinstance(config.state, MongoDBState) else None
-    heartbeat = config.heartbeat
-    own_collection = (heartbeat.database, heartbeat.collection) if heartbeat is not None else None
-    context = SourceContext(name, client, own_database, own_collection)
-    source: Source = declared.cls(declared.options, context)
-    return source
-
-
-async def _check_all(sources: dict[str, Source]) -> None:
-    problems: dict[str, None] = {}  # several may meet the same, such as a password that is wrong
-    for name, source in sources.items():
-        try:
-            await source.check()
-        except ConfigurationError as error:
-            problems.update(dict.fromkeys(_placed(name, problem) for problem in error.problems))
-        except Unreachable:  # the driver takes a server that has refused its password for one that is away
-            if not problems:
-                raise
-    if problems:
-        raise ConfigurationError(*problems)
-
-
-def _placed(subscription: str, problem: str) -> str:
-    """The problem with its whole path, where it is one of this subscription alone."""
-    return f"subscriptions.{subscription}.{problem}" if problem.startswith("source") else problem
 
 
 def _split(error: Exception) -> tuple[list[Exception], Exception | None]:

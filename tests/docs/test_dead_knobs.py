@@ -48,7 +48,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.ServerSection: ("daemon.py", {"server"}),
     models.LogSection: ("daemon.py", {"log"}),
     models.DaemonSection: ("daemon.py", {"daemon"}),
-    models.DeadLettersSection: ("daemon.py", {"dead_letters"}),
+    models.DeadLettersSection: ("servers.py", {"dead_letters"}),
     models.RetryPolicy: ("assembly.py", {"retry"}),
     models.WindowPolicy: ("assembly.py", {"window"}),
     models.BatchPolicy: ("assembly.py", {"batch"}),

@@ -16,11 +16,11 @@ from pymongo.write_concern import WriteConcern
 from structlog.testing import capture_logs
 
 from eventbus.config import Config, load
-from eventbus.daemon import _stream_client, check_sources, open_store
 from eventbus.devservices import MongoService
 from eventbus.errors import ConfigurationError, EventbusError, Unreachable
 from eventbus.model import Slot
 from eventbus.registry import Registry
+from eventbus.servers import check_sources, open_store, open_stream_client
 from eventbus.sources.mongodb.client import stream_client
 from eventbus.sources.mongodb.heartbeat import keep_beating
 from eventbus.sources.mongodb.member import Member
@@ -78,7 +78,7 @@ async def who(config: Config) -> set[str]:
     await check_sources(config)
     async with open_store(config) as store:
         await store.positions("orders")
-        async with _stream_client(config) as client:
+        async with open_stream_client(config) as client:
             names = set()
             pipeline: list[Document] = [{"$currentOp": {"allUsers": True, "idleConnections": True}}]
             async for entry in await client.admin.aggregate(pipeline):
@@ -134,7 +134,7 @@ async def test_messages_are_compressed(mongo: MongoService) -> None:
 
 async def test_there_are_connections_for_every_reader(configured_alone: Config) -> None:
     """Twice as many as there may be readers, for those that are being closed, and some to spare."""
-    async with _stream_client(configured_alone) as client:
+    async with open_stream_client(configured_alone) as client:
         assert client.options.pool_options.max_pool_size == 2 * (1 + 4) + 2 * (1 + 9) + 10
 
 
