@@ -47,6 +47,7 @@ SLOW_MODULES = {
     "test_pausing",
     "test_progress",
     "test_pattern",
+    "test_init",
     "test_isolation",
     "test_random_schedules",
     "test_replays",

@@ -93,6 +93,49 @@ def validate(
     typer.echo(f"ok: {_counted(config.subscriptions, 'subscription')}, {_counted(config.sinks, 'sink')}")
 
 
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="What to write.", dir_okay=False)] = Path("eventbus.yaml"),
+    uri: Annotated[
+        str | None, typer.Option(envvar="MONGODB_URI", help="Address of MongoDB.", metavar="URI")
+    ] = None,
+    database: Annotated[str | None, typer.Option(help="The database to read.")] = None,
+    collections: Annotated[
+        list[str] | None, typer.Option("--collections", help="Only these, a,b; may be repeated.")
+    ] = None,
+    sinks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sink",
+            help="kafka, webhook, redis, mongodb, file or stdout, with its address; may be repeated.",
+            metavar="TYPE=ADDRESS",
+        ),
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(help="mongodb, or sqlite=PATH for one daemon.", metavar="WHERE")
+    ] = None,
+    exactly_once: Annotated[
+        bool | None, typer.Option("--exactly-once/--at-least-once", help="Where the target can.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Look at no server.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    yes: YesOption = False,
+) -> None:
+    """Write a first configuration: asks what no option says, and looks at MongoDB for what to offer.
+
+    A URI with a password never gets into the file: it refers to a variable instead.
+
+    Example: eventbus init
+
+    Example: eventbus init shop.yaml --database shop --collections orders --sink kafka=localhost:9092 --yes
+    """
+    from eventbus.cli.initial.writing import Given, initialise  # noqa: PLC0415
+
+    names = [name for text in collections or [] for name in text.split(",") if name]
+    given = Given(uri, database, names, sinks or [], state, exactly_once)
+    initialise(file, given, asks=not yes, force=force, offline=offline)
+
+
 @app.command("test")
 def run_tests(
     files: Annotated[

@@ -16,7 +16,25 @@ STANDINGS = "tests/cli/test_standing.py"
 
 TAILED = "tests/cli/test_tail.py::test_what_has_passed_is_shown_as_the_pipeline_makes_it"
 
+INIT = "tests/cli/test_init.py"
+
 OPERATING_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "init writes what it was given",
+        "no password gets into a file",
+        "cli/initial/answers.py",
+        "if redact(text) != text or text == os.environ.get(variable):",
+        "if text == os.environ.get(variable):",
+        f"{INIT}::test_every_type_of_sink_is_valid_and_no_password_is_written",
+    ),
+    Mutant(
+        "init trusts what it writes",
+        "what would not be valid is not written",
+        "cli/initial/writing.py",
+        "            load([draft], Registry.from_entry_points(), {**os.environ, **values})",
+        "            pass",
+        f"{INIT}::test_a_wrong_answer_writes_nothing",
+    ),
     Mutant(
         "a privilege on a collection is enough for the database",
         "exactly what is missing is named",

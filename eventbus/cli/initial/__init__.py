@@ -1,0 +1,1 @@
+"""A first configuration: what is asked, what is found on the server, what is written."""
