@@ -111,6 +111,7 @@ def spec_of(
             _start(route.start),
             _copies_to(declared, route, sinks),
             exactly_once=route.exactly_once,
+            is_critical=route.critical,
         )
         for route in declared.routes
     }

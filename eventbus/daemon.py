@@ -42,6 +42,7 @@ from eventbus.state.operations import Operation
 from eventbus.state.sqlite_file import Access
 from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
+from eventbus.telemetry.progress import Progress
 
 __all__ = [
     "Daemon",
@@ -129,6 +130,7 @@ class Daemon:
             self._store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every
         )
         self._sinks = shared_sinks(config)
+        self._progress = Progress(margin_secs=config.daemon.stuck_after)
         self._supervisor: Supervisor | None = None
         self._waiting_for: str | None = "starting"
         self._service_manager = ServiceManager(os.environ)
@@ -141,7 +143,8 @@ class Daemon:
         """
         metrics.build_info(__version__)
         try:
-            await self._run()
+            with self._progress.heard():
+                await self._run()
         except (ConfigurationError, ExceptionGroup) as error:
             refused, rest = _split(error)
             if rest is not None:
@@ -161,14 +164,15 @@ class Daemon:
             tasks.cancel_scope.cancel()
 
     def live(self) -> Health:
-        """Whether the process should be left alone: the loop answers, and the saver makes its rounds."""
+        """Whether the process should be left alone: the loop answers, and every task makes progress."""
         if self._supervisor is None:
             return Health(ok=True)
-        silent_secs = anyio.current_time() - self._saver.ticked_at
-        return Health(
-            silent_secs < _STUCK_SECS + 2 * self._saver.round_secs,
-            {"saver_silent_secs": round(silent_secs, 1)},
-        )
+        now = anyio.current_time()
+        silent_secs = now - self._saver.ticked_at
+        stuck = self._progress.missing(now)
+        if silent_secs >= _STUCK_SECS + 2 * self._saver.round_secs and not stuck:
+            stuck = ["the saver has begun no round in time"]
+        return Health(not stuck, {"saver_silent_secs": round(silent_secs, 1), "stuck": stuck})
 
     def ready(self) -> Health:
         """Whether every subscription runs, or stands by for another daemon, and lacks nothing."""
@@ -179,6 +183,7 @@ class Daemon:
             status.name: {
                 "state": status.state,
                 "problems": list(status.problems),
+                "tolerated": list(status.tolerated),
                 "circuits": status.circuits,
                 "paused": status.paused,
                 "snapshots": status.snapshots,

@@ -246,6 +246,8 @@ class DaemonSection(Section):
     """How long open deliveries may take to finish after SIGTERM."""
     headroom_warning: PositiveDuration = 3600.0
     """Below which headroom, or time until a position is lost, a warning is written."""
+    stuck_after: PositiveDuration = 300.0
+    """How much later than expected a task of the daemon may make progress before /livez fails."""
 
 
 class DeadLettersSection(Section):
@@ -414,6 +416,8 @@ class RouteSection(Section):
     """How many ordered workers deliver at the same time; by default what suits the sink."""
     start: StartText | None = None
     """Where it begins if it has no position yet: now, oldest, subscription, a time, or a resume token."""
+    critical: bool = True
+    """Whether the daemon is unready while this route lacks something; what it lacks is shown in any case."""
     watermark_every: PositiveDuration | None = None
     """How often the sink is told up to when everything was delivered or parked; by default never."""
 

@@ -150,6 +150,7 @@ class ResolvedRoute:
         holds_keys: Whether later events of a key wait behind its dead letter.
         lanes: How many ordered workers; None for what suits the sink.
         start: Where it begins if it has no position yet, as it was written.
+        critical: Whether the daemon is unready while it lacks something.
         watermark_every: Seconds between two of its watermark events; None for none.
         version: Names what was written for its subscription and its sink.
     """
@@ -173,6 +174,7 @@ class ResolvedRoute:
     holds_keys: bool
     lanes: int | None
     start: str
+    critical: bool
     watermark_every: float | None
     version: str
 

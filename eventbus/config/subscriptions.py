@@ -195,6 +195,7 @@ class _Routes:
             holds_keys=section.on_dead_letter == "hold_key",
             lanes=section.lanes,
             start=section.start if section.start is not None else self._start,
+            critical=section.critical,
             watermark_every=section.watermark_every,
             version=version_of(self._subscription, self._declared[section.sink]),
         )

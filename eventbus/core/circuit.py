@@ -45,6 +45,8 @@ class Circuit:
         self._failing_since: float | None = None
         self.reason = ""
         """Why it is not closed, for people."""
+        self.open_since: float | None = None
+        """When it was opened; None while it is closed."""
         self.outages = 0
         """How often it has opened."""
 
@@ -71,7 +73,7 @@ class Circuit:
         """
         was_open = self._open_until is not None
         self._failures = self._openings = 0
-        self._open_until = self._failing_since = None
+        self._open_until = self._failing_since = self.open_since = None
         self.reason = ""
         return was_open
 
@@ -114,4 +116,5 @@ class Circuit:
         self._open_until = now + max(open_secs, after_secs or 0.0)
         self.reason = reason
         self.outages += was_closed
+        self.open_since = now if was_closed else self.open_since
         return was_closed

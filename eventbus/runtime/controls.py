@@ -15,6 +15,7 @@ import structlog
 from eventbus.errors import Unreachable, said
 from eventbus.state.operations import Control
 from eventbus.state.store import ControlStore
+from eventbus.telemetry import progress
 
 __all__ = ["Controls"]
 
@@ -37,13 +38,15 @@ class Controls:
 
     async def run(self) -> None:
         """Look, and tell, until cancelled. While the store is away, or refuses, nothing changes."""
-        while True:
-            await anyio.sleep(self._every_secs)
-            if not self._obeying:
-                continue
-            controls = await self._read()
-            if controls is None:
-                continue
+        with progress.reported("the look at what operators want"):
+            while True:
+                progress.expected(self._every_secs)
+                await anyio.sleep(self._every_secs)
+                await self._look()
+
+    async def _look(self) -> None:
+        controls = await self._read() if self._obeying else None
+        if controls is not None:
             for name, obey in list(self._obeying.items()):
                 obey(controls.get(name, Control()))
 

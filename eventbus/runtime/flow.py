@@ -19,7 +19,7 @@ from eventbus.errors import PositionLost
 from eventbus.model import Batch, Position
 from eventbus.runtime.route import Route
 from eventbus.sdk import Reader, Stage
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, progress
 
 if TYPE_CHECKING:
     from eventbus.runtime.arrangement import Arrangement
@@ -141,17 +141,19 @@ class Flow:
         Where the position is lost, what was read before is handed out first, for nobody can read it again.
         """
         async with send:
-            while True:
-                goal, begun = self._arrangement.main_token(), anyio.current_time()
-                try:
-                    batch = await self._reader.next()
-                except PositionLost as lost:
-                    self._lost = lost
-                    return
-                if batch is None:
-                    return
-                metrics.events_read(self._subscription, batch)
-                await send.send(_Polled(batch, goal, anyio.current_time() - begun))
+            with progress.reported(f"a reader of {self._subscription}", ends=True):
+                while True:
+                    goal, begun = self._arrangement.main_token(), anyio.current_time()
+                    try:
+                        batch = await self._reader.next()
+                    except PositionLost as lost:
+                        self._lost = lost
+                        return
+                    if batch is None:
+                        return
+                    metrics.events_read(self._subscription, batch)
+                    progress.resting()  # routes may have no room for as long as they like
+                    await send.send(_Polled(batch, goal, anyio.current_time() - begun))
 
     async def _work(self, polled: _Polled) -> None:
         begun = anyio.current_time()

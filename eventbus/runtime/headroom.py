@@ -18,7 +18,7 @@ from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import ClusterTime
 from eventbus.runtime.route import Route
 from eventbus.sdk import Source
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, progress
 
 __all__ = ["Headroom", "Outlook"]
 
@@ -79,9 +79,11 @@ class Headroom:
 
     async def run(self) -> None:
         """Look, until cancelled."""
-        while True:
-            await self._look()
-            await anyio.sleep(_LOOK_SECS if self._watched else _FIRST_LOOK_SECS)
+        with progress.reported("the look at the headroom"):
+            while True:
+                progress.expected(_LOOK_SECS)
+                await self._look()
+                await anyio.sleep(_LOOK_SECS if self._watched else _FIRST_LOOK_SECS)
 
     def of(self, subscription: str) -> dict[str, dict[str, float | None]]:
         """What was seen last of the routes of one subscription, for people."""

@@ -22,7 +22,7 @@ from eventbus.runtime.gap_events import gap_event, names_gap
 from eventbus.sdk import OnPositionLost, Reader, SnapshotMode, SnapshotSource, Source, SourcePolicy
 from eventbus.state.gaps import Gap
 from eventbus.state.store import GapStore
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, progress
 
 __all__ = ["RecoveringReader", "Recovery", "record_gap"]
 
@@ -81,6 +81,7 @@ class RecoveringReader:
 
     async def _recovered(self, lost: PositionLost) -> Batch:
         self._lost = lost
+        progress.resting()  # the store, or an operator, may be long in coming
         await self._reader.close()
         batch = await self._leap(self._position, lost)
         if not self._is_closed:

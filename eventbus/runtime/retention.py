@@ -7,7 +7,7 @@ import structlog
 
 from eventbus.errors import said
 from eventbus.state.store import LetterStore
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, progress
 
 __all__ = ["keep_purging"]
 
@@ -23,9 +23,11 @@ async def keep_purging(store: LetterStore, *, every_secs: float = 60.0) -> None:
         store: Where the dead letters are.
         every_secs: How long to rest once nothing is left that has expired.
     """
-    while True:
-        if not await _purged(store):
-            await anyio.sleep(every_secs)
+    with progress.reported("the removal of dead letters that have expired"):
+        while True:
+            progress.expected(every_secs)
+            if not await _purged(store):
+                await anyio.sleep(every_secs)
 
 
 async def _purged(store: LetterStore) -> int:

@@ -279,6 +279,11 @@ class Route:
         return self._circuit.reason
 
     @property
+    def circuit_open_since(self) -> float | None:
+        """When the circuit was opened, in seconds of the loop's clock; None while it is closed."""
+        return self._circuit.open_since
+
+    @property
     def held(self) -> Mapping[bytes, Hold]:
         """What each held key waits behind."""
         return self._delivery.held

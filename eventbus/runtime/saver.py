@@ -17,7 +17,7 @@ from eventbus.errors import LeaseLost, Unreachable, said
 from eventbus.model import Position
 from eventbus.runtime.route import Route
 from eventbus.state.store import Lease, Save, Store
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, progress
 
 __all__ = ["Saver"]
 
@@ -82,10 +82,12 @@ class Saver:
 
     async def run(self) -> None:
         """Save what moved, until cancelled."""
-        while True:
-            self.ticked_at = anyio.current_time()
-            await self._save([kept for kept in self._kept if self._is_due(kept)])
-            await anyio.sleep(self.round_secs)
+        with progress.reported("the saver"):
+            while True:
+                progress.expected(self.round_secs)
+                self.ticked_at = anyio.current_time()
+                await self._save([kept for kept in self._kept if self._is_due(kept)])
+                await anyio.sleep(self.round_secs)
 
     @asynccontextmanager
     async def keeping(

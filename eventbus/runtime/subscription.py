@@ -68,6 +68,7 @@ class RouteSpec:
         start: Where it begins if it has no position yet.
         copies_to: Where its dead letters are copied to, and what the copies look like.
         exactly_once: Whether its sink's target keeps its position, in one transaction with its messages.
+        is_critical: Whether the daemon is unready while the route lacks something.
     """
 
     sink: SharedSink
@@ -77,6 +78,7 @@ class RouteSpec:
     start: RouteStart = field(default_factory=RouteStart)
     copies_to: CopiesTo | None = None
     exactly_once: bool = False
+    is_critical: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class Subscription:
         """What it is doing, for people: starting, standby, running, draining or stopped."""
         self.waiting_for: str | None = None
         """What it cannot go on without at the moment, for people."""
+        self.running_since: float | None = None
+        """When its routes began to be fed, in seconds of the loop's clock."""
         self.begins_anew = False
         """Whether it ends because an operator moved a position: another life is to begin at once."""
         self.routes: dict[str, Route] = {}
@@ -224,7 +228,7 @@ class Subscription:
         async with self._feeding.running(), operations.running(), beside:
             await self._sinks_tried()
             self._feeding.add(*self.routes.values())
-            self.state = "running"
+            self.state, self.running_since = "running", anyio.current_time()
             self._log.info("subscription_started", routes=sorted(self.routes))
             with self._controls.obeyed(self.spec.name, obey):
                 await self._stopping.wait()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 import structlog
@@ -15,46 +13,17 @@ from eventbus.runtime.controls import Controls
 from eventbus.runtime.headroom import Headroom
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
+from eventbus.runtime.status import Ending, SubscriptionStatus, status_of
 from eventbus.runtime.subscription import Subscription, SubscriptionSpec
 from eventbus.state.store import Store
 from eventbus.telemetry import metrics
 
-__all__ = ["SubscriptionStatus", "Supervisor"]
+__all__ = ["Supervisor"]
 
 log = structlog.get_logger("eventbus.supervisor")
 
 _STEADY_SECS = 60.0
 """A life longer than this was no crash loop: the next restart waits little again."""
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionStatus:
-    """What a subscription is doing, for people and for readiness.
-
-    Args:
-        name: Its name.
-        state: starting, standby, running, draining, stopped or crashed.
-        problems: What keeps it from being ready; empty when it is.
-        circuits: Why a route's circuit is not closed, by name of the route.
-        paused: Why a route is paused, by name of the route.
-        snapshots: How far a route's snapshot has come, by name of the route.
-        headroom: How far each route is ahead of what the source forgets, by its name.
-        watermarks: The second of cluster time up to which everything is settled, by name of the route.
-    """
-
-    name: str
-    state: str
-    problems: Sequence[str]
-    circuits: dict[str, str]
-    paused: dict[str, str]
-    snapshots: dict[str, str]
-    headroom: dict[str, Any] = field(default_factory=dict)
-    watermarks: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it runs, or stands by for a daemon that runs it, and lacks nothing."""
-        return self.state in {"running", "standby"} and not self.problems
 
 
 class Supervisor:
@@ -83,7 +52,7 @@ class Supervisor:
         self._controls = Controls(store)
         self._lease_secs = lease_secs
         self._lives: dict[str, Subscription] = {}
-        self._faults: dict[str, str] = {}
+        self._endings: dict[str, Ending] = {}
         self._stopping = anyio.Event()
         sources = {spec.name: spec.source for spec in specs}
         self._headroom = Headroom(sources, self._running, warn_below_secs=headroom_warning_secs)
@@ -107,7 +76,15 @@ class Supervisor:
 
     def statuses(self) -> list[SubscriptionStatus]:
         """What each subscription is doing."""
-        return [self._status(spec) for spec in self._specs]
+        return [
+            status_of(
+                spec,
+                self._lives.get(spec.name),
+                self._endings.get(spec.name),
+                self._headroom.of(spec.name),
+            )
+            for spec in self._specs
+        ]
 
     async def _keep_running(self, spec: SubscriptionSpec) -> None:
         backoff = Backoff(1.0, 30.0)
@@ -124,19 +101,19 @@ class Supervisor:
             reclaim = False
             self._lives[spec.name] = life
             begun = anyio.current_time()
-            fault = await self._live(life)
-            if fault is None and life.begins_anew:
+            ending = await self._live(life)
+            if ending is None and life.begins_anew:
                 continue
-            if fault is None:
+            if ending is None:
                 return
-            self._faults[spec.name] = fault
+            self._endings[spec.name] = ending
             metrics.subscription_restarted(spec.name)
             if anyio.current_time() - begun > _STEADY_SECS:
                 backoff.reset()
             with anyio.move_on_after(backoff.next()):
                 await self._stopping.wait()
 
-    async def _live(self, life: Subscription) -> str | None:
+    async def _live(self, life: Subscription) -> Ending | None:
         """One life; why it ended, or None if it was asked to."""
         bound = log.bind(subscription=life.spec.name)
         try:
@@ -150,50 +127,9 @@ class Supervisor:
                 bound.error("subscription_failed", reason=str(cause))
             else:
                 bound.error("subscription_crashed", exc_info=cause)
-            return f"{type(cause).__name__}: {cause}"
+            reason = f"{type(cause).__name__}: {cause}"
+            return Ending(reason, is_crash=not isinstance(cause, LeaseLost))
         return None
 
     def _running(self) -> Mapping[str, Mapping[str, Route]]:
         return {name: life.routes for name, life in self._lives.items() if life.state == "running"}
-
-    def _status(self, spec: SubscriptionSpec) -> SubscriptionStatus:
-        life = self._lives.get(spec.name)
-        if life is None:
-            return SubscriptionStatus(spec.name, "starting", ["not started yet"], {}, {}, {})
-        problems = [problem for problem in (life.waiting_for, life.trouble) if problem]
-        if life.state == "crashed":
-            problems.append(self._faults.get(spec.name, "crashed"))
-        if life.state != "standby":
-            problems += [
-                f"route {name}: {route.sink.waiting_for}"
-                for name, route in spec.routes.items()
-                if route.sink.waiting_for
-            ]
-        problems += [
-            f"route {name}: {route.not_ours}"
-            for name, route in life.routes.items()
-            if route.not_ours and not route.sink.waiting_for
-        ]
-        problems += [f"route {name}: {route.lost}" for name, route in life.routes.items() if route.lost]
-        circuits = {name: route.circuit_reason for name, route in life.routes.items() if route.circuit_reason}
-        paused = {name: route.paused for name, route in life.routes.items() if route.paused}
-        watermarks = {
-            name: time.seconds
-            for name, route in life.routes.items()
-            if not route.is_replay and (time := route.watermark().cluster_time) is not None
-        }
-        snapshots = {
-            name: f"{snapshot.read} of {snapshot.total} documents read"
-            for name, route in life.routes.items()
-            if (snapshot := route.watermark().snapshot) is not None
-        }
-        return SubscriptionStatus(
-            spec.name,
-            life.state,
-            problems,
-            circuits,
-            paused,
-            snapshots,
-            self._headroom.of(spec.name),
-            watermarks,
-        )

@@ -22,7 +22,8 @@ mongodb: {uri: "mongodb://localhost/?replicaSet=rs0"}
 state: {type: mongodb, database: bus, uri: "mongodb://elsewhere"}
 server: {host: 0.0.0.0, port: 0}
 log: {level: debug, format: console}
-daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m, headroom_warning: 2h}
+daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m,
+  headroom_warning: 2h, stuck_after: 2m}
 defaults:
   retry: {attempts: 7}
   window: {size: 1MiB}
@@ -91,6 +92,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         "checkpoint_every": 0.5,
         "drain_timeout": 60,
         "headroom_warning": 7200,
+        "stuck_after": 120,
     }
     assert config.sinks["feed"].options == FeedOptions.model_validate(
         {"path": "a", "timeout": "2s", "buffer": "64KiB", "limit": 3, "ratio": 1.0}

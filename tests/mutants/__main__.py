@@ -26,6 +26,7 @@ from tests.mutants.encodings import ENCODING_MUTANTS
 from tests.mutants.exactly_once import ONCE_MUTANTS
 from tests.mutants.fields import FIELD_MUTANTS
 from tests.mutants.gaps import GAP_MUTANTS
+from tests.mutants.health import HEALTH_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.narrowing import NARROWING_MUTANTS
 from tests.mutants.operating import OPERATING_MUTANTS
@@ -55,6 +56,7 @@ def main(wanted: str) -> int:
             *CALL_MUTANTS,
             *DEPLOYMENT_MUTANTS,
             *GAP_MUTANTS,
+            *HEALTH_MUTANTS,
             *KAFKA_MUTANTS,
             *NARROWING_MUTANTS,
             *ONCE_MUTANTS,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -16,6 +17,7 @@ from pymongo.monitoring import (
 from structlog.testing import capture_logs
 
 from eventbus.devservices import MongoService
+from eventbus.telemetry.progress import Progress, reported
 from tests.sources.faults import failing_get_more
 from tests.sources.watching import Client, Document, Watch, ids
 
@@ -48,6 +50,19 @@ async def told(mongo: MongoService, **settings: Any) -> AsyncIterator[tuple[Clie
     commands = Commands()
     async with Client(mongo.uri, event_listeners=[commands], **settings) as client:
         yield client, commands
+
+
+async def test_a_reader_says_before_each_poll_when_it_will_be_heard_of(watch: Watch) -> None:
+    """So it is missed if a poll never ends; how long that takes is looked up on the clock, not waited for."""
+    tasks = Progress(margin_secs=300.0)
+    with tasks.heard(), reported("a reader of orders", ends=True):
+        now = anyio.current_time()
+        reading = await watch.reader()
+        assert tasks.missing(now + 10_000) == []
+        await reading.batch()
+        assert tasks.missing(now + 300.0) == []
+        assert tasks.missing(now + 10_000) == [f"a reader of orders has made no progress for {10_000:.0f} s"]
+    assert tasks.missing(now + 10_000) == []
 
 
 async def test_polls_are_short_under_load_and_longer_when_idle(mongo: MongoService, watch: Watch) -> None:

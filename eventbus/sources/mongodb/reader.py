@@ -22,7 +22,7 @@ from eventbus.sources.mongodb.lookups import looked_up
 from eventbus.sources.mongodb.reply import Reply
 from eventbus.sources.mongodb.stream import StreamSpec
 from eventbus.sources.mongodb.tokens import position_of
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, progress
 
 __all__ = ["MongoReader"]
 
@@ -107,6 +107,7 @@ class MongoReader:
 
     async def _try_next(self) -> Batch | None:
         """One poll; None if it brought nothing but a reason to try again."""
+        progress.expected(_LONGEST_WAIT_MS / 1000 + _LONGEST_RETRY_SECS)
         try:
             cursor = self._cursor or await self._open()
             wait_ms = min(self._wait_ms, self.wait_at_most_ms or self._wait_ms, self._longest_wait_ms())
