@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check format test proof dist-test sbom docs mutants bench bench-full demo fetch clean
+.PHONY: help setup check format test proof dist-test release sbom docs mutants bench bench-full demo fetch clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -41,6 +41,10 @@ proof: $(READY) ## the long proofs: chaos at full size, thousands of random sche
 dist-test: $(READY) ## what is shipped: the image's steps, the chart, the alerts, with their own tools
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dist --group docs
 	@$(BIN)/python -m pytest -m dist tests/dist
+
+release: $(READY) ## what is released, built and checked: dist/release
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dist
+	@$(BIN)/python -m tests.dist.release dist/release
 
 sbom: $(READY) ## what the image has in it, as a CycloneDX document: dist/eventbus.cdx.json
 	@rm -rf dist/image && $(BIN)/python -m tests.dist.image_steps dist/image

@@ -28,7 +28,9 @@ KEYS = {
 
 def _mounts() -> list[tuple[str, str]]:
     return [
-        (name, volume.split(":")[0]) for name, service in SERVICES.items() for volume in service.get("volumes", ())
+        (name, volume.split(":")[0])
+        for name, service in SERVICES.items()
+        for volume in service.get("volumes", ())
     ]
 
 
