@@ -52,6 +52,7 @@ sbom: $(READY) ## what the image has in it, as a CycloneDX document: dist/eventb
 
 docs: $(READY) ## the documentation as a site: dist/site
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group docs
+	@$(BIN)/python config/docs/screens.py dist/screens
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file config/docs/mkdocs.yml
 	@echo "built: dist/site/index.html"
 
