@@ -20,6 +20,7 @@ ENVIRON = {
     "FULFILMENT_SECRET": base64.b64encode(b"a secret of a test").decode(),
     "FULFILMENT_TOKEN": "t",
     "KAFKA_PASSWORD": "p",
+    "MONGODB_URI": "mongodb://localhost/?replicaSet=rs0",
 }
 REST = """
 mongodb: {uri: "mongodb://localhost/?replicaSet=rs0"}
