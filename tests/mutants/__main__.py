@@ -30,6 +30,7 @@ from tests.mutants.health import HEALTH_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.narrowing import NARROWING_MUTANTS
 from tests.mutants.operating import OPERATING_MUTANTS
+from tests.mutants.pages import PAGE_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.rules import RULE_MUTANTS
 from tests.mutants.sinks import SINK_MUTANTS
@@ -61,6 +62,7 @@ def main(wanted: str) -> int:
             *NARROWING_MUTANTS,
             *ONCE_MUTANTS,
             *OPERATING_MUTANTS,
+            *PAGE_MUTANTS,
             *RULE_MUTANTS,
             *SINK_MUTANTS,
             *SNAPSHOT_MUTANTS,

@@ -1,0 +1,46 @@
+"""Deliberate mistakes on pages that readers copy from."""
+
+from __future__ import annotations
+
+from tests.mutants.table import Mutant
+
+__all__ = ["PAGE_MUTANTS"]
+
+DOCS = "../docs"
+RECIPES = f"{DOCS}/recipes"
+RECIPE = "tests/docs/test_recipes.py::test_a_recipe_does_what_its_cases_say"
+
+PAGE_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a recipe forgets the list that a product was in",
+        "what is shown is what happens",
+        f"{RECIPES}/cache-invalidation.md",
+        '      - "products:category:{before.category}" # the one that it was in\n',
+        "",
+        f"{RECIPE}[cache-invalidation]",
+    ),
+    Mutant(
+        "a recipe tells the same status again",
+        "what is shown is what happens",
+        f"{RECIPES}/notifications.md",
+        "by: [document_key._id, document.status]",
+        "by: [document_key._id, document.status, event_id]",
+        f"{RECIPE}[notifications]",
+    ),
+    Mutant(
+        "a key that consumers of Debezium do not know",
+        "a switch keeps each document in its partition",
+        f"{DOCS}/migrating-from-debezium.md",
+        """key: '{{"id":"{{""",
+        """key: '{{"_id":"{{""",
+        "tests/docs/test_migrating_page.py::test_keys_are_those_of_debezium",
+    ),
+    Mutant(
+        "a dependency without a notice",
+        "whoever ships it knows under which licences",
+        f"{DOCS}/third-party.md",
+        "| [orjson](https://github.com/ijl/orjson) | MPL-2.0 AND (Apache-2.0 OR MIT) |\n",
+        "",
+        "tests/docs/test_site.py::test_every_dependency_has_a_notice",
+    ),
+)
