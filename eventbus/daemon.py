@@ -42,6 +42,7 @@ from eventbus.state.operations import Operation
 from eventbus.state.sqlite_file import Access
 from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
+from eventbus.telemetry.loop_delay import keep_measuring
 from eventbus.telemetry.progress import Progress
 
 __all__ = [
@@ -142,6 +143,8 @@ class Daemon:
             The exit code: 1 if the last positions could not be written.
         """
         metrics.build_info(__version__)
+        for name, declared in self._config.subscriptions.items():
+            metrics.configuration_info(name, {route.name: route.version for route in declared.routes})
         try:
             with self._progress.heard():
                 await self._run()
@@ -229,6 +232,7 @@ class Daemon:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_purging, self._store)
                 tasks.start_soon(_keep_beating, self._config)
+                tasks.start_soon(keep_measuring)
                 await self._supervisor.run()
                 tasks.cancel_scope.cancel()
             log.info("daemon_stopped")

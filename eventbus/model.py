@@ -361,13 +361,15 @@ class Batch:
         slots: One entry for each change that was read; the length never changes on the way to the routes.
         end: Everything up to here is in this batch or an earlier one. It may lie beyond the last slot, and
             an idle poll has no slots at all.
+        read_at: When it was there, in seconds of the loop's clock; whoever polls it says so.
     """
 
-    __slots__ = ("end", "slots", "tokens")
+    __slots__ = ("end", "read_at", "slots", "tokens")
 
-    def __init__(self, slots: Sequence[Slot], end: Position) -> None:
+    def __init__(self, slots: Sequence[Slot], end: Position, read_at: float = 0.0) -> None:
         self.slots = slots
         self.end = end
+        self.read_at = read_at
         self.tokens = [slot.event.token for slot in slots]
 
     def after(self, token: str) -> int:

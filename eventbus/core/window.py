@@ -21,14 +21,16 @@ class Ticket:
         slots: What is to be settled, in source order; filtered slots of the slice are not among them.
         end: Everything up to here is covered once the slice is settled. Heartbeats raise it.
         size: Bytes of the events.
+        read_at: When the batch that has them was read, in seconds of the loop's clock.
     """
 
-    __slots__ = ("end", "open", "settled", "size", "slots")
+    __slots__ = ("end", "open", "read_at", "settled", "size", "slots")
 
-    def __init__(self, slots: Sequence[Taken], end: Position, size: int) -> None:
+    def __init__(self, slots: Sequence[Taken], end: Position, size: int, read_at: float = 0.0) -> None:
         self.slots = slots
         self.end = end
         self.size = size
+        self.read_at = read_at
         self.settled = bytearray(len(slots))
         self.open = len(slots)
 
@@ -91,9 +93,9 @@ class Window:
                 return count + 1 if fits_too else count
         return room
 
-    def open(self, slots: Sequence[Taken], end: Position) -> Ticket:
-        """Open a ticket for a slice that was found to fit."""
-        ticket = Ticket(slots, end, sum(slot.event.size for slot in slots))
+    def open(self, slots: Sequence[Taken], end: Position, read_at: float = 0.0) -> Ticket:
+        """Open a ticket for a slice that was found to fit, of a batch that was read at that time."""
+        ticket = Ticket(slots, end, sum(slot.event.size for slot in slots), read_at)
         self._tickets.append(ticket)
         self.events += len(slots)
         self._admitted += len(slots)

@@ -13,9 +13,10 @@ import structlog
 
 from eventbus.core.circuit import Circuit
 from eventbus.core.gate import Gate
+from eventbus.core.lanes import Entry
 from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
-from eventbus.model import Fault, Outcome, Retry
+from eventbus.model import DELIVERED, Delivered, Fault, Message, Outcome, Retry
 from eventbus.telemetry.metrics import RouteMetrics
 
 __all__ = ["Attempts", "Call"]
@@ -63,7 +64,9 @@ class Attempts:
         """How often the sink has been down; None while it is."""
         return self._circuit.outages if self._circuit.is_closed() else None
 
-    async def attempt(self, call: Call, messages: int, since: int) -> Sequence[Outcome]:
+    async def attempt(
+        self, call: Call, messages: Sequence[Message], entries: Sequence[Entry], since: int
+    ) -> Sequence[Outcome]:
         """One call to the sink, when the circuit lets it pass.
 
         While the circuit is not closed, attempts queue up in order and go out one at a time, so that each
@@ -71,21 +74,24 @@ class Attempts:
 
         Args:
             call: Makes the attempt; it may be made once at most.
-            messages: How many messages it sends.
+            messages: What it sends.
+            entries: The events that they are of, for the metrics; none for what is no change.
             since: The number of `answers` when these messages were last tried.
         """
         while True:
             await self._gate.passed()
             if self._circuit.is_closed():
                 if self._limit is None:
-                    return await self._send(call, since)
-                outcomes = await self._send_in_turn(call, messages, since, self._circuit.is_closed)
+                    return await self._send(call, messages, entries, since)
+                outcomes = await self._send_in_turn(call, messages, entries, since, self._circuit.is_closed)
             else:
-                outcomes = await self._send_probe(call, messages, since)
+                outcomes = await self._send_probe(call, messages, entries, since)
             if outcomes is not None:
                 return outcomes
 
-    async def _send_probe(self, call: Call, messages: int, since: int) -> Sequence[Outcome] | None:
+    async def _send_probe(
+        self, call: Call, messages: Sequence[Message], entries: Sequence[Entry], since: int
+    ) -> Sequence[Outcome] | None:
         """Wait until it is time for this attempt to ask; None if the circuit closed before, or stays open."""
         async with self._probe:
             while not self._may_probe():
@@ -93,33 +99,46 @@ class Attempts:
                     await self._changed.wait()  # another attempt, sent earlier, may close it meanwhile
             await self._gate.passed()
             if not self._circuit.is_closed() and self._may_probe():
-                return await self._send_in_turn(call, messages, since, self._may_probe)
+                return await self._send_in_turn(call, messages, entries, since, self._may_probe)
         return None
 
     def _may_probe(self) -> bool:
         return anyio.current_time() >= self._circuit.open_until
 
     async def _send_in_turn(
-        self, call: Call, messages: int, since: int, may_go: Callable[[], bool]
+        self,
+        call: Call,
+        messages: Sequence[Message],
+        entries: Sequence[Entry],
+        since: int,
+        may_go: Callable[[], bool],
     ) -> Sequence[Outcome] | None:
         """Wait for the limit, which may take long; None if the attempt may not go any more by then."""
         if self._limit is None:
-            return await self._send(call, since)
+            return await self._send(call, messages, entries, since)
         begun = anyio.current_time()
-        await self._limit.enter(messages)
+        await self._limit.enter(len(messages))
         try:
             self._metrics.waited_for_limit(anyio.current_time() - begun)
             if may_go() and self._gate.reason is None:
-                return await self._send(call, since)
-            self._limit.give_back(messages)
+                return await self._send(call, messages, entries, since)
+            self._limit.give_back(len(messages))
         finally:
             self._limit.leave()
         return None
 
-    async def _send(self, call: Call, since: int) -> Sequence[Outcome]:
+    async def _send(
+        self, call: Call, messages: Sequence[Message], entries: Sequence[Entry], since: int
+    ) -> Sequence[Outcome]:
         begun = anyio.current_time()
         outcomes = await call()
-        self._metrics.sent(anyio.current_time() - begun)
+        seconds = anyio.current_time() - begun
+        self._metrics.sent(seconds, messages, outcomes)
+        for entry, outcome in zip(entries, outcomes, strict=False):
+            if isinstance(outcome, Delivered):  # it stands for all of the call: to observe each is too slow
+                delivered = outcomes.count(DELIVERED)
+                self._metrics.reached(entry.event, begun - entry.ticket.read_at, seconds, delivered)
+                break
         self._learn(outcomes, since)
         return outcomes
 

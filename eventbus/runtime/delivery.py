@@ -147,12 +147,14 @@ class Delivery(ABC):
             return None
         if isinstance(message, Rejected):
             return message.reason
-        outcome = (await self._send([message], self._attempts.answers))[0]
+        outcome = (await self._send([message], (), self._attempts.answers))[0]
         return None if isinstance(outcome, Delivered) else outcome.reason
 
-    async def _send(self, messages: Sequence[Message], since: int) -> Sequence[Outcome]:
+    async def _send(
+        self, messages: Sequence[Message], entries: Sequence[Entry], since: int
+    ) -> Sequence[Outcome]:
         """One attempt for each message (see `Attempts.attempt`)."""
-        return await self._attempts.attempt(partial(self._sink.send, messages), len(messages), since)
+        return await self._attempts.attempt(partial(self._sink.send, messages), messages, entries, since)
 
     def _encode_one(self, entry: Entry) -> Message | Rejected | Filtered:
         return self._encode_slot(entry.slot)

@@ -151,6 +151,7 @@ class Flow:
                         return
                     if batch is None:
                         return
+                    batch.read_at = anyio.current_time()
                     metrics.events_read(self._subscription, batch)
                     progress.resting()  # routes may have no room for as long as they like
                     await send.send(_Polled(batch, goal, anyio.current_time() - begun))
@@ -171,7 +172,7 @@ class Flow:
             slots = await stage.apply(slots)
             if len(slots) != len(batch.slots):
                 raise AssertionError(f"stage {stage.name} changed the length of a batch")
-        return batch if slots is batch.slots else Batch(slots, batch.end)
+        return batch if slots is batch.slots else Batch(slots, batch.end, batch.read_at)
 
     async def _obey_hold(self) -> None:
         while (left := self.held_until - anyio.current_time()) > 0:

@@ -86,7 +86,7 @@ class LaneDelivery(Delivery):
         backoff = self._backoff()
         while entries:
             since = self._attempts.answers
-            outcomes = await self._send(messages, since)
+            outcomes = await self._send(messages, entries, since)
             if all(outcome is DELIVERED for outcome in outcomes):
                 self._settling.delivered(entries)
                 break

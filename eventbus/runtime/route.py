@@ -146,7 +146,7 @@ class Route:
             count = self._admissible(batch.slots, place)
             if not count:
                 return False
-            self._admit(batch.slots[place : place + count])
+            self._admit(batch.slots[place : place + count], batch.read_at)
             place += count
         if batch.end.token >= self.admitted.token:
             self._window.advance(batch.end)
@@ -162,6 +162,10 @@ class Route:
         if mark.snapshot is not None and mark.snapshot.id != _id_of(self.admitted.snapshot):
             mark = replace(mark, snapshot=None)
         return mark if self._slices is None else replace(mark, committed=self._slices.committed)
+
+    def saved(self, position: Position) -> None:
+        """This is what it would go on from now, were the process to end."""
+        self._metrics.saved(position)
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -382,7 +386,7 @@ class Route:
             last += 1
         return self._window.fitting(slots, place, last)
 
-    def _admit(self, slots: Sequence[Slot]) -> None:
+    def _admit(self, slots: Sequence[Slot], read_at: float) -> None:
         end = slots[-1].event.position
         if (when := self._when) is not None:
             slots = [when(slot) if isinstance(slot, Event) else slot for slot in slots]
@@ -391,7 +395,7 @@ class Route:
         if len(alive) < len(slots):
             self._metrics.filtered(len(slots) - len(alive))
         if alive:
-            ticket = self._window.open(alive, end)
+            ticket = self._window.open(alive, end, read_at)
             self._barrier = ticket if _is_barrier(alive[0]) else None
             self._delivery.put([Entry(ticket, place) for place in range(len(alive))])
         else:

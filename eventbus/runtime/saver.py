@@ -175,6 +175,9 @@ class Saver:
                 if save.positions:
                     kept.saved_at = begun
                     kept.positions.update(save.positions)
+                    for name, position in save.positions.items():
+                        if route := kept.routes.get(name):
+                            route.saved(position)
             return True
 
     def _patience(self, due: list[_Kept], now: float) -> float:

@@ -148,7 +148,7 @@ class SliceDelivery(Delivery):
         if self.held:
             trials = await self._without_refused(trials, Refused({}))
         while trials:
-            answer = await self._attempt([trial.message for trial in trials], content)
+            answer = await self._attempt(trials, content)
             if isinstance(answer, Delivered):
                 self.committed = position.token
                 self._settling.delivered([trial.entry for trial in trials])
@@ -160,15 +160,17 @@ class SliceDelivery(Delivery):
             if asked:
                 await anyio.sleep(max(backoff.next(), *asked))
 
-    async def _attempt(self, messages: Sequence[Message], content: bytes) -> Commit:
+    async def _attempt(self, trials: Sequence[Trial], content: bytes) -> Commit:
         """One try, when the circuit lets it pass."""
         answers: list[Commit] = []
+        messages = [trial.message for trial in trials]
+        entries = [trial.entry for trial in trials]
 
         async def call() -> Sequence[Outcome]:
             answers.append(await self._call(messages, content))
             return _said(answers[-1], len(messages))
 
-        await self._attempts.attempt(call, len(messages), self._attempts.answers)
+        await self._attempts.attempt(call, messages, entries, self._attempts.answers)
         return answers[-1]
 
     async def _call(self, messages: Sequence[Message], content: bytes) -> Commit:

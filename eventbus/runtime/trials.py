@@ -105,7 +105,7 @@ class Trials:
         self,
         policy: RetryPolicy,
         ordering: Ordering,
-        send: Callable[[Sequence[Message], int], Awaitable[Sequence[Outcome]]],
+        send: Callable[[Sequence[Message], Sequence[Entry], int], Awaitable[Sequence[Outcome]]],
         attempts: Attempts,
         settling: Settling,
         encode: Callable[[Entry], Message | Rejected | Filtered],
@@ -221,7 +221,7 @@ class Trials:
                     return await trial.park(self._settling, failure)
                 await anyio.sleep(max(backoff.next(), failure.after_secs or 0.0))
             before = self._attempts.answers
-            outcome = (await self._send([trial.message], trial.answers))[0]
+            outcome = (await self._send([trial.message], [trial.entry], trial.answers))[0]
             match outcome:
                 case Delivered():
                     return self._settling.delivered([trial.entry])

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 
-from eventbus.model import Batch, Failure, Fault, Snapshot
+from eventbus.model import (
+    DELIVERED,
+    Batch,
+    Delivered,
+    Event,
+    Failure,
+    Fault,
+    Message,
+    Operation,
+    Outcome,
+    Position,
+    Rejected,
+    Snapshot,
+)
+from eventbus.telemetry.weighted import WeightedHistogram
 
 __all__ = [
     "REGISTRY",
@@ -15,6 +37,7 @@ __all__ = [
     "RouteMetrics",
     "Tally",
     "build_info",
+    "configuration_info",
     "dead_letter_forwarded",
     "dead_letter_forwarding_failed",
     "dead_letters_dropped",
@@ -27,6 +50,7 @@ __all__ = [
     "lease_held",
     "looked_up",
     "lookups_missing",
+    "loop_delayed",
     "position_lost",
     "reader_recovered",
     "reader_reopened",
@@ -43,9 +67,12 @@ __all__ = [
 ]
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
 
 _ROUTE = ("subscription", "route")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LONG_SECONDS = (*_SECONDS, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
 
 
 def _counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
@@ -58,6 +85,10 @@ def _gauge(name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
 
 def _histogram(name: str, text: str, labels: Sequence[str] = ()) -> Histogram:
     return Histogram(f"eventbus_{name}", text, labels, registry=REGISTRY, buckets=_SECONDS)
+
+
+def _weighted(name: str, text: str, buckets: Sequence[float] = _LONG_SECONDS) -> WeightedHistogram:
+    return WeightedHistogram(f"eventbus_{name}", text, _ROUTE, registry=REGISTRY, buckets=buckets)
 
 
 _events_read = _counter("events_read", "Changes read from the source", ["subscription"])
@@ -93,10 +124,18 @@ _attempts_failed = _counter(
 )
 _dead_letters = _counter("dead_letters", "Events that became dead letters, by kind", [*_ROUTE, "kind"])
 _send_seconds = _histogram("send_seconds", "Time of one call to the sink", _ROUTE)
+_commit_to_read = _weighted("commit_to_read_seconds", "Time from the commit of a change until it was read")
+_read_to_send = _weighted("read_to_send_seconds", "Time from there until the call began that delivered it")
+_send_to_acknowledged = _weighted(
+    "send_to_acknowledged_seconds", "Time that the call took which delivered it", _SECONDS
+)
+_end_to_end = _weighted("end_to_end_seconds", "Time from the commit of a change until its sink had it")
+_bytes_sent = _counter("bytes_sent", "Bytes of the messages of attempts, by outcome", [*_ROUTE, "outcome"])
 _limit_wait = _counter("limit_wait_seconds", "Time that calls waited for a rate or a concurrency", _ROUTE)
 _window_events = _gauge("window_events", "Events between the watermark and the last admitted one", _ROUTE)
 _window_bytes = _gauge("window_bytes", "Bytes of the events in the window", _ROUTE)
 _watermark = _gauge("watermark_timestamp_seconds", "Cluster time up to which everything is settled", _ROUTE)
+_saved = _gauge("saved_position_timestamp_seconds", "Cluster time of the position that is stored", _ROUTE)
 _circuit = _gauge("circuit_state", "0 closed, 1 half open, 2 open", _ROUTE)
 _park_failures = _counter("dead_letter_write_failures", "Tries to store a dead letter that failed", _ROUTE)
 _purged = _counter("dead_letters_purged", "Dead letters removed because they had expired")
@@ -154,11 +193,26 @@ _takeovers = _counter(
 )
 _concurrency = _gauge("sink_concurrency", "Calls at once that an adaptive sink allows now", ["sink"])
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
+_configuration = _gauge(
+    "config_info", "The version of the configuration of each route, as a label", [*_ROUTE, "version"]
+)
+_loop_delay = _histogram("event_loop_delay_seconds", "How late a task is woken that has slept")
 
 
 def build_info(version: str) -> None:
     """Publish the version."""
     _build.labels(version).set(1)
+
+
+def configuration_info(subscription: str, versions: Mapping[str, str]) -> None:
+    """Publish the version of what was written for each route of a subscription."""
+    for route, version in versions.items():
+        _configuration.labels(subscription, route, version).set(1)
+
+
+def loop_delayed(seconds: float) -> None:
+    """The event loop woke a task so late."""
+    _loop_delay.observe(seconds)
 
 
 def events_read(subscription: str, batch: Batch) -> None:
@@ -359,6 +413,14 @@ class RouteMetrics:
         self._filtered = _events_settled.labels(*labels, "filtered")
         self._labels = labels
         self._send_seconds = _send_seconds.labels(*labels)
+        self._bytes_delivered = _bytes_sent.labels(*labels, "delivered")
+        self._bytes_failed = _bytes_sent.labels(*labels, "failed")
+        self._bytes_rejected = _bytes_sent.labels(*labels, "rejected")
+        self._commit_to_read = _commit_to_read.labels(*labels)
+        self._read_to_send = _read_to_send.labels(*labels)
+        self._send_to_acknowledged = _send_to_acknowledged.labels(*labels)
+        self._end_to_end = _end_to_end.labels(*labels)
+        self._saved = _saved.labels(*labels)
         self._limit_wait = _limit_wait.labels(*labels)
         self._park_failures = _park_failures.labels(*labels)
         self._watermark = _watermark.labels(*labels)
@@ -384,9 +446,45 @@ class RouteMetrics:
         self._filtered.inc(count)
         self.tally.filtered += count
 
-    def sent(self, seconds: float) -> None:
-        """A call to the sink ended."""
+    def sent(self, seconds: float, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """A call to the sink ended; with one outcome for each message, unless one stands for all."""
         self._send_seconds.observe(seconds)
+        if outcomes.count(DELIVERED) == len(messages):
+            self._bytes_delivered.inc(sum([len(message.body) for message in messages]))
+        elif len(outcomes) != len(messages):
+            self._bytes_failed.inc(sum([len(message.body) for message in messages]))
+        else:
+            for message, outcome in zip(messages, outcomes, strict=True):
+                self._bytes_of(outcome).inc(len(message.body))
+
+    def _bytes_of(self, outcome: Outcome) -> Counter:
+        if isinstance(outcome, Delivered):
+            return self._bytes_delivered
+        return self._bytes_rejected if isinstance(outcome, Rejected) else self._bytes_failed
+
+    def reached(self, event: Event, waited_secs: float, sent_secs: float, count: int) -> None:
+        """A call delivered so many changes.
+
+        What a snapshot reads has no commit, and what the daemon says itself has none either.
+
+        Args:
+            event: The first of them; the others are taken to be as old.
+            waited_secs: From when it was read until the call began.
+            sent_secs: How long the call took.
+            count: How many there were.
+        """
+        if event.operation == Operation.READ or event.is_own or not event.time_ms:
+            return
+        read_secs = max(0.0, time.time() - event.time_ms / 1000 - waited_secs - sent_secs)
+        self._commit_to_read.observe_many(read_secs, count)
+        self._read_to_send.observe_many(waited_secs, count)
+        self._send_to_acknowledged.observe_many(sent_secs, count)
+        self._end_to_end.observe_many(read_secs + waited_secs + sent_secs, count)
+
+    def saved(self, position: Position) -> None:
+        """A position is stored: a restart would go on from there."""
+        if position.cluster_time is not None:
+            self._saved.set(position.cluster_time.seconds)
 
     def waited_for_limit(self, seconds: float) -> None:
         """A call waited for its rate and its place."""

@@ -14,6 +14,7 @@ OPLOGS = "tests/doctor/test_oplog.py"
 STANDING = "administration/standing.py"
 STANDINGS = "tests/cli/test_standing.py"
 
+LATENCIES = "tests/runtime/test_latencies.py"
 TAILED = "tests/cli/test_tail.py::test_what_has_passed_is_shown_as_the_pipeline_makes_it"
 
 INIT = "tests/cli/test_init.py"
@@ -114,5 +115,29 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         "if not write or finding.mend:",
         "if finding.mend:",
         "tests/doctor/test_targets.py::test_no_message_is_written_unless_that_is_asked_for",
+    ),
+    Mutant(
+        "latency: a batch is read when it is taken",
+        "the parts of the latency add up, each where it was spent",
+        "runtime/route.py",
+        "self._window.open(alive, end, read_at)",
+        "self._window.open(alive, end, anyio.current_time())",
+        f"{LATENCIES}::test_the_wait_for_room_counts_before_the_send",
+    ),
+    Mutant(
+        "latency: a call is one event",
+        "the parts of the latency add up, each where it was spent",
+        "runtime/attempts.py",
+        "delivered = outcomes.count(DELIVERED)",
+        "delivered = 1",
+        f"{LATENCIES}::test_the_parts_add_up_to_the_whole",
+    ),
+    Mutant(
+        "latency: it is in the first bucket or none",
+        "an observation that stands for many is as good as many",
+        "telemetry/weighted.py",
+        "self._buckets[bisect_left(self._upper_bounds, amount)].inc(count)",
+        "self._buckets[min(bisect_left(self._upper_bounds, amount) + 1, len(self._buckets) - 1)].inc(count)",
+        "tests/telemetry/test_weighted.py",
     ),
 )

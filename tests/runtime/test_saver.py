@@ -41,6 +41,9 @@ class _Route:
     def watermark(self) -> Position:
         return Position(f"{self.settled_events:04}")
 
+    def saved(self, position: Position) -> None:
+        """See `Route.saved`."""
+
 
 def test_what_a_route_settles_is_saved_though_as_much_went_with_a_replay() -> None:
     store = _Store()
