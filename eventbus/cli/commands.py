@@ -27,6 +27,7 @@ from eventbus.cli.options import (
     match_of,
     rate_of,
 )
+from eventbus.cli.previews import plan, simulate
 from eventbus.registry import Registry
 
 __all__ = ["app"]
@@ -168,7 +169,7 @@ def explain(config: ConfigOption, subscription: SubscriptionArgument, as_json: J
     explaining.explain(loaded(config), subscription, as_json)
 
 
-for _look in (doctor, status, tail, top):
+for _look in (doctor, plan, simulate, status, tail, top):
     app.command()(_look)
 
 
@@ -404,6 +405,22 @@ def position_show(
     from eventbus.cli.positions import print_positions  # noqa: PLC0415
 
     anyio.run(print_positions, loaded(config), subscription, as_json)
+
+
+@position.command("forget")
+def position_forget(
+    config: ConfigOption,
+    subscription: SubscriptionArgument,
+    route: Annotated[str, typer.Option(help="Name of the route.")],
+    yes: YesOption = False,
+) -> None:
+    """Remove the position of a route that is configured no more, while nobody runs its subscription.
+
+    Example: eventbus position forget -c eventbus.yaml orders --route old_feed
+    """
+    from eventbus.cli.forgetting import forget  # noqa: PLC0415
+
+    anyio.run(partial(forget, yes=yes), loaded(config), subscription, route)
 
 
 @position.command("set")

@@ -89,6 +89,12 @@ class MongoStore(MongoLetterStore, MongoControlStore, MongoGapStore):
         found = {name: position_of(entry) for name, entry in routes.items()}
         return {name: position for name, position in found.items() if position is not None}
 
+    async def subscriptions(self) -> Sequence[str]:
+        """See `eventbus.state.store.Store.subscriptions`."""
+        with bounded():
+            cursor = self._subscriptions.find({"routes": {"$nin": [None, {}]}}, {"_id": 1}, sort=[("_id", 1)])
+            return [found["_id"] async for found in cursor]
+
     async def holders(self, subscriptions: Collection[str]) -> Mapping[str, Holder]:
         """See `eventbus.state.store.Store.holders`."""
         with bounded():

@@ -53,6 +53,7 @@ _HOLDERS: Final = """
 _FORGET: Final = """
     DELETE FROM positions WHERE subscription = :name AND route = :route AND EXISTS (
         SELECT 1 FROM subscriptions WHERE name = :name AND owner = :owner AND epoch = :epoch)"""
+_SUBSCRIPTIONS: Final = "SELECT DISTINCT subscription FROM positions ORDER BY subscription"
 _POSITIONS: Final = """
     SELECT route, token, kind, cluster_seconds, cluster_increment, extra, snapshot, origin, committed
     FROM positions
@@ -125,6 +126,11 @@ class SqliteStore(SqliteLetterStore, SqliteControlStore, SqliteGapStore):
         """See `eventbus.state.store.Store.positions`."""
         rows = await self._file.run(lambda db: db.execute(_POSITIONS, (subscription,)).fetchall())
         return {route: _position(*stored) for route, *stored in rows}
+
+    async def subscriptions(self) -> Sequence[str]:
+        """See `eventbus.state.store.Store.subscriptions`."""
+        rows = await self._file.run(lambda db: db.execute(_SUBSCRIPTIONS).fetchall())
+        return [name for (name,) in rows]
 
     async def holders(self, subscriptions: Collection[str]) -> Mapping[str, Holder]:
         """See `eventbus.state.store.Store.holders`."""

@@ -348,6 +348,9 @@ class Store(LetterStore, ControlStore, GapStore, Protocol):
     async def positions(self, subscription: str) -> Mapping[str, Position]:
         """Stored positions by name of route; empty for a subscription never seen."""
 
+    async def subscriptions(self) -> Sequence[str]:
+        """Names of all subscriptions of which positions are stored, in order, configured or not."""
+
     async def holders(self, subscriptions: Collection[str]) -> Mapping[str, Holder]:
         """Who holds the lease of each of these subscriptions; those that nobody holds are left out."""
 

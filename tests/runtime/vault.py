@@ -201,6 +201,13 @@ class MemoryStore:
         await self._back("positions")
         return positions
 
+    async def subscriptions(self) -> Sequence[str]:
+        """See `Store`."""
+        await self._there("subscriptions")
+        found = sorted(name for name, routes in self._vault.positions.items() if routes)
+        await self._back("subscriptions")
+        return found
+
     async def holders(self, subscriptions: Collection[str]) -> Mapping[str, Holder]:
         """See `Store`."""
         await self._there("holders")

@@ -20,6 +20,7 @@ from eventbus.sources.mongodb.inventory import Inventory
 from eventbus.sources.mongodb.options import MongoOptions, SnapshotOptions
 from eventbus.sources.mongodb.probe import probe
 from eventbus.sources.mongodb.reader import MongoReader
+from eventbus.sources.mongodb.resumption import Resumption, resumption
 from eventbus.sources.mongodb.snapshot_reader import SnapshotReader
 from eventbus.sources.mongodb.stream import StreamSpec, stream_spec
 from eventbus.sources.mongodb.tokens import cluster_time_of, high_water_mark, position_of
@@ -115,6 +116,16 @@ class MongoSource:
             raise ConfigurationError(
                 f"{token!r} is no resume token of MongoDB: those are hexadecimal digits that begin with 82"
             ) from None
+
+    async def resumption(self, position: Position) -> Resumption:
+        """How a reader would go on from a stored position: the server is asked, and nothing is read.
+
+        Raises:
+            PositionLost: It cannot.
+            ConfigurationError: The server refuses the subscription.
+            Unreachable: The server does not answer now.
+        """
+        return await resumption(self._client, self._spec, position)
 
     def reader(self, start: Position) -> MongoReader | SnapshotReader:
         """A reader of everything after `start`; see `eventbus.sdk.Source`."""
