@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import typer
 from pymongo import AsyncMongoClient
 
 from eventbus.administration.moments import start_of
 from eventbus.administration.names import check_subscription
 from eventbus.cli.options import duration_of
-from eventbus.cli.printing import Row, note, print_json, print_table
+from eventbus.cli.printing import Row, note, print_json, print_table, printable
 from eventbus.cli.stretch_progress import reading
 from eventbus.config import Config
 from eventbus.daemon import open_client, open_store, source_of
@@ -27,8 +28,8 @@ __all__ = ["print_plan"]
 _POOL_SIZE: Final = 6
 _COLUMNS: Final = (
     *("subscription", "route", "prospect", "documents", "owner", "matches", "newly", "no_longer", "altered"),
-    *("why", "next"),
 )
+"""What fits a line; reasons stand below."""
 
 
 async def print_plan(
@@ -72,6 +73,8 @@ async def print_plan(
             print_json(row)
     else:
         print_table(_COLUMNS, shown, "no routes")
+        for line in _reasons(shown):
+            typer.echo(printable(line))
     return all(row.prospect.is_agreed_to for row in rows)
 
 
@@ -91,6 +94,13 @@ async def _walked(
     except (PositionLost, ConfigurationError) as error:
         note(f"{name}: the changes of the window cannot be compared: {error}")
         return None
+
+
+def _reasons(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        yield f"{row['subscription']}/{row['route']}: {row['why']}"
+        if row["next"] is not None:
+            yield f"  next: {row['next']}"
 
 
 def _long(stretch: Stretch) -> str:

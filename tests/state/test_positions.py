@@ -113,3 +113,12 @@ async def test_opening_again_keeps_everything(home: Home) -> None:
     await store.open()
     assert await store.save([Save(lease, {"q": at("2")})], lease_secs=LONG) == [True]
     assert await store.positions("s") == {"r": at("1"), "q": at("2")}
+
+
+async def test_subscriptions_with_positions_are_known_by_name(store: Store) -> None:
+    """Whether they are configured or not; one that never had a position is none."""
+    assert await store.subscriptions() == []
+    for name in ("b", "a", "empty"):
+        lease = await acquired(store, name)
+        await store.save([Save(lease, {} if name == "empty" else {"r": at("1")})], lease_secs=LONG)
+    assert list(await store.subscriptions()) == ["a", "b"]
