@@ -15,11 +15,11 @@ from eventbus.cli.options import duration_of
 from eventbus.cli.printing import Row, note, print_json, print_table, printable
 from eventbus.cli.stretch_progress import reading
 from eventbus.config import Config
-from eventbus.daemon import open_client, open_store, source_of
 from eventbus.errors import ConfigurationError, PositionLost
 from eventbus.preview.planning import Planned, planned
 from eventbus.preview.stretch import Stretch, stretch_of
 from eventbus.preview.walking import Walked, walk
+from eventbus.servers import open_client, open_store, source_of
 from eventbus.state.sqlite_file import Access
 from eventbus.telemetry.logs import configure_logs
 

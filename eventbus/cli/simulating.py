@@ -14,12 +14,12 @@ from eventbus.administration.names import check_subscription
 from eventbus.cli.printing import Row, note, print_json, print_table, printable
 from eventbus.cli.stretch_progress import reading
 from eventbus.config import Config
-from eventbus.daemon import open_client, source_of
 from eventbus.errors import ConfigurationError, PositionLost
 from eventbus.preview.stretch import Stretch, stretch_of
 from eventbus.preview.tally import Tally
 from eventbus.preview.walking import Walked, walk
 from eventbus.sdk import Source
+from eventbus.servers import open_client, source_of
 from eventbus.telemetry.logs import configure_logs
 from eventbus.units import parse_duration
 

@@ -14,12 +14,12 @@ from eventbus.administration.pausing import paused_by
 from eventbus.administration.positions import written
 from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import Config
-from eventbus.daemon import source_of
 from eventbus.errors import ConfigurationError, PositionLost
 from eventbus.model import Position
 from eventbus.runtime.snapshot_records import without_ended
 from eventbus.runtime.start import fresh_positions
 from eventbus.sdk import OnPositionLost, SnapshotMode, SnapshotSource, Source, SourcePolicy
+from eventbus.servers import source_of
 from eventbus.sources.mongodb.collections import MongoCollections
 from eventbus.sources.mongodb.resumption import Resumption
 from eventbus.sources.mongodb.source import MongoSource

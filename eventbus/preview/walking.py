@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from pymongo import AsyncMongoClient
 
 from eventbus.config import Config
-from eventbus.daemon import source_of
 from eventbus.preview.comparing import BEYOND_ALL, Comparison, Difference
 from eventbus.preview.passage import Outcome, Passage, Passed
 from eventbus.preview.stretch import Stretch, StretchReader
 from eventbus.preview.tally import Tally
+from eventbus.servers import source_of
 from eventbus.sources.mongodb.collections import MongoCollections
 
 __all__ = ["Report", "Walked", "walk"]

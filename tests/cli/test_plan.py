@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,17 @@ from eventbus.devservices import MongoService
 from eventbus.model import Position, PositionKind
 from eventbus.sources.mongodb.tokens import cluster_time_of
 from eventbus.state.store import Save, Store
-from tests.cli.command_line import CommandLine
+from tests.cli.command_line import CommandLine, masked
+from tests.docs.pages import ROOT, blocks
 from tests.doctor.forgetful import forget, start_forgetful
 
 pytestmark = pytest.mark.services
 
 AS_THE_READER: list[dict[str, Any]] = [{"$changeStreamSplitLargeEvent": {}}]
 """With this stage the server writes tokens of the same form as for the daemon."""
+
+DECIDED_BY_TIME = {"bytes", "per_sec", "busiest_sec", "busiest_min"}
+BY_DEFAULT = "mongodb://localhost:27017/?replicaSet=rs0"
 
 CONFIG = """\
 mongodb: {uri: "%(uri)s"}
@@ -112,6 +118,66 @@ def test_every_prospect(
     assert command.on_store(lambda store: store.positions("orders")) == before
     assert not list(tmp_path.glob("*.jsonl"))
     _forget_what_is_orphaned(command)
+
+
+def test_the_page_shows_what_is_printed(
+    mongo: MongoService,
+    fresh_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Every count and sentence of docs/plan.md, of its two configurations and 240 inserts."""
+    command = CommandLine(tmp_path, "{}", mongo.uri, monkeypatch, capfd)
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs/plan.md"
+    for name, block in zip(("eventbus.yaml", "new.yaml"), blocks("yaml", page), strict=True):
+        text = block.text.replace("database: shop", f"database: {fresh_database}")
+        (tmp_path / name).write_text(text.replace(BY_DEFAULT, mongo.uri))
+    with MongoClient[dict[str, Any]](mongo.uri) as client:
+        orders = client[fresh_database]["orders"]
+        orders.insert_many(
+            [
+                {"_id": n, "region": ("eu", "us", "us")[n % 3], "total": (20, 60, 95, 99.5)[n % 4]}
+                for n in range(240)
+            ]
+        )
+        orders.delete_many({"_id": {"$lt": 60}})
+        with orders.watch(AS_THE_READER) as stream:
+            stream.try_next()
+            assert stream.resume_token is not None
+            now = position(stream.resume_token["_data"], PositionKind.IDLE)
+
+    async def store_them(store: Store) -> None:
+        lease = await store.acquire("orders", lease_secs=60.0, reclaim=False)
+        assert lease is not None
+        stored = dict.fromkeys(("archive", "alerts", "copy"), now)
+        await store.save([Save(lease, stored)], lease_secs=60.0)
+        await store.release(lease)
+
+    command.on_store(store_them)
+    for block in blocks("console", page):
+        line, *shown = block.text.splitlines()
+        answer = command.plainly(*shlex.split(line)[2:])
+        assert told(answer.out.splitlines()) == told(shown), answer.out
+    assert {path.name for path in tmp_path.iterdir() if path.suffix == ".jsonl"} == set()
+
+
+def told(lines: list[str]) -> list[list[str]]:
+    """The cells of tables but those that time decides, and lines without times and tokens."""
+    found: list[list[str]] = []
+    columns: list[str] = []
+    for line in lines:
+        cells = [cell.strip() for cell in re.split("[│┃]", line)]
+        if line.startswith("┃"):
+            columns = cells
+        if len(cells) > 1:
+            found.append(
+                [cell for name, cell in zip(columns, cells, strict=True) if name not in DECIDED_BY_TIME]
+            )
+        elif line.strip() and line[0] not in "┏┡└":
+            found.append([re.sub(r"82[0-9A-F]{20,}", "<token>", masked(line))])
+    return found
 
 
 def _forget_what_is_orphaned(command: CommandLine) -> None:

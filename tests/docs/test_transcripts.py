@@ -10,7 +10,11 @@ import pytest
 from tests.cases.test_cases import called
 from tests.docs.pages import ROOT, Block, blocks, links
 
-ELSEWHERE = {"quickstart.md": "tests/docs/test_quickstart.py", "cli.md": "tests/cli"}
+ELSEWHERE = {
+    "quickstart.md": "tests/docs/test_quickstart.py",
+    "cli.md": "tests/cli",
+    "plan.md": "tests/cli/test_plan.py",
+}
 """Pages whose transcripts have a test of their own, with servers."""
 TRANSCRIPTS = [
     block
