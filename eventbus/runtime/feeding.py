@@ -15,6 +15,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from eventbus.core.rounds import next_round
 from eventbus.errors import PositionLost, first_cause
 from eventbus.model import Batch, Position, Snapshot
 from eventbus.runtime.arrangement import Arrangement, CatchUpPolicy
@@ -166,7 +167,7 @@ class Feeding:
     async def _make_rounds(self) -> None:
         """A safety net for the arrangement, and another try for what was lost."""
         while True:
-            await anyio.sleep(_ROUND_SECS)
+            await next_round(_ROUND_SECS)
             now = anyio.current_time()
             for route in self._arrangement.routes:
                 if route.lost is not None and now - self._lost_at[route.name] >= _LOST_SECS:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-import anyio
 import structlog
 
+from eventbus.core.rounds import next_round
 from eventbus.errors import Unreachable
 from eventbus.runtime.route import Route
 from eventbus.state.operations import Operation, OperationKind
@@ -41,7 +41,7 @@ class Holding:
     async def run(self) -> None:
         """Look after held keys until cancelled."""
         while True:
-            await anyio.sleep(_ROUND_SECS)
+            await next_round(_ROUND_SECS)
             for route in list(self._routes.values()):
                 if route.held and not route.is_replay:
                     try:

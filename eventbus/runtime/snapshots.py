@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
+from eventbus.core.rounds import next_round
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.runtime.feeding import Feeding
 from eventbus.runtime.operations import waits_for
@@ -103,7 +104,7 @@ class Snapshots:
                 if not record.status.is_over:
                     with self._patience():
                         await self._further(record)
-            await anyio.sleep(_ROUND_SECS)
+            await next_round(_ROUND_SECS)
 
     def _carried(self) -> Mapping[str, Sequence[Route]]:
         """The live routes by the snapshot that they carry."""
