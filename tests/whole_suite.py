@@ -1,11 +1,12 @@
 """The whole suite, in the order that takes the least time on two cores.
 
-What needs no server runs beside the tests on real servers, and after each of them a part of those of the
-whole daemon, end to end. Tests marked ``alone`` come last: those that measure how routes delay each other,
-and those whose load fills the machine. What failed is run once more: a test that passes then depends on the
-machine's load, and is to be mended. Tests marked ``dist`` are left to ``make dist-test``.
+What needs no server runs beside the tests on real servers, of which there are two parts, and after each of
+the three a part of those of the whole daemon, end to end: they wait more than they work. Marked ``alone``
+are those that come last: they measure how routes delay each other, or fill the machine. What failed
+is run once more: a test that passes then depends on the machine's load, and is to be mended. Tests marked
+``dist`` are left to ``make dist-test``.
 
-    python -m tests.whole_suite [first | beside]
+    python -m tests.whole_suite [first | second | beside]
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ from pathlib import Path
 
 from tests.side_by_side import main as side_by_side
 
-PYTEST = f"{sys.executable} -m pytest"
+PYTEST = f"{sys.executable} -m pytest --durations=12"
 END_TO_END = "tests/e2e"
-LANES = {"first": ("servers", "end-to-end-third"), "beside": ("no-servers", "end-to-end")}
-"""The parts that run in turn, in each of two processes beside each other."""
+SOURCES = "tests/sources"
+LANES = {
+    "first": ("servers", "end-to-end-1"),
+    "second": ("sources", "end-to-end-2"),
+    "beside": ("no-servers", "end-to-end-3"),
+}
+"""The parts that run in turn, in each of three processes beside each other."""
 NOTHING_TO_RUN = 5
 """What pytest ends with then."""
 
@@ -27,13 +33,15 @@ NOTHING_TO_RUN = 5
 def parts() -> dict[str, str]:
     """The command of each part, by name; each remembers its failures in a place of its own."""
     files = sorted(map(str, Path(END_TO_END).glob("test_*.py")))
-    third = files[::3]
-    rest = [file for file in files if file not in third]
+    thirds = {
+        f"end-to-end-{number}": f"-q -m 'not alone' {' '.join(files[number - 1 :: 3])}"
+        for number in (1, 2, 3)
+    }
     of_part = {
-        "servers": f"-m 'services and not dist' --ignore={END_TO_END}",
+        "servers": f"-m 'services and not dist' --ignore={END_TO_END} --ignore={SOURCES}",
+        "sources": f"-q -m 'services and not dist' {SOURCES}",
         "no-servers": f"-q -m 'not services and not dist' --ignore={END_TO_END}",
-        "end-to-end": f"-q -m 'not alone' {' '.join(rest)}",
-        "end-to-end-third": f"-q -m 'not alone' {' '.join(third)}",
+        **thirds,
         "alone": f"-m alone {END_TO_END}",
     }
     return {name: f"{PYTEST} -o cache_dir=.pytest_cache/{name} {which}" for name, which in of_part.items()}
@@ -51,8 +59,8 @@ def main() -> int:
         The exit code: 0 if everything passed, at the second try at the latest.
     """
     commands = parts()
-    first, beside = (f"{sys.executable} -m tests.whole_suite {name}" for name in LANES)
-    failed = side_by_side(["--watch", first, beside])
+    lanes = [f"{sys.executable} -m tests.whole_suite {name}" for name in LANES]
+    failed = side_by_side(["--watch", *lanes])
     failed |= side_by_side(["--watch", commands["alone"]])
     if not failed:
         return 0

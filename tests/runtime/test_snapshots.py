@@ -267,7 +267,7 @@ def test_an_outage_of_the_sink_in_the_middle_costs_nothing_but_time() -> None:
 
 def test_a_snapshot_that_is_cancelled_ends_and_leaves_nothing_behind() -> None:
     """The route goes on with its changes on the main flow; what was sent stays sent."""
-    world = _world(route("live", window=8, secs=0.1), route("other"))
+    world = _world(route("live", window=8, secs=0.2), route("other"))
 
     async def scene() -> None:
         life = await running(world)
