@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,6 +15,8 @@ import anyio
 import structlog
 
 from eventbus import __version__
+from eventbus.administration.seen import subscriptions_seen
+from eventbus.api.reach import Installation
 from eventbus.api.server import Health, admin_server
 from eventbus.api.service_manager import ServiceManager
 from eventbus.assembly import shared_sinks, spec_of
@@ -162,9 +165,19 @@ class Daemon:
             await tasks.start(self._obey_signals, tasks.cancel_scope)
             tasks.start_soon(self._service_manager.keep_alive, self.live)
             server = self._config.server
-            async with admin_server(server.host, server.port, live=self.live, ready=self.ready):
+            async with admin_server(server, self._installation(), live=self.live, ready=self.ready):
                 await self._carry()
             tasks.cancel_scope.cancel()
+
+    def _installation(self) -> Installation:
+        """What the admin API is about, and how it opens what it needs beside us."""
+        return Installation(
+            config=lambda: self._config,
+            seen=lambda: subscriptions_seen(self.ready().detail),
+            store=partial(open_store, access=Access.OPERATE),
+            source=open_source,
+            client=lambda config: open_client(config.mongodb, "status", 1, config.read_preference),
+        )
 
     def live(self) -> Health:
         """Whether the process should be left alone: the loop answers, and every task makes progress."""

@@ -1,10 +1,12 @@
-"""The admin server: is it alive, is it ready, what are the numbers.
+"""The admin server: is it alive, is it ready, what are the numbers; and the admin API under ``/v1``.
 
-It answers from what the daemon already knows; no request makes the daemon talk to another server.
+Health and metrics are answered from what the daemon already knows; they make it talk to no other server.
 """
 
 from __future__ import annotations
 
+import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,12 +18,21 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from eventbus.api.access import Access
+from eventbus.api.application import AdminApi
+from eventbus.api.reach import Installation, Reach
+from eventbus.config.models import ServerSection, ServerTLSSection
 from eventbus.errors import ConfigurationError
+from eventbus.http.certificates import showing, trusting
 from eventbus.telemetry.metrics import REGISTRY
 
-__all__ = ["Health", "admin_server"]
+__all__ = ["Health", "admin_server", "application"]
 
 log = structlog.get_logger("eventbus.api")
+
+_SILENT = logging.getLogger("eventbus.api.silent")
+"""The library would log what it cannot parse, word by word, and a token may be in it."""
+_SILENT.disabled = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +50,17 @@ class Health:
 
 @asynccontextmanager
 async def admin_server(
-    host: str, port: int, *, live: Callable[[], Health], ready: Callable[[], Health]
+    server: ServerSection,
+    installation: Installation,
+    *,
+    live: Callable[[], Health],
+    ready: Callable[[], Health],
 ) -> AsyncIterator[int]:
-    """Serve ``/livez``, ``/readyz`` and ``/metrics`` while the body runs.
+    """Serve ``/livez``, ``/readyz``, ``/metrics`` and the admin API while the body runs.
 
     Args:
-        host: Address to listen on.
-        port: Port to listen on; 0 for a free one.
+        server: Where, and for whom.
+        installation: What the admin API is about.
         live: Whether the process should be left alone.
         ready: Whether it does its work.
 
@@ -53,25 +68,56 @@ async def admin_server(
         The port.
 
     Raises:
-        ConfigurationError: The address cannot be listened on.
+        ConfigurationError: The address cannot be listened on, or a certificate cannot be used.
     """
-    app = web.Application()
-    app.router.add_get("/livez", _answering(live))
-    app.router.add_get("/readyz", _answering(ready))
-    app.router.add_get("/metrics", _metrics)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    context = _context(server.tls) if server.tls is not None else None
+    reach = Reach(installation)
+    app = application(server, reach, live=live, ready=ready)
+    runner = web.AppRunner(
+        app, access_log=None, logger=_SILENT, shutdown_timeout=1.0, keepalive_timeout=75.0, lingering_time=2.0
+    )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, server.host, server.port, ssl_context=context)
         try:
             await site.start()
         except OSError as error:
-            raise ConfigurationError(f"server: cannot listen on {host}:{port}: {error.strerror}") from error
+            where = f"{server.host}:{server.port}"
+            raise ConfigurationError(f"server: cannot listen on {where}: {error.strerror}") from error
         bound_port = int(runner.addresses[0][1])
-        log.info("admin_server_started", host=host, port=bound_port)
+        log.info("admin_server_started", host=server.host, port=bound_port, tls=context is not None)
+        if not server.is_local and not server.tokens and server.allow_unauthenticated:
+            log.warning("admin_server_unprotected", host=server.host)
         yield bound_port
     finally:
         await runner.cleanup()
+        await reach.close()
+
+
+def application(
+    server: ServerSection, reach: Reach, *, live: Callable[[], Health], ready: Callable[[], Health]
+) -> web.Application:
+    """All that is served."""
+    app = AdminApi(Access(server), reach, metrics_need_token=server.metrics_needs_token).application()
+    app.router.add_route("GET", "/livez", _answering(live))
+    app.router.add_route("GET", "/readyz", _answering(ready))
+    app.router.add_route("GET", "/metrics", _metrics)
+    return app
+
+
+def _context(tls: ServerTLSSection) -> ssl.SSLContext:
+    """What connections are encrypted with."""
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        showing(context, tls.certificate_file, tls.key_file, tls.key_password)
+        if tls.client_ca_file is not None:
+            trusting(tls.client_ca_file)  # which says what is wrong with it
+            context.load_verify_locations(tls.client_ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except ValueError as error:
+        raise ConfigurationError(f"server.tls: {error}") from None
+    return context
 
 
 def _answering(ask: Callable[[], Health]) -> Callable[[web.Request], Any]:

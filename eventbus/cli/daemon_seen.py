@@ -1,19 +1,27 @@
-"""What a running daemon says of itself under ``/readyz``, as far as one answers."""
+"""What a running daemon says of itself, as far as one answers: to all, and to whoever has a token."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 import orjson
 
 from eventbus.administration.seen import SubscriptionSeen, subscriptions_seen
 from eventbus.config.models import ServerSection
+from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.http.certificates import showing, trusting
 
-__all__ = ["address_of", "seen_at"]
+__all__ = ["DaemonAt", "address_of"]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=3.0)
+_LONG_TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what it is bound to
 
 
@@ -22,21 +30,81 @@ def address_of(server: ServerSection) -> str | None:
     if server.port == 0:
         return None
     host = _EVERY_ADDRESS.get(server.host, server.host)
-    return f"http://{host}:{server.port}"
+    return f"http{'s' if server.tls else ''}://{host}:{server.port}"
 
 
-async def seen_at(address: str) -> Mapping[str, SubscriptionSeen] | None:
-    """Ask a daemon for its subscriptions; None if none answers there.
+@dataclass(frozen=True, slots=True)
+class DaemonAt:
+    """A daemon that may be asked.
 
     Args:
         address: As ``http://host:port``.
+        token: What is shown to it; None for nothing.
+        ca: A file of certificates to trust instead of the system's.
+        certificate: A file with our own certificate and its key, if it wants to see one.
     """
-    try:
+
+    address: str
+    token: str | None = field(default=None, repr=False)
+    ca: Path | None = None
+    certificate: Path | None = None
+
+    async def seen(self) -> Mapping[str, SubscriptionSeen] | None:
+        """Its subscriptions, without a token; None if none answers.
+
+        Raises:
+            ConfigurationError: A certificate cannot be used.
+        """
+        try:
+            async with self._answer("/readyz", _TIMEOUT) as response:
+                said = orjson.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None
+        return subscriptions_seen(said)
+
+    async def standing(self, subscription: str | None) -> tuple[list[dict[str, Any]], Sequence[str]]:
+        """How its routes stand, and what it does not know.
+
+        Raises:
+            ConfigurationError: It does not know the token, or the subscription, or a certificate is no good.
+            Unreachable: Nobody answers.
+        """
+        path = "/v1/subscriptions" + (f"/{quote(subscription, safe='')}" if subscription is not None else "")
+        try:
+            async with self._answer(path, _LONG_TIMEOUT) as response:
+                said = orjson.loads(await response.read())
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise Unreachable(f"no daemon answers at {self.address}: {reason}") from None
+        if status != 200:
+            detail = said.get("detail", status) if isinstance(said, dict) else status
+            refused = Unreachable if status >= 500 or status == 429 else ConfigurationError
+            raise refused(f"the daemon at {self.address} refuses: {detail}")
+        found = said.get("subscriptions", [said])
+        return [row for one in found for row in one["routes"]], said.get("unknown", [])
+
+    @asynccontextmanager
+    async def _answer(
+        self, path: str, timeout: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
         async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-            session.get(f"{address.rstrip('/')}/readyz") as response,
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(
+                self.address.rstrip("/") + path,
+                headers=headers,
+                ssl=self._context(),
+                allow_redirects=False,  # a token is for whom it was given to
+            ) as response,
         ):
-            said = orjson.loads(await response.read())
-    except (aiohttp.ClientError, TimeoutError, ValueError):
-        return None
-    return subscriptions_seen(said)
+            yield response
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            context = trusting(self.ca)
+            if self.certificate is not None:
+                showing(context, self.certificate, None, None)
+        except ValueError as error:
+            raise ConfigurationError(f"certificates: {error}") from None
+        return context

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 
-from eventbus.cli.options import ConfigOption, JsonOption, UrlOption, duration_of, loaded
+from eventbus.cli.options import (
+    CaOption,
+    CertificateOption,
+    ConfigOption,
+    ConfigOrUrlOption,
+    JsonOption,
+    TokenOption,
+    UrlOption,
+    duration_of,
+    loaded,
+)
 from eventbus.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from eventbus.cli.status import Look
 
 __all__ = ["doctor", "status", "tail", "top"]
 
@@ -35,24 +49,35 @@ def doctor(
 
 
 def status(
-    config: ConfigOption,
+    config: ConfigOrUrlOption = None,
     subscription: OneArgument = None,
     url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how each route stands, who runs it, how far behind it is, and what to type next.
 
+    With --url and --token instead of a configuration it is the daemon that looks.
+
     Example: eventbus status -c eventbus.yaml orders
+
+    Example: eventbus status --url https://eventbus.internal:8686 --ca ca.pem orders
     """
     from eventbus.cli.status import print_status  # noqa: PLC0415
 
-    anyio.run(print_status, loaded(config), subscription, url, as_json)
+    look = _look(config, subscription, url, token, ca, certificate)
+    anyio.run(print_status, look, as_json)
 
 
 def top(
-    config: ConfigOption,
+    config: ConfigOrUrlOption = None,
     subscription: OneArgument = None,
     url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
     every: Annotated[str, typer.Option(help="How often to look.", metavar="DURATION")] = "2s",
     once: Annotated[bool, typer.Option("--once", help="Show it once, and end.")] = False,
 ) -> None:
@@ -63,11 +88,33 @@ def top(
     from eventbus.cli.status import print_status, show_top  # noqa: PLC0415
 
     every_secs = duration_of("--every", every)
+    look = _look(config, subscription, url, token, ca, certificate)
     if once:
-        anyio.run(print_status, loaded(config), subscription, url, False)
+        anyio.run(print_status, look, False)
         return
     with suppress(KeyboardInterrupt):  # that is how it ends
-        anyio.run(show_top, loaded(config), subscription, url, every_secs)
+        anyio.run(show_top, look, every_secs)
+
+
+def _look(
+    files: list[Path] | None,
+    subscription: str | None,
+    url: str | None,
+    token: str | None,
+    ca: Path | None,
+    certificate: Path | None,
+) -> Look:
+    """Who looks: this command if it has a configuration, else the daemon."""
+    from eventbus.cli.daemon_seen import DaemonAt, address_of  # noqa: PLC0415
+    from eventbus.cli.status import OwnLook, RemoteLook  # noqa: PLC0415
+
+    if not files:
+        if url is None or token is None:
+            raise ConfigurationError("give a configuration with -c, or --url and --token to ask a daemon")
+        return RemoteLook(DaemonAt(url, token, ca, certificate), subscription)
+    config = loaded(files)
+    address = url or address_of(config.server)
+    return OwnLook(config, subscription, DaemonAt(address, token, ca, certificate) if address else None)
 
 
 def tail(

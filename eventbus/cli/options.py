@@ -16,7 +16,10 @@ from eventbus.registry import Registry
 from eventbus.units import parse_duration, parse_rate
 
 __all__ = [
+    "CaOption",
+    "CertificateOption",
     "ConfigOption",
+    "ConfigOrUrlOption",
     "DetachOption",
     "FilterOption",
     "JsonOption",
@@ -27,6 +30,7 @@ __all__ = [
     "Status",
     "StatusOption",
     "SubscriptionOption",
+    "TokenOption",
     "UrlOption",
     "YesOption",
     "duration_of",
@@ -53,6 +57,12 @@ ConfigOption: TypeAlias = Annotated[
         "--config", "-c", help="Configuration file; several are read as one.", exists=True, dir_okay=False
     ),
 ]
+ConfigOrUrlOption: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config", "-c", help="Configuration file; several are read as one.", exists=True, dir_okay=False
+    ),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 SubscriptionOption: TypeAlias = Annotated[str | None, typer.Option(help="Only of this subscription.")]
 RouteOption: TypeAlias = Annotated[str | None, typer.Option(help="Only of this route.")]
@@ -73,6 +83,22 @@ RateOption: TypeAlias = Annotated[
 ]
 UrlOption: TypeAlias = Annotated[
     str | None, typer.Option(help="Where the daemon answers, by default as server says.", metavar="URL")
+]
+TokenOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(envvar="EVENTBUS_TOKEN", help="What is shown to the daemon at --url.", metavar="TOKEN"),
+]
+CaOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Certificates to trust at --url instead of the system's.", exists=True, dir_okay=False),
+]
+CertificateOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Our own certificate and its key, in one file, if --url wants to see one.",
+        exists=True,
+        dir_okay=False,
+    ),
 ]
 DetachOption: TypeAlias = Annotated[bool, typer.Option("--detach", help="Do not wait for its end.")]
 

@@ -24,6 +24,7 @@ from eventbus.config.compressors import installed_compressor
 from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy, RegistryPolicy
 from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.config.section import Section
+from eventbus.config.server import ServerSection, ServerTLSSection, TokenSection
 from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
 from eventbus.expressions.expression import Condition, Expression
 from eventbus.units import Duration, Rate, Size, parse_duration
@@ -51,10 +52,12 @@ __all__ = [
     "SQLiteStateSection",
     "Section",
     "ServerSection",
+    "ServerTLSSection",
     "SinkSection",
     "StageSection",
     "SubscriptionSection",
     "TLSSection",
+    "TokenSection",
     "WindowPolicy",
 ]
 
@@ -213,15 +216,6 @@ class SQLiteStateSection(Section):
     """Keep state in a SQLite file."""
     path: Annotated[Path, Field(strict=False)]
     """The file; it is made if it is missing. A relative path starts at the working directory."""
-
-
-class ServerSection(Section):
-    """Where health and metrics are served."""
-
-    host: Text = "127.0.0.1"
-    """Address to listen on."""
-    port: Annotated[int, Field(ge=0, le=65535)] = 8686
-    """Port to listen on; 0 takes a free one."""
 
 
 class LogSection(Section):

@@ -36,6 +36,7 @@ __all__ = [
     "ClientMetrics",
     "RouteMetrics",
     "Tally",
+    "api_request",
     "build_info",
     "configuration_info",
     "dead_letter_forwarded",
@@ -155,6 +156,11 @@ _forwarding_failures = _counter(
 _readers = _gauge("readers_open", "Readers of the source that are open or closing", ["subscription"])
 _detached = _counter("route_detached", "Times that a route left its flow", _ROUTE)
 _lost = _counter("position_lost", "Times that the source had lost a route's position", _ROUTE)
+_api_requests = _counter(
+    "api_requests",
+    "Requests to the admin API that had a token, by operation and status",
+    ["operation", "status"],
+)
 _heartbeats = _counter("heartbeats", "Updates of the heartbeat document, by result", ["result"])
 _connections_open = _gauge("mongodb_connections_open", "Connections to MongoDB that are open", ["client"])
 _connections_in_use = _gauge("mongodb_connections_in_use", "Connections to MongoDB in use", ["client"])
@@ -230,6 +236,11 @@ def reader_reopened(subscription: str, reaction: str) -> None:
 def reader_recovered(subscription: str, seconds: float) -> None:
     """A stream that broke off is read again."""
     _recovery_seconds.labels(subscription).observe(seconds)
+
+
+def api_request(operation: str, status: int) -> None:
+    """The admin API answered."""
+    _api_requests.labels(operation, str(status)).inc()
 
 
 def heartbeat_written(*, ok: bool) -> None:

@@ -20,7 +20,7 @@ TOPIC: object = Topic
 FULL = """
 mongodb: {uri: "mongodb://localhost/?replicaSet=rs0"}
 state: {type: mongodb, database: bus, uri: "mongodb://elsewhere"}
-server: {host: 0.0.0.0, port: 0}
+server: {host: 0.0.0.0, port: 0, allow_unauthenticated: true}
 log: {level: debug, format: console}
 daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m,
   headroom_warning: 2h, stuck_after: 2m}

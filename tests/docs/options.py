@@ -30,6 +30,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`state` with `type: mongodb`": models.MongoDBStateSection,
     "`state` with `type: sqlite`": models.SQLiteStateSection,
     "`server`": models.ServerSection,
+    "`tokens` of `server`": models.TokenSection,
+    "`tls` of `server`": models.ServerTLSSection,
     "`log`": models.LogSection,
     "`daemon`": models.DaemonSection,
     "`dead_letters`": models.DeadLettersSection,

@@ -16,11 +16,13 @@ from tests.docs.options import plugin_models
 from tests.docs.pages import ROOT, Block, blocks
 
 ENVIRON = {
+    "DASHBOARDS_TOKEN": "a-token-of-a-test-1",
     "EVENTBUS_PORT": "0",
     "FULFILMENT_SECRET": base64.b64encode(b"a secret of a test").decode(),
     "FULFILMENT_TOKEN": "t",
     "KAFKA_PASSWORD": "p",
     "MONGODB_URI": "mongodb://localhost/?replicaSet=rs0",
+    "OPERATORS_TOKEN": "a-token-of-a-test-2",
 }
 REST = """
 mongodb: {uri: "mongodb://localhost/?replicaSet=rs0"}

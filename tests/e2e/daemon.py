@@ -43,7 +43,9 @@ class DaemonProcess:
     ) -> None:
         self.config_path = directory / "eventbus.yaml"
         self.log_path = directory / "daemon.log"
-        self.config_path.write_text(yaml.safe_dump({**config, "server": {"port": 0}}))
+        self.config_path.write_text(
+            yaml.safe_dump({**config, "server": {**config.get("server", {}), "port": 0}})
+        )
         self._env = {**os.environ, **(env or {})}
         self._command = [*command, "run", "-c", str(self.config_path)]
         self._cwd = cwd
@@ -133,6 +135,13 @@ class DaemonProcess:
         lines = self.log_path.read_bytes()[self._log_start :].decode(errors="replace").splitlines()
         parsed = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in parsed if line.get("event") == name]
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port = self._port()
+        assert port is not None, "it does not listen yet"
+        return port
 
     def _port(self) -> int | None:
         started = self.events("admin_server_started")

@@ -1,0 +1,209 @@
+"""Who is let in, and how often: tokens, names, rates, certificates, without any other server."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from eventbus.api.limits import Limits
+from eventbus.api.reach import Installation
+from eventbus.api.server import Health, admin_server
+from eventbus.config.models import ServerSection, ServerTLSSection, TokenSection
+from eventbus.errors import ConfigurationError, Unreachable
+from tests.api.caller import READ, WRITE, Answer, Caller
+from tests.sources.certificates import Certificates
+
+pytestmark = pytest.mark.anyio
+
+TOKENS = (
+    TokenSection(name="reader", token=SecretStr(READ)),
+    TokenSection(name="operator", token=SecretStr(WRITE), scope="write"),
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The library that serves is one of asyncio."""
+    return "asyncio"
+
+
+class _Away:
+    """A state store that is away, and counts who asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @asynccontextmanager
+    async def opened(self, _config: Any) -> AsyncIterator[Any]:
+        self.asked += 1
+        if self.asked:
+            raise Unreachable("the state store is away")
+        yield
+
+
+@asynccontextmanager
+async def _served(
+    context: ssl.SSLContext | None = None, away: _Away | None = None, **options: Any
+) -> AsyncIterator[Caller]:
+    nothing: Any = None
+    store = (away or _Away()).opened
+    installation = Installation(lambda: nothing, dict, store, nothing, nothing)
+    server = ServerSection(port=0, **{"tokens": TOKENS, **options})
+    ok = Health(ok=True)
+    async with admin_server(server, installation, live=lambda: ok, ready=lambda: ok) as port:
+        yield Caller(port, tls=context)
+
+
+async def _get(caller: Caller, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return await anyio.to_thread.run_sync(lambda: caller.ask("GET", path, headers=headers))
+
+
+def _tls(files: Mapping[str, str]) -> dict[str, Any]:
+    return {"tls": ServerTLSSection.model_validate(files)}
+
+
+DESCRIBED = "/v1/openapi.json"
+
+
+async def test_a_rate_is_kept_for_each_token() -> None:
+    """Who asks too often waits for as long as is said; others do not."""
+    async with _served(rate="1/h") as call:
+        answers = [await _get(call, DESCRIBED) for _ in range(2)]
+        assert [answer.status for answer in answers] == [200, 429]
+        assert 0 < int(answers[1].headers["retry-after"]) <= 3600
+        assert (await _get(call.with_token(READ), DESCRIBED)).status == 200
+        assert (await _get(call, "/livez")).status == 200
+
+
+async def test_wrong_tokens_are_slowed_down_and_keep_nobody_out() -> None:
+    """After ten in a row of one address, while a valid one of the same address goes through."""
+    async with _served() as call:
+        wrong = call.with_token("wrong-token-0123456789")
+        statuses = [(await _get(wrong, DESCRIBED)).status for _ in range(12)]
+        assert statuses[:10] == [401] * 10
+        assert 429 in statuses[10:]
+        assert (await _get(call, DESCRIBED)).status == 200
+
+
+async def test_without_tokens_nobody_may_ask() -> None:
+    """Not even on loopback."""
+    async with _served(tokens=()) as call:
+        answer = await _get(call, DESCRIBED)
+        assert answer.code == "unauthenticated"
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert "server.tokens" in answer.json["detail"]
+        assert (await _get(call, "/metrics")).status == 200
+
+
+async def test_metrics_may_need_a_token() -> None:
+    """And are had with one that may look."""
+    async with _served(metrics_needs_token=True) as call:
+        assert (await _get(call.with_token(""), "/metrics")).status == 401
+        assert (await _get(call.with_token(READ), "/metrics")).status == 200
+        assert (await _get(call.with_token(""), "/readyz")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "status"),
+    [
+        ((), "localhost:80", 200),
+        ((), "127.0.0.1", 200),
+        ((), "[::1]:8686", 200),
+        ((), "evil.example.com", 403),
+        ((), "localhost.evil.example.com", 403),
+        (("bus.example.com",), "bus.example.com:8686", 200),
+        (("bus.example.com",), "BUS.example.com.", 200),
+        (("bus.example.com",), "evil.example.com", 403),
+    ],
+)
+async def test_it_answers_to_its_names_alone(names: tuple[str, ...], host: str, status: int) -> None:
+    """A page whose own name was bound to 127.0.0.1 calls it by that name."""
+    async with _served(host_names=names) as call:
+        assert (await _get(call, DESCRIBED, {"Host": host})).status == status
+        assert (await _get(call, "/metrics", {"Host": host})).status == status
+
+
+async def test_a_store_that_is_away_is_told_and_not_asked_by_everybody() -> None:
+    """Who asks again at once hears so at once."""
+    away = _Away()
+    async with _served(away=away) as call:
+        for _ in range(2):
+            answer = await _get(call, "/v1/operations")
+            assert (answer.code, answer.json["detail"]) == ("unavailable", "the state store is away")
+    assert away.asked == 1
+
+
+async def test_certificates(tmp_path: Path) -> None:
+    """Its own is shown; callers need one too, where that is asked for."""
+    made = Certificates.made_in(tmp_path)
+    files = {"certificate_file": str(made.server), "key_file": str(made.server)}
+    anybody = ssl.create_default_context(cafile=made.ca)
+    known = ssl.create_default_context(cafile=made.ca)
+    known.load_cert_chain(made.client)
+    async with _served(anybody, **_tls(files)) as call:
+        assert (await _get(call, DESCRIBED)).status == 200
+    async with _served(known, **_tls({**files, "client_ca_file": str(made.ca)})) as call:
+        assert (await _get(call, DESCRIBED)).status == 200
+        stranger = Caller(call.port, tls=anybody)
+        with pytest.raises(OSError, match=r"(?i)certificate|reset|closed"):
+            await _get(stranger, "/livez")
+    with pytest.raises(ConfigurationError, match=r"server\.tls"):
+        async with _served(**_tls({**files, "key_file": str(made.client)})):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"host": "0.0.0.0"}, "lets other machines in"),
+        ({"host": "eventbus.internal"}, "lets other machines in"),
+        ({"metrics_needs_token": True}, "needs tokens"),
+        ({"tokens": (TOKENS[0], TOKENS[0])}, "same name"),
+        ({"tokens": [{"name": "a", "token": "short"}]}, "at least 16 characters"),
+        ({"tokens": [{"name": "a", "token": "with a space in between"}]}, "no space"),
+    ],
+)
+def test_what_would_be_unsafe_is_refused(options: dict[str, Any], complaint: str) -> None:
+    """With what to do, and without the token."""
+    with pytest.raises(ValidationError, match=complaint) as refused:
+        ServerSection.model_validate(options)
+    assert "short" not in str(refused.value)
+    assert "in between" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "localhost"])
+def test_loopback_needs_no_token(host: str) -> None:
+    """For health and metrics."""
+    assert ServerSection(host=host).is_local
+    assert not ServerSection(host="0.0.0.0", allow_unauthenticated=True).is_local
+
+
+@given(
+    per_sec=st.integers(1, 20),
+    burst=st.integers(1, 20),
+    waits=st.lists(st.floats(0, 2), min_size=1, max_size=60),
+)
+def test_in_no_stretch_of_time_more_is_granted_than_flows_in(
+    per_sec: int, burst: int, waits: list[float]
+) -> None:
+    """And a bucketful; and who waits as long as is said is granted."""
+    now = 0.0
+    limits = Limits(per_sec, burst, lambda: now)
+    for granted, wait in enumerate(waits, 1):
+        now += wait
+        refused_for = limits.refused_for("one")
+        if refused_for:
+            now += refused_for
+            assert limits.refused_for("one") == 0
+        assert granted <= burst + per_sec * now + 1e-6
+    assert limits.refused_for("another") == 0
