@@ -132,7 +132,9 @@ def most_connections(config: Config) -> int:
     """How many connections the daemon opens at most to the deployment that is read."""
     beating = 1 if config.heartbeat is not None else 0
     here = isinstance(config.state, MongoDBState) and config.state.access.uri == config.mongodb.uri
-    return stream_connections(config) + beating + (POOL_SIZE if here else 0)
+    asking = 1 if config.server.tokens else 0
+    stores = 1 + asking  # the admin API has a client of its own
+    return stream_connections(config) + beating + asking + (stores * POOL_SIZE if here else 0)
 
 
 def stream_connections(config: Config) -> int:

@@ -82,7 +82,7 @@ class Access:
                 f"the Host header is none of localhost, an address, {listed(self._names or _NAMES)}",
             )
 
-    def caller_of(self, request: web.Request, request_id: str) -> Caller:
+    def caller_of(self, request: web.Request) -> Caller:
         """Who asks.
 
         Raises:
@@ -93,7 +93,7 @@ class Access:
         shown = _BEARER.fullmatch(",".join(request.headers.getall("Authorization", [])).strip())
         caller = self._known(shown[1]) if shown else None
         if caller is None:
-            raise self._unknown(request, request_id)
+            raise self._unknown(request)
         _check_rate(self._asked, f"{caller.name} {request.remote}")
         return caller
 
@@ -111,10 +111,10 @@ class Access:
                 found = caller
         return found
 
-    def _unknown(self, request: web.Request, request_id: str) -> Refused:
+    def _unknown(self, request: web.Request) -> Refused:
         """What whoever has no token hears; too many of them hear nothing new, and are not logged."""
         _check_rate(self._wrong, str(request.remote))
-        log.warning("api_token_refused", client=request.remote, request_id=request_id)
+        log.warning("api_token_refused", client=request.remote)
         if not self._tokens:
             text = "no token is configured, so nobody may ask: see server.tokens"
         else:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
@@ -39,9 +41,6 @@ _WRITE_SECS: Final = 30.0
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _OPEN: Final = frozenset({"/livez", "/readyz"})
 _METRICS: Final = "/metrics"
-_ID: Final = web.RequestKey("request_id", str)
-_CALLER: Final = web.RequestKey("caller", Caller)
-_DRY: Final = web.RequestKey("dry", bool)
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 ENDPOINTS: Final[Sequence[Endpoint]] = (
@@ -50,6 +49,24 @@ ENDPOINTS: Final[Sequence[Endpoint]] = (
     *dead_letters.ENDPOINTS,
     *sinks.ENDPOINTS,
 )
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What is known of a request while it is worked on.
+
+    Args:
+        request_id: Names it.
+        caller: Who asks, once that is known.
+        is_dry: Whether it only wants to know what would happen.
+    """
+
+    request_id: str
+    caller: Caller | None = None
+    is_dry: bool = False
+
+
+_ASKED: Final[ContextVar[_Asked]] = ContextVar("eventbus_api_request")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -83,17 +100,24 @@ class AdminApi:
     @web.middleware
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Give the request its id, and every refusal its form."""
-        request[_ID] = self._request_id(request)
+        asked = _Asked(self._request_id(request))
+        _ASKED.set(asked)
+        with structlog.contextvars.bound_contextvars(request_id=asked.request_id):
+            return await self._told(request, handler, asked)
+
+    async def _told(self, request: web.Request, handler: Handler, asked: _Asked) -> web.StreamResponse:
         try:
             return await handler(request)
         except Refused as refused:
-            return answered(refused, request[_ID])
+            return answered(refused, asked.request_id)
         except web.HTTPNotFound:
-            return answered(Refused("not_found", "there is no such path: see /v1/openapi.json"), request[_ID])
+            return answered(
+                Refused("not_found", "there is no such path: see /v1/openapi.json"), asked.request_id
+            )
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
             wrong = Refused("method_not_allowed", f"it takes {allowed}", headers={"Allow": allowed})
-            return answered(wrong, request[_ID])
+            return answered(wrong, asked.request_id)
 
     @web.middleware
     async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -102,7 +126,7 @@ class AdminApi:
             return await handler(request)
         self._access.check_name(request)
         if request.path not in self._open:
-            request[_CALLER] = self._access.caller_of(request, request[_ID])
+            _ASKED.get().caller = self._access.caller_of(request)
         return await handler(request)
 
     def _request_id(self, request: web.Request) -> str:
@@ -120,19 +144,21 @@ class AdminApi:
             try:
                 response = await self._serve(endpoint, request)
             except Refused as refused:
-                response = answered(refused, request[_ID])
+                response = answered(refused, _ASKED.get().request_id)
             _tell(endpoint, request, response.status)
             return response
 
         return serve
 
     async def _serve(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
-        caller = request[_CALLER]
+        asked = _ASKED.get()
+        caller = asked.caller
+        assert caller is not None, "nobody comes here without a token"
         if endpoint.scope == "write" and not caller.may_write:
             raise Refused("forbidden", f"the token {caller.name} has the scope read, and this needs write")
         params = params_of(request, endpoint)
         body = await body_of(request, endpoint)
-        request[_DRY] = bool(getattr(body, "dry_run", False))
+        asked.is_dry = bool(getattr(body, "dry_run", False))
         call = Call(self._reach.config, self._reach, caller)
         if endpoint.answer is None:
             return await self._export(endpoint, request, call, params)
@@ -173,7 +199,7 @@ class AdminApi:
                 ConfigurationError,
                 OSError,
             ) as error:  # a reader too slow is one of the last
-                log.warning("api_export_broken", reason=str(error), request_id=request[_ID])
+                log.warning("api_export_broken", reason=str(error))
                 if request.transport is not None:
                     request.transport.abort()
                 return response
@@ -217,22 +243,22 @@ def _tell(endpoint: Endpoint, request: web.Request, status: int) -> None:
     if endpoint.scope == "read":
         return
     done = status < 400
+    asked = _ASKED.get()
     named = {name: value for name, value in request.match_info.items() if done}
     log.info(
         "api_written",
-        token=request[_CALLER].name,
+        token=asked.caller.name if asked.caller is not None else "",
         method=endpoint.method,
         path=PREFIX + endpoint.path,
         what=endpoint.name,
         result="done" if done else "refused" if status < 500 else "failed",
-        dry_run=request.get(_DRY, False),
+        dry_run=asked.is_dry,
         status=status,
-        request_id=request[_ID],
         **named,
     )
 
 
-async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
-    if (request_id := request.get(_ID)) is not None:
-        response.headers["X-Request-Id"] = request_id
+    if (asked := _ASKED.get(None)) is not None:
+        response.headers["X-Request-Id"] = asked.request_id

@@ -19,7 +19,50 @@ TAILED = "tests/cli/test_tail.py::test_what_has_passed_is_shown_as_the_pipeline_
 
 INIT = "tests/cli/test_init.py"
 
+API = "tests/api/test_admin_api.py"
+ACCESS = "tests/api/test_api_access.py"
+
 OPERATING_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "only what is known to be an endpoint asks for a token",
+        "nothing is told without a token",
+        "api/application.py",
+        "        if request.path not in self._open:\n",
+        "        if request.path not in self._open and not request.path.endswith('openapi.json'):\n",
+        f"{API}::test_nothing_is_told_without_a_token",
+    ),
+    Mutant(
+        "who may look may act",
+        "a token of scope read changes nothing",
+        "api/application.py",
+        'if endpoint.scope == "write" and not caller.may_write:',
+        "if False:",
+        f"{API}::test_nothing_is_told_without_a_token",
+    ),
+    Mutant(
+        "what a caller sends as an id is written down",
+        "no token gets into the log",
+        "api/application.py",
+        "good = _REQUEST_ID.fullmatch(sent) and not self._access.is_secret(sent)",
+        "good = _REQUEST_ID.fullmatch(sent)",
+        f"{API}::test_nothing_in_the_log_or_on_a_page_is_a_secret",
+    ),
+    Mutant(
+        "the library may log what it cannot parse",
+        "no token gets into the log",
+        "api/server.py",
+        "logger=_SILENT, ",
+        "",
+        f"{API}::test_nothing_in_the_log_or_on_a_page_is_a_secret",
+    ),
+    Mutant(
+        "a name on loopback is as good as another",
+        "no page of the web reaches it",
+        "api/access.py",
+        "self._any_name = not server.is_local and not self._names",
+        "self._any_name = not self._names",
+        f"{ACCESS}::test_it_answers_to_its_names_alone",
+    ),
     Mutant(
         "init writes what it was given",
         "no password gets into a file",
