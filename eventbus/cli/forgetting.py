@@ -16,6 +16,8 @@ async def forget(config: Config, subscription: str, route: str, *, yes: bool) ->
     """Remove a position, and say so; see `eventbus.administration.forgetting`."""
     if not yes:
         typer.confirm(f"a route {subscription}/{route} that comes back begins anew; go on?", abort=True)
+    async with open_store(config, access=Access.READ):
+        pass  # a file that is not there is not to be made
     async with open_store(config, access=Access.DAEMON) as store:
         await forget_position(config, store, subscription, route)
     typer.echo(f"the position of {subscription}/{route} is removed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from eventbus.administration.names import check_subscription
 from eventbus.cli.options import duration_of
 from eventbus.cli.printing import Row, note, print_json, print_table, printable
 from eventbus.cli.stretch_progress import reading
-from eventbus.config import Config
+from eventbus.config import Config, SQLiteState
 from eventbus.errors import ConfigurationError, PositionLost
 from eventbus.preview.planning import Planned, planned
 from eventbus.preview.stretch import Stretch, stretch_of
@@ -57,10 +58,15 @@ async def print_plan(
     configure_logs(config.log.level, config.log.format)
     if running is None:
         note("no state store keeps a configuration: --running says what to compare with")
-    async with (
-        open_client(config.mongodb, "plan", _POOL_SIZE, config.read_preference) as client,
-        open_store(config, access=Access.READ) as store,
-    ):
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(
+            open_client(config.mongodb, "plan", _POOL_SIZE, config.read_preference)
+        )
+        store = None
+        if isinstance(config.state, SQLiteState) and not config.state.path.exists():
+            note(f"there is no state file {config.state.path} yet: every route is new")
+        else:
+            store = await stack.enter_async_context(open_store(config, access=Access.READ))
         rows = await planned(config, store, client, subscription)
         walked = {
             name: await _walked(client, config, name, running, window_secs)

@@ -81,13 +81,13 @@ _STARTS: Final = {
 
 
 async def planned(
-    config: Config, store: Store, client: AsyncMongoClient[Any], only: str | None = None
+    config: Config, store: Store | None, client: AsyncMongoClient[Any], only: str | None = None
 ) -> list[Planned]:
     """What becomes of each route of a configuration, and of what is stored of others.
 
     Args:
         config: The configuration.
-        store: Where positions are.
+        store: Where positions are; None if there is none yet.
         client: The client to ask with.
         only: Name of the only subscription to look at; None for all.
 
@@ -95,13 +95,14 @@ async def planned(
         Unreachable: A server does not answer.
         ConfigurationError: MongoDB refuses a subscription.
     """
-    stored = list(await store.subscriptions())
+    stored = await store.subscriptions() if store is not None else []
     names = list(dict.fromkeys([*config.subscriptions, *stored]))
     names = [name for name in names if only is None or name == only]
-    controls, holders = await store.controls(names), await store.holders(names)
+    controls = await store.controls(names) if store is not None else {}
+    holders = await store.holders(names) if store is not None else {}
     rows: list[Planned] = []
     for name in names:
-        positions = await without_ended(store, await store.positions(name))
+        positions = await without_ended(store, await store.positions(name)) if store is not None else {}
         paused = controls.get(name, Control()).paused
         subscription = _Subscription(config, name, client, positions, paused, holders.get(name))
         if name in config.subscriptions:

@@ -91,6 +91,9 @@ def test_every_prospect(
             await store.release(lease)
         await store.set_paused("orders", "resting", "asked for")
 
+    first = command("plan", "--json")
+    assert {row["prospect"] for row in first.rows} == {"new", "snapshot"}, first.err
+    assert not (tmp_path / "state.db").exists()
     command.on_store(store_them)
     before = command.on_store(lambda store: store.positions("orders"))
     answer = command("plan", "--json", "--window", "1d")

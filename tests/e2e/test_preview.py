@@ -177,6 +177,10 @@ def test_what_is_said_comes_true(
         assert counted == (new.delivered[route], new.filtered[route], len(new.parked[route])), route
         assert all(counted) or route == "all"
     lines = list(new.bodies.values())
+    assert {route: sorted(row["filtered_by"]) for route, row in rows.items()} == {
+        "all": ["pipeline", "when"],
+        "some": ["pipeline"],
+    }
     assert rows["all"]["bytes"] == sinks["lines"]["bytes"] == sum(map(len, lines))
     assert rows["all"]["keys"] == len(
         {json.dumps(json.loads(line)["data"]["document_key"]) for line in lines}

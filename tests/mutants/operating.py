@@ -21,6 +21,7 @@ INIT = "tests/cli/test_init.py"
 
 API = "tests/api/test_admin_api.py"
 ACCESS = "tests/api/test_api_access.py"
+PLANNED = "tests/cli/test_plan.py::test_every_prospect"
 
 OPERATING_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -182,5 +183,37 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         "self._buckets[bisect_left(self._upper_bounds, amount)].inc(count)",
         "self._buckets[min(bisect_left(self._upper_bounds, amount) + 1, len(self._buckets) - 1)].inc(count)",
         "tests/telemetry/test_weighted.py",
+    ),
+    Mutant(
+        "silence about a token is taken for consent",
+        "a filter that excludes the saved event is found before a later one comes",
+        "sources/mongodb/resumption.py",
+        "PositionKind.IDLE).token > token:\n                return False\n",
+        "PositionKind.IDLE).token > token:\n                return True\n",
+        PLANNED,
+    ),
+    Mutant(
+        "a reopened stream is taken for a resumed one",
+        "a filter that excludes the saved event is found",
+        "sources/mongodb/resumption.py",
+        "        if start.beyond is not None:\n            return Resumption.REOPENED\n",
+        "        if start.beyond is not None:\n            return Resumption.RESUMED\n",
+        PLANNED,
+    ),
+    Mutant(
+        "a preview does not ask a route's condition",
+        "simulate says what a real run does",
+        "preview/passage.py",
+        "            slot = policy.when(slot)\n",
+        "",
+        "tests/e2e/test_preview.py",
+    ),
+    Mutant(
+        "versions are judged as far as the one that is ahead",
+        "differences are exact whatever the batches are",
+        "preview/comparing.py",
+        "        self._judge_up_to(min(self._read))",
+        "        self._judge_up_to(max(self._read))",
+        "tests/preview/test_counting.py::test_a_comparison_is_one_of_sets",
     ),
 )
