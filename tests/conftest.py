@@ -31,6 +31,8 @@ hypothesis.settings.load_profile("suite")
 SLOW_MODULES = {
     "test_any_yaml",
     "test_cache",
+    "test_circumstances",
+    "test_completion",
     "test_daemon_process",
     "test_dlq",
     "test_doctor",
@@ -51,6 +53,7 @@ SLOW_MODULES = {
     "test_isolation",
     "test_random_schedules",
     "test_replays",
+    "test_report",
     "test_redaction",
     "test_replay",
     "test_shop",

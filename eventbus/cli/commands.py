@@ -12,15 +12,18 @@ import orjson
 import typer
 
 from eventbus import __version__
+from eventbus.cli.completing import routes, sinks
 from eventbus.cli.dlq import app as dlq
-from eventbus.cli.looking import doctor, status, tail, top
+from eventbus.cli.looking import doctor, report, status, tail, top
 from eventbus.cli.options import (
     ConfigOption,
     DetachOption,
     FilterOption,
     JsonOption,
+    OneArgument,
     RateOption,
     RouteOption,
+    SubscriptionArgument,
     SubscriptionOption,
     YesOption,
     loaded,
@@ -45,8 +48,6 @@ app.add_typer(dlq, name="dlq")
 app.add_typer(position, name="position")
 app.add_typer(operation, name="operation")
 app.add_typer(sink, name="sink")
-
-SubscriptionArgument = Annotated[str, typer.Argument(help="Name of the subscription.")]
 
 
 def _version(wanted: bool) -> None:
@@ -169,7 +170,7 @@ def explain(config: ConfigOption, subscription: SubscriptionArgument, as_json: J
     explaining.explain(loaded(config), subscription, as_json)
 
 
-for _look in (doctor, plan, simulate, status, tail, top):
+for _look in (doctor, plan, report, simulate, status, tail, top):
     app.command()(_look)
 
 
@@ -208,7 +209,7 @@ def demo(
 def pause(
     config: ConfigOption,
     subscription: SubscriptionArgument,
-    route: Annotated[str | None, typer.Option(help="Only this route.")] = None,
+    route: Annotated[str | None, typer.Option(help="Only this route.", autocompletion=routes)] = None,
     reason: Annotated[str | None, typer.Option(help="Why, for whoever looks.")] = None,
 ) -> None:
     """Send nothing on a route, or on all of a subscription, until it is resumed. Its events wait in MongoDB.
@@ -224,7 +225,7 @@ def pause(
 def resume(
     config: ConfigOption,
     subscription: SubscriptionArgument,
-    route: Annotated[str | None, typer.Option(help="Only this route.")] = None,
+    route: Annotated[str | None, typer.Option(help="Only this route.", autocompletion=routes)] = None,
 ) -> None:
     """Lift a pause: that of the route, or that of the whole subscription if no route is named.
 
@@ -239,7 +240,9 @@ def resume(
 def replay(
     config: ConfigOption,
     subscription: SubscriptionArgument,
-    route: Annotated[str, typer.Option(help="Name of the route whose sink gets the events.")],
+    route: Annotated[
+        str, typer.Option(help="Name of the route whose sink gets the events.", autocompletion=routes)
+    ],
     first: Annotated[
         str,
         typer.Option(
@@ -274,7 +277,8 @@ def snapshot(
     config: ConfigOption,
     subscription: SubscriptionArgument,
     route: Annotated[
-        list[str] | None, typer.Option(help="Only to this route, by default to all; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Only to this route, by default to all; may be repeated.", autocompletion=routes),
     ] = None,
     written: FilterOption = None,
     collection: Annotated[
@@ -301,7 +305,7 @@ def snapshot(
 @app.command()
 def gaps(
     config: ConfigOption,
-    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
+    subscription: OneArgument = None,
     route: RouteOption = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
     as_json: JsonOption = False,
@@ -371,7 +375,7 @@ def _sinks() -> None:
 @sink.command("test")
 def sink_test(
     config: ConfigOption,
-    name: Annotated[str, typer.Argument(help="Name of the sink.")],
+    name: Annotated[str, typer.Argument(help="Name of the sink.", autocompletion=sinks)],
     database: Annotated[str | None, typer.Option(help="Database that the event names.")] = None,
     collection: Annotated[str | None, typer.Option(help="Collection that the event names.")] = None,
     document: Annotated[
@@ -395,7 +399,7 @@ def sink_test(
 @position.command("show")
 def position_show(
     config: ConfigOption,
-    subscription: Annotated[str | None, typer.Argument(help="Only this subscription.")] = None,
+    subscription: OneArgument = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the stored position of each route, and whether it is paused.
@@ -427,7 +431,7 @@ def position_forget(
 def position_set(
     config: ConfigOption,
     subscription: SubscriptionArgument,
-    route: Annotated[str, typer.Option(help="Name of the route.")],
+    route: Annotated[str, typer.Option(help="Name of the route.", autocompletion=routes)],
     to: Annotated[
         str,
         typer.Option(

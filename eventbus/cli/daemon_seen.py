@@ -84,6 +84,20 @@ class DaemonAt:
         found = said.get("subscriptions", [said])
         return [row for one in found for row in one["routes"]], said.get("unknown", [])
 
+    async def metrics(self) -> str | None:
+        """What it has counted, in the text format of Prometheus; None if none answers.
+
+        Raises:
+            ConfigurationError: It wants to see another token, or a certificate is no good.
+        """
+        try:
+            async with self._answer("/metrics", _TIMEOUT) as response:
+                if response.status in {401, 403}:
+                    raise ConfigurationError(f"{self.address}/metrics wants a token: see --token")
+                return await response.text() if response.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None
+
     @asynccontextmanager
     async def _answer(
         self, path: str, timeout: aiohttp.ClientTimeout

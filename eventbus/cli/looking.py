@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import anyio
 import typer
 
+from eventbus.cli.completing import routes
 from eventbus.cli.options import (
     CaOption,
     CertificateOption,
     ConfigOption,
     ConfigOrUrlOption,
     JsonOption,
+    OneArgument,
+    SubscriptionArgument,
     TokenOption,
     UrlOption,
     duration_of,
@@ -26,10 +29,7 @@ from eventbus.errors import ConfigurationError
 if TYPE_CHECKING:
     from eventbus.cli.status import Look
 
-__all__ = ["doctor", "status", "tail", "top"]
-
-SubscriptionArgument = Annotated[str, typer.Argument(help="Name of the subscription.")]
-OneArgument = Annotated[str | None, typer.Argument(help="Only this subscription.")]
+__all__ = ["doctor", "report", "status", "tail", "top"]
 
 
 def doctor(
@@ -69,6 +69,40 @@ def status(
 
     look = _look(config, subscription, url, token, ca, certificate)
     anyio.run(print_status, look, as_json)
+
+
+def report(
+    config: ConfigOption,
+    subscription: OneArgument = None,
+    window: Annotated[str, typer.Option(help="1h, 6h, 24h, 7d or 30d.", metavar="WINDOW")] = "24h",
+    form: Annotated[
+        str, typer.Option("--format", help="table, markdown or json.", metavar="FORMAT")
+    ] = "table",
+    url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report how every route has done: health, errors by kind, by hour, trend, and what to type next.
+
+    Example: eventbus report -c eventbus.yaml --window 7d
+
+    Example: eventbus report -c eventbus.yaml orders --window 30d --format markdown
+    """
+    from eventbus.administration.report import WINDOWS  # noqa: PLC0415
+    from eventbus.cli.daemon_seen import DaemonAt, address_of  # noqa: PLC0415
+    from eventbus.cli.reporting import Form, print_report  # noqa: PLC0415
+
+    if window not in WINDOWS:
+        raise ConfigurationError(f"--window: expected one of {', '.join(WINDOWS)}, got {window!r}")
+    if form not in set(Form):
+        raise ConfigurationError(f"--format: expected one of {', '.join(Form)}, got {form!r}")
+    read = loaded(config)
+    address = url or address_of(read.server)
+    daemon = DaemonAt(address, token, ca, certificate) if address else None
+    do = partial(print_report, window=window, daemon=daemon, form=Form.JSON if as_json else Form(form))
+    anyio.run(do, read, subscription)
 
 
 def top(
@@ -120,7 +154,9 @@ def _look(
 def tail(
     config: ConfigOption,
     subscription: SubscriptionArgument,
-    route: Annotated[str | None, typer.Option(help="Only what this route takes, as it makes it.")] = None,
+    route: Annotated[
+        str | None, typer.Option(help="Only what this route takes, as it makes it.", autocompletion=routes)
+    ] = None,
     since: Annotated[
         str | None, typer.Option(help="Begin so long ago, by default now.", metavar="DURATION")
     ] = None,

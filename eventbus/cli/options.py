@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import orjson
 import typer
 
+from eventbus.cli.completing import routes, subscriptions
 from eventbus.config import Config, load
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
@@ -25,10 +26,12 @@ __all__ = [
     "JsonOption",
     "LimitOption",
     "MatchOption",
+    "OneArgument",
     "RateOption",
     "RouteOption",
     "Status",
     "StatusOption",
+    "SubscriptionArgument",
     "SubscriptionOption",
     "TokenOption",
     "UrlOption",
@@ -64,8 +67,18 @@ ConfigOrUrlOption: TypeAlias = Annotated[
     ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-SubscriptionOption: TypeAlias = Annotated[str | None, typer.Option(help="Only of this subscription.")]
-RouteOption: TypeAlias = Annotated[str | None, typer.Option(help="Only of this route.")]
+SubscriptionArgument: TypeAlias = Annotated[
+    str, typer.Argument(help="Name of the subscription.", autocompletion=subscriptions)
+]
+OneArgument: TypeAlias = Annotated[
+    str | None, typer.Argument(help="Only this subscription.", autocompletion=subscriptions)
+]
+SubscriptionOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="Only of this subscription.", autocompletion=subscriptions)
+]
+RouteOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="Only of this route.", autocompletion=routes)
+]
 MatchOption: TypeAlias = Annotated[
     str | None, typer.Option(help="Only what this MQL matches, in relaxed Extended JSON.", metavar="MQL")
 ]

@@ -9,11 +9,10 @@ from typing import Annotated, Any, TypeAlias
 import anyio
 import typer
 
-from eventbus.cli.options import ConfigOption, JsonOption, loaded
+from eventbus.cli.options import ConfigOption, JsonOption, OneArgument, loaded
 
 __all__ = ["plan", "simulate"]
 
-OneArgument: TypeAlias = Annotated[str | None, typer.Argument(help="Only this subscription.")]
 RunningOption: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option(help="The configuration that runs now, to compare with.", exists=True, dir_okay=False),

@@ -154,9 +154,8 @@ class _Printer:
 
 
 async def _follow(source: Source, since_secs: float | None, passage: _Passage, printer: _Printer) -> None:
-    if since_secs is None:
-        start = await source.now()
-    else:
+    start = await source.now()  # asked in any case: a reader would wait for a server that is away
+    if since_secs is not None:
         start = source.at(ClusterTime(max(0, math.floor(time.time() - since_secs)), 0))
     reader = source.reader(start)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -63,10 +63,10 @@ class Examination:
 
     async def findings(self) -> AsyncGenerator[Finding, None]:
         """What is found, as it is found."""
-        async for finding in self._of_mongodb():
-            yield finding
-        async for finding in self._of_state():
-            yield finding
+        for part in (self._of_mongodb(), self._of_state()):
+            async with aclosing(part) as findings:  # whoever reads may end early, and a client is open
+                async for finding in findings:
+                    yield finding
         for name in self._sinks():
             yield await target(self._config, name, write=self._write, sender=self._sender)
 
@@ -74,8 +74,9 @@ class Examination:
         try:
             async with self._client(self._config.mongodb) as client:
                 try:
-                    async for finding in self._of_deployment(client):
-                        yield finding
+                    async with aclosing(self._of_deployment(client)) as findings:
+                        async for finding in findings:
+                            yield finding
                 except PyMongoError as error:
                     yield server.silence(client, error)
         except ConfigurationError as error:
@@ -133,9 +134,10 @@ class Examination:
                 return
         else:
             is_well = True
-            async for finding in self._of_mongodb_state(state):
-                yield finding
-                is_well = is_well and finding.verdict is Verdict.OK
+            async with aclosing(self._of_mongodb_state(state)) as findings:
+                async for finding in findings:
+                    yield finding
+                    is_well = is_well and finding.verdict is Verdict.OK
             if not is_well:
                 return
         try:

@@ -13,12 +13,12 @@ from typing import Any, Final
 from pymongo import DeleteMany, UpdateOne
 from pymongo.asynchronous.database import AsyncDatabase
 
-from eventbus.model import DeadLetter, Event
+from eventbus.model import DeadLetter, Event, Failure
 from eventbus.state.letters import MAX_ERRORS, key_id, letter_id, retried, stored_errors
 from eventbus.state.mongodb_connection import MongoDocument
 from eventbus.state.mongodb_letters import MongoLetters, chunks_of
 from eventbus.state.payload import decode_content
-from eventbus.state.store import HeldKey, LetterStatus, LetterTotals
+from eventbus.state.store import HeldKey, LetterHour, LetterStatus, LetterTotals
 
 __all__ = ["MongoFates"]
 
@@ -28,6 +28,9 @@ _REMOVED: Final = 2000
 _PARKED: Final = LetterStatus.PARKED.value
 _SIZE: Final = {"payload.digest": 1}
 """Of a payload in the row itself nothing is read."""
+_HOUR_MS: Final = 3_600_000
+_OLD_KIND: Final = Failure.REJECTED.value
+"""That of rows which an earlier version wrote without one."""
 _CHANGED: Final = {"$currentDate": {"updated_at": True}}
 
 
@@ -100,6 +103,24 @@ class MongoFates:
         ]
         found = await (await self._rows.aggregate(stages, allowDiskUse=True)).to_list()
         return LetterTotals(**found[0]) if found else LetterTotals()
+
+    async def hours(self, since: datetime) -> list[LetterHour]:
+        """Count by hour on the server; the index by creation finds the rows."""
+        since_start: MongoDocument = {"$subtract": ["$created_at", since]}
+        of_an_hour: MongoDocument = {
+            "subscription": "$subscription",
+            "route": "$route",
+            "kind": {"$ifNull": ["$kind", _OLD_KIND]},
+            "hour": {"$toInt": {"$floor": {"$divide": [since_start, _HOUR_MS]}}},
+        }
+        counted: MongoDocument = {"letters": {"$sum": 1}, "latest": {"$max": "$created_at"}}
+        stages: list[MongoDocument] = [
+            {"$match": {"created_at": {"$gte": since}}},
+            {"$group": {"_id": of_an_hour, **counted}},
+            {"$sort": {f"_id.{name}": 1 for name in of_an_hour}},
+        ]
+        found = await (await self._rows.aggregate(stages, allowDiskUse=True)).to_list()
+        return [LetterHour(**row["_id"], letters=row["letters"], latest=row["latest"]) for row in found]
 
     async def held_keys(self, subscription: str, route: str) -> list[HeldKey]:
         """Count by key from an index alone; then read each key in a row that has it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 from eventbus.model import DeadLetter, Event
@@ -14,6 +15,7 @@ from eventbus.state.mongodb_letters import MongoLetters
 from eventbus.state.mongodb_query import letter_filter
 from eventbus.state.store import (
     HeldKey,
+    LetterHour,
     LetterLimit,
     LetterQuery,
     LetterStatus,
@@ -63,6 +65,11 @@ class MongoLetterStore(MongoConnection):
         where = letter_filter(query)
         with patiently():
             return await self._fates.count(where)
+
+    async def letter_hours(self, since: datetime) -> Sequence[LetterHour]:
+        """See `eventbus.state.store.LetterStore.letter_hours`."""
+        with patiently():
+            return await self._fates.hours(since)
 
     async def park_again(self, letters: Sequence[DeadLetter], *, operation: str) -> None:
         """See `eventbus.state.store.LetterStore.park_again`."""

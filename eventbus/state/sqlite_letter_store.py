@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 from eventbus.model import DeadLetter, Event
@@ -16,6 +17,7 @@ from eventbus.state.sqlite_search import START, Place, Search, Stretch, start_af
 from eventbus.state.store import (
     HeldKey,
     Lease,
+    LetterHour,
     LetterLimit,
     LetterQuery,
     LetterTotals,
@@ -66,6 +68,10 @@ class SqliteLetterStore:
                 sums = [total + value for total, value in zip(sums, (1, *values), strict=True)]
         letters, size, superseded, held, legal_hold = sums
         return LetterTotals(letters, len(keys), size, superseded, held, legal_hold)
+
+    async def letter_hours(self, since: datetime) -> Sequence[LetterHour]:
+        """See `eventbus.state.store.LetterStore.letter_hours`."""
+        return await self._file.run(lambda db: letters_sql.hours(db, since))
 
     async def park_again(self, letters: Sequence[DeadLetter], *, operation: str) -> None:
         """See `eventbus.state.store.LetterStore.park_again`."""

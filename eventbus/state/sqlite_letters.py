@@ -17,10 +17,10 @@ import orjson
 from eventbus.state.letters import Row, full, pieces, restore
 from eventbus.state.payload import decode_content
 from eventbus.state.sqlite_file import transaction
-from eventbus.state.store import LetterLimit, LetterStatus, StoredDeadLetter, WhenFull
+from eventbus.state.store import LetterHour, LetterLimit, LetterStatus, StoredDeadLetter, WhenFull
 from eventbus.state.values import OPTIONS
 
-__all__ = ["date_of", "key_of", "letter", "now_ms", "park", "parked_after", "remove"]
+__all__ = ["date_of", "hours", "key_of", "letter", "now_ms", "park", "parked_after", "remove"]
 
 _COLUMNS: Final = (
     *("id", "subscription", "route", "event_id", "operation", "database", "collection", "document_key"),
@@ -39,6 +39,10 @@ _RESTORED: Final = (
     *("status", "created_at", "expires_at", "legal_hold", "superseded_by", "operation_id", "forwarded"),
 )
 _LETTER: Final = f"SELECT {', '.join(_RESTORED)} FROM dead_letters WHERE id = ?"  # noqa: S608  constants only
+_HOURS: Final = """
+    SELECT subscription, route, kind, (created_at - ?) / 3600000 AS hour, count(*), max(created_at)
+    FROM dead_letters WHERE created_at >= ?
+    GROUP BY subscription, route, kind, hour ORDER BY subscription, route, kind, hour"""
 _OLDEST: Final = "SELECT id FROM dead_letters WHERE NOT legal_hold ORDER BY created_at, token, id LIMIT ?"
 
 
@@ -50,6 +54,15 @@ def now_ms() -> int:
 def date_of(ms: int) -> datetime:
     """The time of so many milliseconds since 1970, in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def hours(connection: sqlite3.Connection, since: datetime) -> list[LetterHour]:
+    """Count by hour, found by the index by creation."""
+    since_ms = round(since.timestamp() * 1000)
+    return [
+        LetterHour(subscription, route, kind, hour, letters, date_of(latest))
+        for subscription, route, kind, hour, letters, latest in connection.execute(_HOURS, (since_ms,) * 2)
+    ]
 
 
 def park(connection: sqlite3.Connection, rows: Sequence[Row], limit: LetterLimit) -> int:

@@ -21,6 +21,7 @@ __all__ = [
     "HeldKey",
     "Holder",
     "Lease",
+    "LetterHour",
     "LetterLimit",
     "LetterQuery",
     "LetterStatus",
@@ -175,6 +176,27 @@ class LetterTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterHour:
+    """The dead letters of one kind that a route got within one hour.
+
+    Args:
+        subscription: Name of the subscription.
+        route: Name of the route, or that of a replay into its sink.
+        kind: Why they were parked, in the word that is stored.
+        hour: Which hour it is, counted from the moment that was asked for: 0 for the first.
+        letters: How many.
+        latest: When the last of them was parked.
+    """
+
+    subscription: str
+    route: str
+    kind: str
+    hour: int
+    letters: int
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HeldKey:
     """A key of a route that has dead letters, counted.
 
@@ -225,6 +247,12 @@ class LetterStore(Protocol):
 
     async def count_letters(self, query: LetterQuery) -> LetterTotals:
         """What a query finds, in numbers."""
+
+    async def letter_hours(self, since: datetime) -> Sequence[LetterHour]:
+        """How many dead letters were first parked in each hour from a moment on, whatever became of them.
+
+        In the order of subscription, route, kind and hour; hours without any are left out.
+        """
 
     async def park_again(self, letters: Sequence[DeadLetter], *, operation: str) -> None:
         """Sending them again failed: add the attempts, keep the newest errors and reason; all stay parked."""

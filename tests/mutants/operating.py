@@ -19,6 +19,7 @@ TAILED = "tests/cli/test_tail.py::test_what_has_passed_is_shown_as_the_pipeline_
 
 INIT = "tests/cli/test_init.py"
 
+REPORT = "tests/cli/test_report.py"
 API = "tests/api/test_admin_api.py"
 ACCESS = "tests/api/test_api_access.py"
 PLANNED = "tests/cli/test_plan.py::test_every_prospect"
@@ -63,6 +64,30 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         "self._any_name = not server.is_local and not self._names",
         "self._any_name = not self._names",
         f"{ACCESS}::test_it_answers_to_its_names_alone",
+    ),
+    Mutant(
+        "a report's window is as long as the one before",
+        "a window ends now, and the one before ends where it begins",
+        "administration/report.py",
+        "if hours <= age < 2 * hours",
+        "if hours < age < 2 * hours",
+        f"{REPORT}::test_a_window_ends_now_and_the_one_before_ends_where_it_begins",
+    ),
+    Mutant(
+        "the day that is judged is one of those that are usual",
+        "a day is judged by the seven before",
+        "administration/judging.py",
+        "before = days[-_DAYS - 1 : -1]",
+        "before = days[-_DAYS:]",
+        f"{REPORT}::test_a_day_is_judged_by_the_seven_before",
+    ),
+    Mutant(
+        "whoever types a command is an engineer",
+        "no traceback at a user",
+        "cli/ending.py",
+        'if os.environ.get("EVENTBUS_TRACEBACK") or',
+        "if cause or",
+        "tests/cli/test_circumstances.py::test_our_own_mistake",
     ),
     Mutant(
         "init writes what it was given",

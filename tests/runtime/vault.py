@@ -22,6 +22,7 @@ from eventbus.state.store import (
     HeldKey,
     Holder,
     Lease,
+    LetterHour,
     LetterQuery,
     LetterStatus,
     LetterTotals,
@@ -348,6 +349,10 @@ class MemoryStore:
         )
         await self._back("count_letters")
         return LetterTotals(letters=letters)
+
+    async def letter_hours(self, since: datetime) -> Sequence[LetterHour]:
+        """See `LetterStore`."""
+        raise AssertionError("the engine counts no hours")
 
     async def discard_letters(self, query: LetterQuery, *, by: str) -> int:
         """See `LetterStore`."""
