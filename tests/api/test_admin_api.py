@@ -6,6 +6,8 @@ import json
 import re
 import shlex
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -227,3 +229,15 @@ def test_every_path_is_on_the_page_with_an_example_that_works(installation: Inst
     assert asked == there | {("GET", "/v1/openapi.json")}
     listed = re.findall(r"^\| `(GET|POST) /v1(\S+)` \| (\w+) \|", PAGE.read_text(), re.MULTILINE)
     assert listed[1:] == [(one.method, one.path, one.scope) for one in ENDPOINTS]
+
+
+def test_status_needs_no_configuration(installation: Installation) -> None:
+    """With an address and a token it is the daemon that looks."""
+    url = f"http://127.0.0.1:{installation.caller.port}"
+    words = [sys.executable, "-m", "eventbus", "status", "orders", "--url", url, "--json"]
+    shown = subprocess.run(words, env={"EVENTBUS_TOKEN": READ}, capture_output=True, text=True, check=True)
+    rows = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [(row["subscription"], row["route"], row["owner"]) for row in rows] == [
+        ("orders", "feed", "here"),
+        ("orders", "hook", "here"),
+    ]

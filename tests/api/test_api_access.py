@@ -5,7 +5,9 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -18,6 +20,7 @@ from pydantic import SecretStr, ValidationError
 from eventbus.api.limits import Limits
 from eventbus.api.reach import Installation
 from eventbus.api.server import Health, admin_server
+from eventbus.cli.daemon_seen import DaemonAt
 from eventbus.config.models import ServerSection, ServerTLSSection, TokenSection
 from eventbus.errors import ConfigurationError, Unreachable
 from tests.api.caller import READ, WRITE, Answer, Caller
@@ -56,8 +59,9 @@ async def _served(
     context: ssl.SSLContext | None = None, away: _Away | None = None, **options: Any
 ) -> AsyncIterator[Caller]:
     nothing: Any = None
+    config: Any = SimpleNamespace(subscriptions={})
     store = (away or _Away()).opened
-    installation = Installation(lambda: nothing, dict, store, nothing, nothing)
+    installation = Installation(lambda: config, dict, store, nothing, nothing)
     server = ServerSection(port=0, **{"tokens": TOKENS, **options})
     ok = Health(ok=True)
     async with admin_server(server, installation, live=lambda: ok, ready=lambda: ok) as port:
@@ -207,3 +211,25 @@ def test_in_no_stretch_of_time_more_is_granted_than_flows_in(
             assert limits.refused_for("one") == 0
         assert granted <= burst + per_sec * now + 1e-6
     assert limits.refused_for("another") == 0
+
+
+async def test_the_command_line_asks_by_tls_and_with_its_token(tmp_path: Path) -> None:
+    """It trusts whom it is told to, shows what it is given, and says what the daemon says."""
+    made = Certificates.made_in(tmp_path)
+    files = {
+        "certificate_file": str(made.server),
+        "key_file": str(made.server),
+        "client_ca_file": str(made.ca),
+    }
+    async with _served(**_tls(files)) as call:
+        daemon = DaemonAt(f"https://localhost:{call.port}", READ, made.ca, made.client)
+        assert await daemon.seen() == {}
+        with pytest.raises(Unreachable, match="refuses: the state store is away"):
+            await daemon.standing(None)
+        with pytest.raises(ConfigurationError, match="refuses: send one that"):
+            await replace(daemon, token="wrong-token-0123456789").standing(None)
+        for stranger in (replace(daemon, ca=made.strange_ca), replace(daemon, certificate=None)):
+            assert await stranger.seen() is None
+            with pytest.raises(Unreachable, match="no daemon answers"):
+                await stranger.standing(None)
+        assert READ not in repr(daemon)

@@ -96,6 +96,20 @@ def test_a_wrong_name_and_a_store_that_is_away(alone: CommandLine) -> None:
     assert alone("top", "--once", "--every", "soon").code == 2
 
 
+def test_without_a_configuration_it_needs_an_address_and_a_token(
+    alone: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 2 and what to give; 3 if nobody answers there, and no word of the token."""
+    monkeypatch.delenv("EVENTBUS_TOKEN", raising=False)
+    answer = alone.plainly("status", "--url", "http://127.0.0.1:1")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--url and --token" in answer.err
+    answer = alone.plainly("top", "--once", "--url", "http://127.0.0.1:1", "--token", "a-secret-of-a-test")
+    assert (answer.code, answer.out) == (3, "")
+    assert "no daemon answers at http://127.0.0.1:1" in answer.err
+    assert "a-secret" not in answer.err
+
+
 class _Screen:
     """What is shown, up to the second time; then somebody types Ctrl-C."""
 
