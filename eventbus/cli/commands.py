@@ -119,6 +119,9 @@ def init(
     exactly_once: Annotated[
         bool | None, typer.Option("--exactly-once/--at-least-once", help="Where the target can.")
     ] = None,
+    admin: Annotated[
+        bool | None, typer.Option("--admin/--no-admin", help="An admin API, for whoever has a token.")
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Look at no server.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     yes: YesOption = False,
@@ -134,7 +137,7 @@ def init(
     from eventbus.cli.initial.writing import Given, initialise  # noqa: PLC0415
 
     names = [name for text in collections or [] for name in text.split(",") if name]
-    given = Given(uri, database, names, sinks or [], state, exactly_once)
+    given = Given(uri, database, names, sinks or [], state, exactly_once, admin)
     initialise(file, given, asks=not yes, force=force, offline=offline)
 
 

@@ -13,18 +13,14 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from eventbus.cli.commands import app
 from eventbus.state.sqlite import SqliteStore
 from tests.cli.command_line import Answer, CommandLine
 from tests.cli.golden_lines import LINES
-from tests.docs.test_commands import _problem
 
 CONFIG = """\
 mongodb: {uri: "mongodb://127.0.0.1:1/?replicaSet=rs0"}
@@ -47,18 +43,6 @@ FIRST = {
     if "CONFIG" in "".join(lines)
 }
 SECRET = "hunter2"
-
-
-def _every(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    subcommands = getattr(command, "commands", None)
-    if subcommands is None:
-        yield words, command
-        return
-    for name, subcommand in subcommands.items():
-        yield from _every(subcommand, (*words, name))
-
-
-COMMANDS = {" ".join(words): command for words, command in _every(typer.main.get_command(app))}
 
 
 @pytest.fixture
@@ -152,19 +136,6 @@ def test_our_own_mistake(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> 
     answer = line.plainly("gaps", "-c", str(line.config_path))
     assert "Traceback" in answer.err
     assert SECRET not in answer.err
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_has_an_example_that_would_work(name: str) -> None:
-    """At least one, each of that command and understood."""
-    text = COMMANDS[name].help or ""
-    examples = re.findall(r"^Example: eventbus (.+)$", text, re.MULTILINE)
-    assert examples, f"{name}: --help has no example"
-    for example in examples:
-        words = shlex.split(example)
-        words = words[: words.index(">")] if ">" in words else words
-        assert words[: len(name.split())] == name.split()
-        assert _problem(typer.main.get_command(app), words, whole=True) is None, example
 
 
 def test_in_a_pipe_of_a_shell(line: CommandLine) -> None:

@@ -42,13 +42,15 @@ def test_every_type_of_sink_is_valid_and_no_password_is_written(alone: CommandLi
     uri = f"mongodb://me:{SECRET}@127.0.0.1:1/?replicaSet=rs0"
     answer = alone.plainly(
         *("init", str(file), "--uri", uri, "--database", "shop", "--collections", "orders,items"),
-        *(*EVERY_TYPE, "--exactly-once", "--state", "sqlite=/tmp/s.db", "--offline", "--yes"),
+        *(*EVERY_TYPE, "--exactly-once", "--state", "sqlite=/tmp/s.db", "--admin", "--offline", "--yes"),
     )
     assert answer.code == 0, answer.err
     assert SECRET not in file.read_text() + answer.out + answer.err
-    for variable in ("MONGODB_URI", "REDIS_URL", "MONGODB_TARGET_URI"):
+    for variable in ("MONGODB_URI", "REDIS_URL", "MONGODB_TARGET_URI", "EVENTBUS_TOKEN"):
         assert f"set {variable} to run it" in answer.err
-    config = _read(file, MONGODB_URI=uri, REDIS_URL="redis://:p@r/0", MONGODB_TARGET_URI="mongodb://x/")
+    addresses = {"REDIS_URL": "redis://:p@r/0", "MONGODB_TARGET_URI": "mongodb://x/"}
+    config = _read(file, MONGODB_URI=uri, EVENTBUS_TOKEN="t" * 16, **addresses)
+    assert [(one.name, one.scope) for one in config.server.tokens] == [("operator", "write")]
     assert {name: sink.exactly_once for name, sink in config.sinks.items()} == {
         "kafka": True,
         "redis": True,
@@ -126,7 +128,7 @@ def test_nothing_is_overwritten_unless_it_is_asked_for(alone: CommandLine, file:
 
 def test_answers_may_be_typed(alone: CommandLine, file: Path) -> None:
     """A wrong sink is asked for again; who ends the conversation gets no file."""
-    typed = f"{AWAY}\nshop\norders\nkafak=x\nfile=out.jsonl\nstdout\n\nmongodb\nn\n"
+    typed = f"{AWAY}\nshop\norders\nkafak=x\nfile=out.jsonl\nstdout\n\nmongodb\nn\nn\n"
     answer = alone.plainly("init", str(file), typed=typed)
     assert answer.code == 0, answer.err
     assert "did you mean 'kafka'?" in answer.err
@@ -152,7 +154,7 @@ def shop(mongo: MongoService, fresh_database: str) -> str:
 def test_the_server_is_looked_at(alone: CommandLine, file: Path, mongo: MongoService, shop: str) -> None:
     """What is there is offered; images are used where all keep them, else it is said how to have them."""
     words = ("init", str(file), "--uri", mongo.uri, "--database", shop, "--sink", "stdout", "--force")
-    answer = alone.plainly(*words, typed="kept, absent\nmongodb\n\n")
+    answer = alone.plainly(*words, typed="kept, absent\nmongodb\n\n\n")
     assert answer.code == 0, answer.err
     assert "there: kept, plain" in answer.err
     assert f"there is no collection {shop}.absent yet" in answer.err

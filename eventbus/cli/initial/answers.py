@@ -81,6 +81,7 @@ class Answers:
         state_path: The file that keeps the state; None for MongoDB.
         exactly_once: Whether sinks that can are delivered exactly once.
         images: Whether every collection that is read keeps images of its documents.
+        admin: Whether the admin API may be used, by whoever has a token.
     """
 
     uri: Address
@@ -90,6 +91,7 @@ class Answers:
     state_path: str | None = None
     exactly_once: bool = False
     images: bool = False
+    admin: bool = False
 
     @property
     def subscription(self) -> str:

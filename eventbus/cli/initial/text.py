@@ -38,17 +38,19 @@ state:
 
 """
 _SERVER: Final = """\
-# Where health and metrics are served.
+# Where health and metrics are served, and the admin API to whoever has a token.
 server:
   host: 127.0.0.1
   port: 8686
+  {tokens}
 
 # For every route that does not say otherwise.
 defaults:
-  retry: {attempts: 5, initial_delay: 100ms, max_delay: 5s}
-  dead_letters: {retention: 30d}
+  retry: {{attempts: 5, initial_delay: 100ms, max_delay: 5s}}
+  dead_letters: {{retention: 30d}}
 
 """
+_CALLERS: Final = 'tokens: [{name: operator, token: "${EVENTBUS_TOKEN}", scope: write}]'
 _OF_TYPE: Final = {
     "kafka": (
         "bootstrap_servers: {address}",
@@ -105,7 +107,7 @@ def _parts(answers: Answers, file: str) -> Iterator[str]:
         yield _STATE_IN_MONGODB
     else:
         yield _STATE_IN_A_FILE.format(path=_yaml(answers.state_path))
-    yield _SERVER
+    yield _SERVER.format(tokens=_CALLERS if answers.admin else f"# {_CALLERS}")
     yield "sinks:\n"
     for sink in answers.sinks:
         yield from _sink(sink, exactly_once=answers.exactly_once)

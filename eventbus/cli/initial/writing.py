@@ -39,6 +39,7 @@ class Given:
         sinks: Each as ``TYPE=ADDRESS``.
         state: ``mongodb`` or ``sqlite=PATH``.
         exactly_once: Whether to deliver exactly once where that is possible.
+        admin: Whether the admin API may be used, with a token.
     """
 
     uri: str | None
@@ -47,6 +48,7 @@ class Given:
     sinks: Sequence[str]
     state: str | None
     exactly_once: bool | None
+    admin: bool | None = None
 
 
 def initialise(file: Path, given: Given, *, asks: bool, force: bool, offline: bool) -> None:
@@ -97,6 +99,7 @@ def _answers(asking: Asking, given: Given, uri: Address, look: Look) -> Answers:
         state_path(asking.text("state, mongodb or sqlite=PATH", given.state, "mongodb", "--state")),
         exactly_once=asking.yes("exactly once, where the target can", given.exactly_once),
         images=look.keeps_images(database, collections),
+        admin=asking.yes("an admin API, with a token", given.admin),
     )
 
 
@@ -104,6 +107,8 @@ def _write(file: Path, answers: Answers) -> None:
     """Write the file whole, once it is sure that it is a configuration."""
     text = configuration_text(answers, str(file))
     values = {one.variable: one.value for one in answers.addresses if one.variable is not None}
+    if answers.admin:
+        values["EVENTBUS_TOKEN"] = "x" * 32  # whatever it will be
     with _beside(file) as draft:
         draft.write_text(text)
         try:
@@ -130,6 +135,8 @@ def _tell(file: Path, answers: Answers, look: Look) -> None:
             note(
                 f"the file says {address.written}, not what is secret in it: set {address.variable} to run it"
             )
+    if answers.admin:
+        note("set EVENTBUS_TOKEN to run it, and to use the admin API: 'openssl rand -hex 32' makes one")
     if answers.exactly_once and answers.only_at_least_once:
         note(
             f"at least once, since their type knows no transactions: {', '.join(answers.only_at_least_once)}"
