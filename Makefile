@@ -1,5 +1,5 @@
 # Every target depends on .venv, which `setup` makes; nothing else needs to be installed by hand.
-# Servers (MongoDB, Kafka, Redis) are found or fetched by eventbus.devservices.
+# Servers (MongoDB, Kafka, Redis, NATS) are found or fetched by eventbus.devservices.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,18 +14,19 @@ help: ## this list
 
 setup: $(READY) ## make the environment in .venv
 
-$(READY): pyproject.toml tests/constraints.txt
+$(READY): pyproject.toml tests/constraints.txt $(wildcard plugins/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "eventbus needs Python 3.11 or later: run make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dev -e ".[avro,compression,ed25519,regex,uvloop]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dev -e ".[avro,compression,ed25519,regex,uvloop]" \
+	  $(patsubst %/pyproject.toml,-e ./%,$(wildcard plugins/*/pyproject.toml))
 	@touch $@
 
 check: $(READY) ## format, lint, types, layers and fast tests: about two minutes
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/python -m tests.side_by_side "$(BIN)/mypy --no-error-summary eventbus tests benchmarks" \
+	@$(BIN)/python -m tests.side_by_side "$(BIN)/mypy --no-error-summary eventbus tests benchmarks plugins" \
 	  "$(BIN)/lint-imports --no-cache" "$(BIN)/python -m pytest -q -m 'not services and not slow'"
 
 format: $(READY) ## format the code and mend what can be mended mechanically

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkabl
 
 from pydantic import BaseModel, ConfigDict
 
+from eventbus.encoding.keys import KeyTemplate, KeyText
+from eventbus.encoding.template import Template, TemplateText
 from eventbus.errors import (
     ConfigurationError,
     EncodingError,
@@ -71,6 +73,8 @@ __all__ = [
     "Failure",
     "Fault",
     "Filtered",
+    "KeyTemplate",
+    "KeyText",
     "LeaseLost",
     "Message",
     "NoForm",
@@ -100,6 +104,8 @@ __all__ = [
     "SourcePolicy",
     "Stage",
     "StageContext",
+    "Template",
+    "TemplateText",
     "TransactionalSink",
     "Transactions",
     "Unreachable",

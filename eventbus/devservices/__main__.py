@@ -1,4 +1,4 @@
-"""Runs the services for a developer: `python -m eventbus.devservices mongodb redis kafka`.
+"""Runs the services for a developer: `python -m eventbus.devservices mongodb redis kafka nats`.
 
 Their addresses go to standard output as `export` lines, everything else to standard error.
 """
@@ -13,10 +13,11 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from eventbus.devservices import DevServiceError, KafkaService, MongoService, RedisService
+from eventbus.devservices import DevServiceError, KafkaService, MongoService, NatsService, RedisService
 from eventbus.devservices._errors import FetchFailed
 from eventbus.devservices._fetch_kafka import fetch_kafka
 from eventbus.devservices._fetch_mongod import VERSIONS, fetch_mongod
+from eventbus.devservices._fetch_nats import fetch_nats
 from eventbus.devservices._fetch_redis import fetch_redis
 
 
@@ -82,15 +83,21 @@ def _kafka(stack: ExitStack) -> str:
     return f"KAFKA_BOOTSTRAP_SERVERS='{stack.enter_context(KafkaService.start()).bootstrap_servers}'"
 
 
+def _nats(stack: ExitStack) -> str:
+    return f"NATS_URL='{stack.enter_context(NatsService.start()).url}'"
+
+
 _START: Final[Mapping[str, Callable[[ExitStack], str]]] = {
     "mongodb": _mongodb,
     "redis": _redis,
     "kafka": _kafka,
+    "nats": _nats,
 }
 _FETCH: Final[Mapping[str, Sequence[Callable[[], object]]]] = {
     "mongodb": [partial(fetch_mongod, version) for version in VERSIONS],
     "redis": [fetch_redis],
     "kafka": [fetch_kafka],
+    "nats": [fetch_nats],
 }
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from eventbus.devservices import KafkaService, MongoService, RedisService, Unavailable, kafka_available
+from eventbus.devservices import (
+    KafkaService,
+    MongoService,
+    NatsService,
+    RedisService,
+    Unavailable,
+    kafka_available,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +22,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing in the environment, on PATH or in the cache, no engine, and no registry."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("MONGODB_URI", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "PIP_FIND_LINKS"):
+    for name in ("MONGODB_URI", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "NATS_URL", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("EVENTBUS_SERVICES_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
@@ -30,6 +37,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (MongoService.start, "install MongoDB 6.0 or newer so that mongod is on PATH"),
         (RedisService.start, "install Redis 7 so that redis-server is on PATH"),
         (KafkaService.start, "install Java 17 and Maven"),
+        (NatsService.start, "install NATS 2.9 or newer so that nats-server is on PATH"),
     ],
 )
 def test_each_service_says_in_one_sentence_what_to_install(

@@ -14,6 +14,7 @@ from eventbus.registry import Registry
 
 __all__ = [
     "SECTIONS",
+    "built_in",
     "documented_models",
     "is_typed",
     "models_in",
@@ -51,6 +52,20 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`priority`": models.PriorityPolicy,
     "`pipeline`": models.StageSection,
 }
+
+
+def built_in() -> Registry:
+    """What comes with the daemon, without the packages of `plugins/`: each of those has a page of its own."""
+    every = Registry.from_entry_points()
+    sinks, sources, stages = (
+        {
+            name: points
+            for name, points in declared.items()
+            if all(point.value.startswith("eventbus.") for point in points)
+        }
+        for declared in (every.sinks, every.sources, every.stages)
+    )
+    return Registry(sinks, sources, stages)
 
 
 def plugin_models() -> dict[str, type[BaseModel]]:

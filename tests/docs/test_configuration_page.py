@@ -14,9 +14,8 @@ from pydantic.fields import FieldInfo
 from eventbus.config import json_schema, load, models
 from eventbus.config.reading import yaml_scalar
 from eventbus.errors import ConfigurationError
-from eventbus.registry import Registry
 from eventbus.units import parse_duration, parse_size
-from tests.docs.options import SECTIONS, documented_models, stage_models, written_options
+from tests.docs.options import SECTIONS, built_in, documented_models, stage_models, written_options
 from tests.docs.pages import ROOT, Block, blocks, tables
 
 PAGE = ROOT / "docs/configuration.md"
@@ -99,7 +98,7 @@ def test_the_list_of_sections_here_is_complete() -> None:
 
 def test_every_property_of_the_json_schema_is_an_option_of_a_documented_model() -> None:
     """The models that this test walks are all that an editor offers."""
-    registry = Registry.from_entry_points()
+    registry = built_in()
     known = {name for model in MODELS.values() for name in written_options(model)}
     known |= {"type", *registry.stages}
     assert _property_names(json_schema(registry)) == known
@@ -124,7 +123,7 @@ def test_the_example_of_errors_shows_what_is_said(tmp_path: Path, monkeypatch: p
     (tmp_path / "eventbus.yaml").write_text(_block_before(output).text)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError) as caught:
-        load(["eventbus.yaml"], Registry.from_entry_points(), {})
+        load(["eventbus.yaml"], built_in(), {})
     assert list(caught.value.problems) == output.text.splitlines()[1:]
 
 

@@ -12,7 +12,7 @@ import yaml
 from eventbus.config import Config, load
 from eventbus.config.models import Document
 from eventbus.registry import Registry
-from tests.docs.options import plugin_models
+from tests.docs.options import built_in, plugin_models
 from tests.docs.pages import ROOT, Block, blocks
 
 ENVIRON = {
@@ -86,7 +86,7 @@ def test_the_full_example_shows_every_section_and_every_option() -> None:
     """Nothing has to be looked for elsewhere."""
     written = yaml.safe_load((ROOT / "config/example.yaml").read_text())
     assert written.keys() == Document.model_fields.keys()
-    assert {sink["type"] for sink in written["sinks"].values()} == Registry.from_entry_points().sinks.keys()
+    assert {sink["type"] for sink in written["sinks"].values()} == built_in().sinks.keys()
     options = {name for model in plugin_models().values() for name in model.model_fields}
     assert options - _keys(written) == set()
 

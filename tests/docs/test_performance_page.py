@@ -10,7 +10,7 @@ from benchmarks.report.page import ROOT, files, quoted
 from benchmarks.throughput.bars import verdicts
 from benchmarks.throughput.cases import CASES
 from benchmarks.throughput.stages import ELSEWHERE, SAMPLES
-from eventbus.registry import Registry
+from tests.docs.options import built_in
 
 WRITTEN = files(quoted())
 
@@ -69,6 +69,6 @@ def test_every_measured_case_is_known_still() -> None:
 
 def test_every_stage_is_measured() -> None:
     """What a stage costs is not left for users to find out."""
-    types = set(Registry.from_entry_points().stages)
+    types = set(built_in().stages)
     assert set(SAMPLES) - {"none", "unlooked"} == types - set(ELSEWHERE)
     assert set(ELSEWHERE) <= types

@@ -13,9 +13,9 @@ import yaml
 from bson import json_util
 
 from eventbus.model import ClusterTime
-from eventbus.registry import Registry
 from eventbus.stages.memory import MemoryCollections
 from tests.docs.answers import served
+from tests.docs.options import built_in
 from tests.docs.pages import ROOT, Block, blocks
 from tests.stages.events import change, pipeline, route_pipeline, run, told
 
@@ -87,4 +87,4 @@ def test_every_stage_has_an_example_and_every_key_of_an_example_is_known() -> No
         for stage in stages_of(example)
         for name in stage
     }
-    assert shown - {"on_error", "name"} == set(Registry.from_entry_points().stages)
+    assert shown - {"on_error", "name"} == set(built_in().stages)

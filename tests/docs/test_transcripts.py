@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from eventbus.registry import Registry
 from tests.cases.test_cases import called
+from tests.docs.options import built_in
 from tests.docs.pages import ROOT, Block, blocks, links
 
 ELSEWHERE = {
@@ -54,6 +56,8 @@ def test_a_command_prints_what_is_shown_below_it(
     (name,) = [word for word in words if word.endswith(".yaml")]
     (tmp_path / name).write_text(before.text)
     monkeypatch.chdir(tmp_path)
+    registry = built_in()
+    monkeypatch.setattr(Registry, "from_entry_points", lambda: registry)
     for variable in ("MONGODB_URI", "FULFILMENT_SECRET"):
         monkeypatch.delenv(variable, raising=False)
     assert called(*words).output.splitlines() == printed
