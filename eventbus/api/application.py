@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -25,7 +26,7 @@ from eventbus.api.endpoints import Call, Endpoint
 from eventbus.api.openapi import PREFIX, document
 from eventbus.api.problems import Refused, answered
 from eventbus.api.reach import Reach
-from eventbus.errors import ConfigurationError, NotFound, Unreachable
+from eventbus.errors import ConfigurationError, EventbusError, NotFound, Unreachable
 from eventbus.telemetry import metrics
 
 __all__ = ["ENDPOINTS", "LARGEST_BODY", "AdminApi"]
@@ -118,6 +119,10 @@ class AdminApi:
             allowed = ", ".join(sorted(error.allowed_methods))
             wrong = Refused("method_not_allowed", f"it takes {allowed}", headers={"Allow": allowed})
             return answered(wrong, asked.request_id)
+        except Exception as error:  # noqa: BLE001 - the library would say nothing of it
+            resource = request.match_info.route.resource
+            operation = resource.canonical if resource is not None else "none"
+            return answered(_bug(operation, error), asked.request_id)
 
     @web.middleware
     async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -190,16 +195,16 @@ class AdminApi:
             response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
             await response.prepare(request)
             try:
-                async for line in lines:
-                    with anyio.fail_after(_WRITE_SECS):
-                        await response.write(line)
-                    await anyio.lowlevel.checkpoint()
-            except (
-                Unreachable,
-                ConfigurationError,
-                OSError,
-            ) as error:  # a reader too slow is one of the last
-                log.warning("api_export_broken", reason=str(error))
+                async with aclosing(lines):
+                    async for line in lines:
+                        with anyio.fail_after(_WRITE_SECS):
+                            await response.write(line)
+                        await anyio.lowlevel.checkpoint()
+            except Exception as error:  # noqa: BLE001 - what has begun can only be broken off
+                if isinstance(error, EventbusError | OSError):  # TimeoutError is one of the last
+                    log.warning("api_export_broken", reason=str(error))
+                else:
+                    _bug(endpoint.name, error)
                 if request.transport is not None:
                     request.transport.abort()
                 return response
@@ -233,8 +238,13 @@ class _mapped:  # noqa: N801 - reads as the function it is
             case TimeoutError():
                 raise Refused("unavailable", f"no answer within {_REQUEST_SECS:.0f} s") from None
             case Exception():
-                log.error("api_failed", operation=self._endpoint.name, exc_info=error)
-                raise Refused("failed", "see api_failed in the daemon's log") from None
+                raise _bug(self._endpoint.name, error) from None
+
+
+def _bug(operation: str, error: Exception) -> Refused:
+    """Something that nobody thought of: written down, and told without a word of what it was."""
+    log.error("api_failed", operation=operation, exc_info=error)
+    return Refused("failed", "see api_failed in the daemon's log")
 
 
 def _tell(endpoint: Endpoint, request: web.Request, status: int) -> None:

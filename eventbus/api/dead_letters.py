@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import anyio
@@ -117,10 +117,14 @@ async def _export(call: Call, which: _Exported, _: None) -> Lines:
     first = await anext(found, None)  # a query that is wrong is told before the answer begins
 
     async def lines() -> Lines:
-        if first is not None:
-            yield _line(first)
-        async for one in found:
-            yield _line(one)
+        try:
+            if first is not None:
+                yield _line(first)
+            async for one in found:
+                yield _line(one)
+        finally:
+            if isinstance(found, AsyncGenerator):
+                await found.aclose()
 
     return lines()
 

@@ -6,7 +6,7 @@ The models check requests and answers, and the OpenAPI document is made of them:
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -18,7 +18,7 @@ from eventbus.config import Config
 
 __all__ = ["Answer", "Call", "Endpoint", "Lines", "Nothing", "Params", "Wish"]
 
-Lines: TypeAlias = AsyncIterator[bytes]
+Lines: TypeAlias = AsyncGenerator[bytes, None]
 """An answer of lines, each one a JSON object, that is sent while it is made."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
+from structlog.testing import capture_logs
 
 from eventbus.api.limits import Limits
 from eventbus.api.reach import Installation
@@ -23,6 +26,8 @@ from eventbus.api.server import Health, admin_server
 from eventbus.cli.daemon_seen import DaemonAt
 from eventbus.config.models import ServerSection, ServerTLSSection, TokenSection
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.model import DeadLetter, Event
+from eventbus.state.store import StoredDeadLetter
 from tests.api.caller import READ, WRITE, Answer, Caller
 from tests.sources.certificates import Certificates
 
@@ -74,6 +79,49 @@ async def _get(caller: Caller, path: str, headers: Mapping[str, str] | None = No
 
 def _tls(files: Mapping[str, str]) -> dict[str, Any]:
     return {"tls": ServerTLSSection.model_validate(files)}
+
+
+class _GoesAway:
+    """A state store that has one dead letter to tell of, and then is away."""
+
+    @asynccontextmanager
+    async def opened(self, _config: Any) -> AsyncIterator[Any]:
+        yield self
+
+    async def find_letters(self, _query: Any, **_: Any) -> AsyncIterator[StoredDeadLetter]:
+        event = Event(token="82", id="e", operation="insert", database="shop", collection="orders")
+        letter = DeadLetter("orders", "feed", event, "HTTP 422", 1)
+        yield StoredDeadLetter(letter, b"{}", datetime.now(UTC), "parked")
+        raise Unreachable("the state store is away")
+
+
+async def test_an_export_that_breaks_off_has_no_end() -> None:
+    """So nobody takes a part for the whole."""
+    away: Any = _GoesAway()
+    with capture_logs() as log:
+        async with _served(away=away) as call:
+            with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+                await _get(call, "/v1/dead-letters/export")
+            assert (await _get(call, DESCRIBED)).status == 200
+    (line,) = [line for line in log if line["event"] == "api_export_broken"]
+    assert line["reason"] == "the state store is away"
+
+
+async def test_a_bug_is_written_down_and_not_told() -> None:
+    """Whatever path it is on: the library is silent, so nobody else would say it."""
+
+    def broken() -> Health:
+        raise RuntimeError("what nobody thought of")
+
+    nothing: Any = None
+    installation = Installation(lambda: nothing, dict, nothing, nothing, nothing)
+    with capture_logs() as log:
+        async with admin_server(ServerSection(port=0), installation, live=broken, ready=broken) as port:
+            answer = await _get(Caller(port, ""), "/readyz")
+    assert (answer.status, answer.code) == (500, "failed")
+    assert b"nobody thought" not in answer.body
+    (line,) = [line for line in log if line["event"] == "api_failed"]
+    assert (line["operation"], str(line["exc_info"])) == ("/readyz", "what nobody thought of")
 
 
 DESCRIBED = "/v1/openapi.json"
