@@ -75,7 +75,7 @@ def run_daemon(config: Config) -> int:
     Returns:
         The process's exit code: 0 after a drain, 2 if a server refuses the configuration.
     """
-    configure_logs(config.log.level, config.log.format)
+    configure_logs(config.log.level, config.log.format, config.log.levels)
     uvloop = find_spec("uvloop") is not None
     _spare_what_stays()
     return anyio.run(Daemon(config).run, backend_options={"use_uvloop": uvloop})
@@ -97,7 +97,7 @@ async def run_operation(config: Config, operation: Operation) -> None:
         ConfigurationError: The configuration does not have its subscription, or another process runs it.
         Unreachable: The state store is away.
     """
-    configure_logs(config.log.level, config.log.format)
+    configure_logs(config.log.level, config.log.format, config.log.levels)
     if operation.subscription not in config.subscriptions:
         raise ConfigurationError(f"the configuration has no subscription {operation.subscription!r}")
     async with AsyncExitStack() as stack:

@@ -55,7 +55,7 @@ async def print_plan(
     if subscription is not None:
         check_subscription(config, subscription)
     window_secs = duration_of("--window", window)
-    configure_logs(config.log.level, config.log.format)
+    configure_logs(config.log.level, config.log.format, config.log.levels)
     if running is None:
         note("no state store keeps a configuration: --running says what to compare with")
     async with AsyncExitStack() as stack:

@@ -63,7 +63,7 @@ async def print_simulation(
     """
     if subscription is not None:
         check_subscription(config, subscription)
-    configure_logs(config.log.level, config.log.format)
+    configure_logs(config.log.level, config.log.format, config.log.levels)
     found: list[Walked] = []
     async with open_client(config.mongodb, "simulate", _POOL_SIZE, config.read_preference) as client:
         names = [subscription] if subscription is not None else list(config.subscriptions)

@@ -69,7 +69,7 @@ async def tail(
     check_subscription(config, subscription)
     if route is not None:
         check_route(config, subscription, route)
-    configure_logs(config.log.level, config.log.format)
+    configure_logs(config.log.level, config.log.format, config.log.levels)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
             open_client(config.mongodb, "tail", _POOL_SIZE, config.read_preference)

@@ -27,6 +27,8 @@ from eventbus.config.section import Section
 from eventbus.config.server import ServerSection, ServerTLSSection, TokenSection
 from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
 from eventbus.expressions.expression import Condition, Expression
+from eventbus.suggestions import did_you_mean
+from eventbus.telemetry.logs import LOGGERS
 from eventbus.units import Duration, Rate, Size, parse_duration
 
 __all__ = [
@@ -218,6 +220,15 @@ class SQLiteStateSection(Section):
     """The file; it is made if it is missing. A relative path starts at the working directory."""
 
 
+def _is_logger(name: str) -> str:
+    if name not in LOGGERS:
+        raise ValueError(f"no such logger{did_you_mean(name, LOGGERS)} (known: {', '.join(LOGGERS)})")
+    return name
+
+
+LoggerName: TypeAlias = Annotated[str, AfterValidator(_is_logger)]
+
+
 class LogSection(Section):
     """What the daemon says on standard error."""
 
@@ -225,6 +236,8 @@ class LogSection(Section):
     """The least severe lines that are written."""
     format: Literal["json", "console", "auto"] = "auto"
     """auto writes for people on a terminal and JSON elsewhere."""
+    levels: dict[LoggerName, Literal["debug", "info", "warning", "error"]] = Field(default_factory=dict)
+    """Other levels for some loggers, by name."""
 
 
 class DaemonSection(Section):

@@ -4,26 +4,51 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import orjson
 import structlog
 
 from eventbus.telemetry.redaction import redact
 
-__all__ = ["configure_logs"]
+__all__ = ["LOGGERS", "configure_logs"]
+
+LOGGERS: Final = (
+    "eventbus.api",
+    "eventbus.cases",
+    "eventbus.controls",
+    "eventbus.daemon",
+    "eventbus.headroom",
+    "eventbus.operation",
+    "eventbus.pausing",
+    "eventbus.pipeline",
+    "eventbus.preview",
+    "eventbus.retention",
+    "eventbus.route",
+    "eventbus.saver",
+    "eventbus.service_manager",
+    "eventbus.sink",
+    "eventbus.source",
+    "eventbus.stage",
+    "eventbus.subscription",
+    "eventbus.supervisor",
+)
+"""The names under which our own lines are written. Those of libraries have a level of their own: below it
+some of them show values of documents."""
 
 _NOISY = ("aiokafka", "aiohttp.access", "pymongo", "asyncio", "cel")
 """Libraries that tell of every reconnection; our own lines say it once, with the subscription. And one that
 shows values of documents, of each event for which an expression has no result."""
 
 
-def configure_logs(level: str, form: str) -> None:
+def configure_logs(level: str, form: str, levels: Mapping[str, str] | None = None) -> None:
     """Set up structlog, and standard logging for the libraries.
 
     Args:
         level: The least level that is written: debug, info, warning or error.
         form: ``json``, ``console``, or ``auto`` for console on a terminal and JSON elsewhere.
+        levels: Other levels for some of `LOGGERS`.
     """
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -38,11 +63,12 @@ def configure_logs(level: str, form: str) -> None:
         if console
         else [structlog.processors.JSONRenderer(serializer=_dumps)]
     )
-    number = logging.getLevelNamesMapping()[level.upper()]
+    numbers = {name: _number(other) for name, other in (levels or {}).items()}
+    sieve: list[structlog.typing.Processor] = [_Sieve(_number(level), numbers)] if numbers else []
     structlog.configure(
-        processors=[*shared, *render],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[*sieve, *shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(min(_number(level), *numbers.values(), 100)),
+        logger_factory=_logger,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -52,6 +78,46 @@ def configure_logs(level: str, form: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class _Logger(structlog.PrintLogger):
+    """One that knows its name."""
+
+    name = ""
+
+
+def _logger(*names: str) -> _Logger:
+    made = _Logger(sys.stderr)
+    made.name = names[0] if names else ""
+    return made
+
+
+class _Sieve:
+    """Lets through what the logger's own level lets through.
+
+    Args:
+        usual: The level of loggers that have none of their own.
+        numbers: By name of the logger, its level.
+    """
+
+    def __init__(self, usual: int, numbers: Mapping[str, int]) -> None:
+        self._usual = usual
+        self._numbers = numbers
+
+    def __call__(
+        self, logger: Any, method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        """See `structlog.typing.Processor`."""
+        if _number(_LEVEL_OF.get(method, method)) < self._numbers.get(logger.name, self._usual):
+            raise structlog.DropEvent
+        return event
+
+
+_LEVEL_OF: Final = {"exception": "error", "warn": "warning", "fatal": "critical"}
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
 
 
 def _mask(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -136,6 +136,10 @@ def test_mistakes_of_routes(tmp_path: Path, routes: str, column: int, message: s
         ("state: {type: sqlite}", "10:1: state: missing required key 'path'"),
         ("state: {type: sqlite, pth: x}", "10:23: state: unknown key 'pth', did you mean 'path'?"),
         ("state: {database: 'a b'}", "10:19: state.database: a database name has 1 to 63 characters"),
+        (
+            "log: {levels: {eventbus.sorce: debug}}",
+            "10:16: log.levels.\"eventbus.sorce\": no such logger, did you mean 'eventbus.source'?",
+        ),
         ("server: {token: x}", "10:10: server: unknown key 'token', did you mean 'tokens'?"),
         ("server: {host: ''}", "10:16: server.host: must not be empty"),
         ("server: {port: true}", "10:16: server.port: expected a whole number, got true"),

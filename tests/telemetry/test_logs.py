@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import eventbus
+from eventbus.telemetry.logs import LOGGERS
 
 PROGRAM = """
 import structlog
@@ -51,3 +57,37 @@ def test_an_expression_without_a_result_shows_no_value() -> None:
         [sys.executable, "-c", OF_AN_EXPRESSION], capture_output=True, text=True, check=True, timeout=60
     )
     assert not done.stderr
+
+
+LEVELS = """
+import structlog
+from eventbus.telemetry.logs import configure_logs
+configure_logs("warning", "json", {"eventbus.source": "debug", "eventbus.route": "error"})
+for name in ("eventbus.source", "eventbus.route", "eventbus.sink"):
+    log = structlog.get_logger(name)
+    for level in ("debug", "info", "warning", "error"):
+        getattr(log.bind(logger=name), level)(level)
+"""
+
+
+def test_a_logger_may_have_a_level_of_its_own() -> None:
+    """More or less than the others say."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEVELS], capture_output=True, text=True, check=True, timeout=60
+    )
+    written = [(line["logger"], line["event"]) for line in map(json.loads, done.stderr.splitlines())]
+    assert written == [
+        *(("eventbus.source", level) for level in ("debug", "info", "warning", "error")),
+        ("eventbus.route", "error"),
+        *(("eventbus.sink", level) for level in ("warning", "error")),
+    ]
+
+
+def test_the_list_of_loggers_is_complete() -> None:
+    """Each can be named in a configuration, and none that is not there."""
+    names = {
+        name
+        for file in Path(eventbus.__file__).parent.rglob("*.py")
+        for name in re.findall(r'structlog\.get_logger\("([\w.]+)"\)', file.read_text())
+    }
+    assert sorted(names) == list(LOGGERS)
