@@ -174,6 +174,7 @@ def _masked(text: str, installation: Installation) -> str:
         (r"(?<=\| )\d+\.\d+(?= \|)", "<n>"),
         (rf'"({"|".join(MOVING)})":(?:-?[\d.]+|null|"[^"]*")', r'"\1":"<\1>"'),
         (rf"^ ?({'|'.join(MOVING)}) \S.*$", r"\1 <\1>"),
+        (r"(?<=\(known: )discard, [^)]*", "<types>"),  # a plugin may add one
         (r"\d+\.\d+ ms", "<n> ms"),
         (r"\d+ bytes", "<n> bytes"),
         (r"port (?!1\b)\d+", "port <port>"),
