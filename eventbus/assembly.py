@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from eventbus.config import Config, MongoDBState, ResolvedRoute, ResolvedSink
+from eventbus.config import Config, MongoDBState, ResolvedRoute
 from eventbus.config.models import PriorityPolicy, RegistryPolicy
 from eventbus.config.pipelines import says
 from eventbus.config.resolved import ResolvedStage, ResolvedSubscription
@@ -24,7 +24,7 @@ from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
-from eventbus.sdk import Carries, Collections, Encoder, Source, StageContext, Views, carried_by
+from eventbus.sdk import Carries, Collections, Encoder, Sink, Source, StageContext, Views, carried_by
 from eventbus.sinks.claiming import ClaimingSink
 from eventbus.sinks.fanning_out import FanOutSink
 from eventbus.sinks.registering import RegisteringSink, SchemaRegistry
@@ -33,16 +33,27 @@ from eventbus.stages.pipeline import Pipeline, Step, UnfinishedLetters
 from eventbus.state.mongodb_claims import MongoClaims
 from eventbus.state.store import StoredDeadLetter
 
-__all__ = ["pipeline_of", "policy_of", "route_policy", "shared_sinks", "spec_of"]
+__all__ = [
+    "pipeline_of",
+    "policy_of",
+    "route_policy",
+    "shared_sink",
+    "shared_sinks",
+    "sink_parts",
+    "spec_of",
+    "stage_labels",
+]
 
 
 def shared_sinks(config: Config) -> dict[str, SharedSink]:
     """Every declared sink, not yet open."""
-    return {name: _shared_sink(config, name, declared) for name, declared in config.sinks.items()}
+    return {name: shared_sink(config, name) for name in config.sinks}
 
 
-def _shared_sink(config: Config, name: str, sink: ResolvedSink) -> SharedSink:
-    made = sink.cls(name, sink.options)
+def shared_sink(config: Config, name: str) -> SharedSink:
+    """One declared sink, not yet open."""
+    sink = config.sinks[name]
+    made: Sink = sink.cls(name, sink.options)
     if any(route.for_each is not None for _, route in _routes_into(config, name)):
         made = FanOutSink(made)
     if isinstance(config.state, MongoDBState) and _has_claims(config, name):
@@ -50,6 +61,21 @@ def _shared_sink(config: Config, name: str, sink: ResolvedSink) -> SharedSink:
     if schemas := _schemas(config, name):
         made = RegisteringSink(made, schemas)
     return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
+
+
+def sink_parts(config: Config, name: str) -> tuple[object, ...]:
+    """All that a declared sink is made from, to be compared with that of another configuration."""
+    routes = list(_routes_into(config, name))
+    return (
+        config.sinks[name],
+        any(route.for_each is not None for _, route in routes),
+        _has_claims(config, name),
+        {
+            (subscription, route.name): route.encoding
+            for subscription, route in routes
+            if route.encoding.registry is not None
+        },
+    )
 
 
 def _routes_into(config: Config, sink: str) -> Iterator[tuple[str, ResolvedRoute]]:
@@ -130,12 +156,17 @@ def spec_of(
 
 def pipeline_of(stages: Sequence[ResolvedStage], context: StageContext) -> Pipeline | None:
     """A pipeline of the stages; None if there are none."""
-    labels = [stage.name or f"{stage.type} ({place})" for place, stage in enumerate(stages, start=1)]
+    labels = stage_labels(stages)
     steps = [
         Step(label, stage.cls(stage.options, replace(context, label=label)), stage.on_error)
         for label, stage in zip(labels, stages, strict=True)
     ]
     return Pipeline(context.subscription, steps) if steps else None
+
+
+def stage_labels(stages: Sequence[ResolvedStage]) -> list[str]:
+    """What the stages of a pipeline are called in messages and metrics."""
+    return [stage.name or f"{stage.type} ({place})" for place, stage in enumerate(stages, start=1)]
 
 
 def route_policy(route: ResolvedRoute, context: StageContext) -> RoutePolicy:

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.util import find_spec
@@ -23,12 +24,17 @@ from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import Config
 from eventbus.core.backoff import until_reachable
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.reloading.files import ConfigFiles
+from eventbus.reloading.fleet import Fleet
+from eventbus.reloading.outcome import ReloadOutcome
+from eventbus.reloading.reloader import Reloader
+from eventbus.reloading.turnover import publish_versions
+from eventbus.reloading.watching import watch
 from eventbus.runtime.operations import run_alone
 from eventbus.runtime.retention import keep_purging
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.supervisor import Supervisor
 from eventbus.servers import (
-    check_all,
     check_sources,
     make_store,
     most_connections,
@@ -37,7 +43,6 @@ from eventbus.servers import (
     open_store,
     open_stream_client,
     source_of,
-    sources_of,
 )
 from eventbus.sources.mongodb.collections import MongoCollections
 from eventbus.sources.mongodb.heartbeat import keep_beating
@@ -69,16 +74,20 @@ _COLLECTIONS = (10_000, 20, 50)
 """Thresholds of the garbage collector. Events come and go by the thousand, and none of them is garbage."""
 
 
-def run_daemon(config: Config) -> int:
+def run_daemon(files: ConfigFiles) -> int:
     """Run until a signal ends it.
+
+    Args:
+        files: The configuration.
 
     Returns:
         The process's exit code: 0 after a drain, 2 if a server refuses the configuration.
     """
+    config = files.load()
     configure_logs(config.log.level, config.log.format, config.log.levels)
     uvloop = find_spec("uvloop") is not None
     _spare_what_stays()
-    return anyio.run(Daemon(config).run, backend_options={"use_uvloop": uvloop})
+    return anyio.run(Daemon(config, files).run, backend_options={"use_uvloop": uvloop})
 
 
 def _spare_what_stays() -> None:
@@ -124,18 +133,21 @@ class Daemon:
     """One process's work.
 
     Args:
-        config: What to do.
+        config: What to do first.
+        files: Where that came from, and where another configuration may come from.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, files: ConfigFiles) -> None:
         self._config = config
+        self._files = files
         self._store = make_store(config)
         self._saver = Saver(
             self._store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every
         )
-        self._sinks = shared_sinks(config)
         self._progress = Progress(margin_secs=config.daemon.stuck_after)
         self._supervisor: Supervisor | None = None
+        self._reloader: Reloader | None = None
+        self._asked_to_reload = anyio.Event()
         self._waiting_for: str | None = "starting"
         self._service_manager = ServiceManager(os.environ)
 
@@ -146,8 +158,9 @@ class Daemon:
             The exit code: 1 if the last positions could not be written.
         """
         metrics.build_info(__version__)
-        for name, declared in self._config.subscriptions.items():
-            metrics.configuration_info(name, {route.name: route.version for route in declared.routes})
+        for declared in self._config.subscriptions.values():
+            publish_versions(declared)
+        metrics.config_loaded(time.time())
         try:
             with self._progress.heard():
                 await self._run()
@@ -178,6 +191,17 @@ class Daemon:
             source=open_source,
             client=lambda config: open_client(config.mongodb, "status", 1, config.read_preference),
         )
+
+    async def reload(self) -> ReloadOutcome:
+        """See `eventbus.reloading.outcome.Reloads`."""
+        if self._reloader is None:
+            reason = f"it has not started yet ({self._waiting_for}): restart it, or reload when it is ready"
+            return ReloadOutcome("refused", problems=[reason])
+        self._service_manager.reloading()
+        outcome = await self._reloader.reload()
+        self._config = self._reloader.config
+        self._say_ready()
+        return outcome
 
     def live(self) -> Health:
         """Whether the process should be left alone: the loop answers, and every task makes progress."""
@@ -212,43 +236,46 @@ class Daemon:
 
     async def _carry(self) -> None:
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(open_stream_client(self._config))
-            sources = sources_of(self._config, client)
-            await self._patiently(lambda: check_all(sources))
+            fleet = await stack.enter_async_context(Fleet(self._config))
+            first = await fleet.begin(self._config, self._config.subscriptions)
+            await self._patiently(lambda: fleet.check(first))
             stack.push_async_callback(self._store.close)
             await self._patiently(self._store.open)
-            for sink in self._sinks.values():
-                stack.push_async_callback(sink.close)
-            specs = [
-                spec_of(
-                    self._config,
-                    name,
-                    sources[name],
-                    self._sinks,
-                    drain_timeout_secs=self._config.daemon.drain_timeout,
-                    collections=MongoCollections(client),
-                )
-                for name in self._config.subscriptions
-            ]
-            for spec in specs:
-                stack.push_async_callback(spec.close)
+            fleet.make(first, self._config.sinks)
+            fleet.adopt(first)
             self._supervisor = Supervisor(
-                specs,
+                fleet.specs,
                 self._store,
                 self._saver,
                 lease_secs=self._config.daemon.lease,
                 headroom_warning_secs=self._config.daemon.headroom_warning,
             )
+            self._reloader = Reloader(self._files, fleet, self._supervisor)
             self._saver.ticked_at = anyio.current_time()
-            log.info("daemon_started", version=__version__, subscriptions=sorted(sources))
-            self._service_manager.ready(f"carries {', '.join(sorted(sources))}")
+            log.info("daemon_started", version=__version__, subscriptions=sorted(self._config.subscriptions))
+            self._say_ready()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_purging, self._store)
                 tasks.start_soon(_keep_beating, self._config)
                 tasks.start_soon(keep_measuring)
+                tasks.start_soon(self._reload_when_asked)
+                if self._config.daemon.watch_config:
+                    tasks.start_soon(watch, self._files, self.reload)
                 await self._supervisor.run()
                 tasks.cancel_scope.cancel()
             log.info("daemon_stopped")
+
+    def _say_ready(self) -> None:
+        if self._supervisor is not None and not self._supervisor.is_stopping:
+            names = sorted(status.name for status in self._supervisor.statuses())
+            self._service_manager.ready(f"carries {', '.join(names)}")
+
+    async def _reload_when_asked(self) -> None:
+        """One reload for all signals that have come since the last one began."""
+        while True:
+            await self._asked_to_reload.wait()
+            self._asked_to_reload = anyio.Event()
+            await self.reload()
 
     async def _patiently(self, call: Any) -> None:
         await until_reachable(call, on_failure=self._report_waiting)
@@ -263,10 +290,13 @@ class Daemon:
     async def _obey_signals(
         self, scope: anyio.CancelScope, *, task_status: anyio.abc.TaskStatus[None]
     ) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             task_status.started()
             stopping = False
             async for number in signals:
+                if number == signal.SIGHUP:
+                    self._asked_to_reload.set()
+                    continue
                 if stopping:
                     log.warning("daemon_stopped_at_once", signal=number.name)
                     sys.stderr.flush()

@@ -55,6 +55,7 @@ SLOW_MODULES = {
     "test_replays",
     "test_report",
     "test_redaction",
+    "test_reloads",
     "test_replay",
     "test_shop",
     "test_snapshot",

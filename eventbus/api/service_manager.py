@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 
 import anyio
@@ -35,6 +36,10 @@ class ServiceManager:
     def ready(self, status: str) -> None:
         """Say that the start is over, and what is done from now on."""
         self._tell("READY=1", f"STATUS={_line(status)}")
+
+    def reloading(self) -> None:
+        """Say that another configuration is being put in force; `ready` says that it is over."""
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def waiting(self, reason: str) -> None:
         """Say why the start is not over yet."""

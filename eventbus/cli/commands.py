@@ -69,11 +69,14 @@ def _root(
 def run(config: ConfigOption) -> None:
     """Run the daemon until SIGTERM, which drains it; a second one stops it at once.
 
+    SIGHUP has it read the configuration again, and begin anew what changed.
+
     Example: eventbus run -c eventbus.yaml
     """
     from eventbus.daemon import run_daemon  # noqa: PLC0415 - only this command needs the whole daemon
+    from eventbus.reloading.files import ConfigFiles  # noqa: PLC0415
 
-    raise typer.Exit(run_daemon(loaded(config)))
+    raise typer.Exit(run_daemon(ConfigFiles(config)))
 
 
 @app.command()

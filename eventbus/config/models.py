@@ -255,6 +255,8 @@ class DaemonSection(Section):
     """Below which headroom, or time until a position is lost, a warning is written."""
     stuck_after: PositiveDuration = 300.0
     """How much later than expected a task of the daemon may make progress before /livez fails."""
+    watch_config: bool = False
+    """Whether files of the configuration are looked at every few seconds, and reloaded when they changed."""
 
 
 class DeadLettersSection(Section):

@@ -108,13 +108,15 @@ class Headroom:
         for gone in self._watched.keys() - seen.keys():
             del self._watched[gone]
             self.outlooks.pop(gone, None)
-        for kind in {type(self._sources[name]) for name in running}:
-            names = [name for name in running if type(self._sources[name]) is kind]
-            oldest = await self._oldest(self._sources[names[0]])
+        sources = {name: self._sources[name] for name in running}
+        for kind in {type(source) for source in sources.values()}:
+            names = [name for name, source in sources.items() if type(source) is kind]
+            oldest = await self._oldest(sources[names[0]])
             if oldest is not None:
                 is_full = oldest > self._first_oldest.setdefault(kind, oldest)
+                still = self._running()
                 for (name, _), route in seen.items():
-                    if name in names:
+                    if name in names and still.get(name, {}).get(route.name) is route:
                         self._look_at(name, route, oldest, is_full=is_full)
 
     async def _oldest(self, source: Source) -> ClusterTime | None:

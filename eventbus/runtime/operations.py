@@ -103,6 +103,7 @@ class Operations:
         self._over: set[str] = set()
         """Ids of those that ended here and that the store, when last asked, did not yet know to be over."""
         self._tasks: TaskGroup | None = None
+        self._is_ending = False
         self._log = log.bind(subscription=spec.name)
 
     @asynccontextmanager
@@ -111,6 +112,7 @@ class Operations:
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._report)
             yield
+            self._is_ending = True
             self._tasks.cancel_scope.cancel()
 
     def obey(self, wanted: Sequence[Operation]) -> None:
@@ -185,7 +187,8 @@ class Operations:
                 tasks.cancel_scope.cancel()
         finally:
             self._feeding.remove(route)
-            del self._routes[route.name]
+            if not self._is_ending:  # else its position is saved a last time, with those of the others
+                del self._routes[route.name]
         return route.lost or ""
 
     async def _supply(self, operation: Operation) -> Supply:

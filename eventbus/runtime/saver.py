@@ -6,7 +6,7 @@ subscription's scope is cancelled and nothing more is written for it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -91,7 +91,12 @@ class Saver:
 
     @asynccontextmanager
     async def keeping(
-        self, lease: Lease, routes: Mapping[str, Route], *, renewed_at: float
+        self,
+        lease: Lease,
+        routes: Mapping[str, Route],
+        *,
+        renewed_at: float,
+        keeps_lease: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[None]:
         """Save these routes while the body runs, once more when it ends, then give the lease back.
 
@@ -101,6 +106,7 @@ class Saver:
             lease: What every write is conditional on.
             routes: What is saved; the body may add to it.
             renewed_at: When the lease was asked for.
+            keeps_lease: Asked at the end whether the lease is not to be given back.
 
         Raises:
             LeaseLost: The lease was lost; nothing was written since.
@@ -108,13 +114,14 @@ class Saver:
         with anyio.CancelScope() as scope:
             kept = _Kept(lease, routes, scope, renewed_at=renewed_at, saved_at=anyio.current_time())
             self._kept.append(kept)
+            self.unsaved.discard(lease.subscription)  # what an earlier life left has come again by now
             metrics.lease_held(lease.subscription, held=True)
             try:
                 yield
             finally:
                 # Bounded and shielded: what was delivered must be remembered even when we are cancelled.
                 with anyio.move_on_after(self._lease_secs / 3, shield=True) as patience:
-                    await self._end(kept)
+                    await self._end(kept, keeps_lease)
                 if patience.cancelled_caught:
                     self.unsaved.add(lease.subscription)
                     log.error("positions_not_saved", subscription=lease.subscription)
@@ -138,11 +145,11 @@ class Saver:
                     kept.lose(reason)
             raise LeaseLost(reason)
 
-    async def _end(self, kept: _Kept) -> None:
+    async def _end(self, kept: _Kept, keeps_lease: Callable[[], bool]) -> None:
         kept.ending = True
         while not await self._save([kept]):  # noqa: ASYNC110 - each turn is a try of its own
             await anyio.sleep(_RETRY_SECS)
-        if kept.lost is None:
+        if kept.lost is None and not keeps_lease():
             try:
                 await self._store.release(kept.lease)
             except Unreachable as error:

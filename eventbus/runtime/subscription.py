@@ -144,6 +144,8 @@ class Subscription:
         """When its routes began to be fed, in seconds of the loop's clock."""
         self.begins_anew = False
         """Whether it ends because an operator moved a position: another life is to begin at once."""
+        self.kept_lease: Lease | None = None
+        """The lease that it did not give back, since the next life of this daemon takes it over."""
         self.routes: dict[str, Route] = {}
         """The live routes, and those of the operations that are under way."""
         self._store = store
@@ -153,6 +155,7 @@ class Subscription:
         self._reclaim = reclaim
         self._rng = rng or Random()
         self._stopping = anyio.Event()
+        self._keeps_lease = False
         self._drain_secs = spec.drain_timeout_secs
         self._forwardings = {
             name: Forwarding(spec.name, name, route.policy, route.copies_to, store, rng=self._rng)
@@ -170,8 +173,13 @@ class Subscription:
         """Why something cannot be read at the moment, for people."""
         return self._feeding.trouble
 
-    def stop(self) -> None:
-        """Ask for the drain: stop reading, finish open tickets, save, release."""
+    def stop(self, *, keeps_lease: bool = False) -> None:
+        """Ask for the drain: stop reading, finish open tickets, save, release.
+
+        Args:
+            keeps_lease: Whether the lease is not to be released. The last word counts until it would be.
+        """
+        self._keeps_lease = keeps_lease
         self._stopping.set()
 
     async def run(self) -> None:
@@ -185,7 +193,12 @@ class Subscription:
         if had is None:
             return
         lease, leased_at = had
-        keeping = self._saver.keeping(lease, self.routes, renewed_at=leased_at)
+
+        def keeps_lease() -> bool:
+            self.kept_lease = lease if self._keeps_lease else None
+            return self._keeps_lease
+
+        keeping = self._saver.keeping(lease, self.routes, renewed_at=leased_at, keeps_lease=keeps_lease)
         async with keeping, anyio.create_task_group() as tasks:
             # Kept from here on, since waiting for the source may take longer than the lease lasts.
             if await self._unless_stopping(lambda: self._patiently(lambda: self._make_routes(lease))):

@@ -1,21 +1,25 @@
-"""Keeps every subscription running: each in its own task, started again after a fault."""
+"""Keeps every subscription running: each in its own task, begun anew after a fault or with another spec."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from eventbus.core.backoff import Backoff
-from eventbus.errors import EventbusError, LeaseLost, first_cause
+from eventbus.errors import EventbusError, LeaseLost, Unreachable, first_cause
 from eventbus.runtime.controls import Controls
 from eventbus.runtime.headroom import Headroom
 from eventbus.runtime.route import Route
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.status import Ending, SubscriptionStatus, status_of
 from eventbus.runtime.subscription import Subscription, SubscriptionSpec
-from eventbus.state.store import Store
+from eventbus.state.store import Lease, Store
 from eventbus.telemetry import metrics
 
 __all__ = ["Supervisor"]
@@ -26,11 +30,32 @@ _STEADY_SECS = 60.0
 """A life longer than this was no crash loop: the next restart waits little again."""
 
 
+@dataclass(slots=True)
+class _Seat:
+    """The place of one subscription: what it is made from, and its life."""
+
+    spec: SubscriptionSpec
+    leaving: anyio.Event = field(default_factory=anyio.Event)
+    """No other life is to begin here."""
+    over: anyio.Event = field(default_factory=anyio.Event)
+    life: Subscription | None = None
+    ending: Ending | None = None
+
+    def leave(self, *, keeps_lease: bool) -> None:
+        self.leaving.set()
+        if self.life is not None:
+            self.life.stop(keeps_lease=keeps_lease)
+
+    @property
+    def kept_lease(self) -> Lease | None:
+        return self.life.kept_lease if self.life is not None else None
+
+
 class Supervisor:
     """Runs subscriptions until asked to stop.
 
     Args:
-        specs: What to run.
+        specs: What to run first.
         store: Where their state is.
         saver: Who writes their positions.
         lease_secs: How long a lease lasts.
@@ -46,16 +71,15 @@ class Supervisor:
         lease_secs: float,
         headroom_warning_secs: float = 3600.0,
     ) -> None:
-        self._specs = specs
+        self._seats = {spec.name: _Seat(spec) for spec in specs}
         self._store = store
         self._saver = saver
         self._controls = Controls(store)
         self._lease_secs = lease_secs
-        self._lives: dict[str, Subscription] = {}
-        self._endings: dict[str, Ending] = {}
+        self._tasks: TaskGroup | None = None
         self._stopping = anyio.Event()
-        sources = {spec.name: spec.source for spec in specs}
-        self._headroom = Headroom(sources, self._running, warn_below_secs=headroom_warning_secs)
+        self._sources = {spec.name: spec.source for spec in specs}
+        self._headroom = Headroom(self._sources, self._running, warn_below_secs=headroom_warning_secs)
 
     async def run(self) -> None:
         """Run all of them until each has drained after `stop`."""
@@ -63,35 +87,92 @@ class Supervisor:
             tasks.start_soon(self._saver.run)
             tasks.start_soon(self._controls.run)
             tasks.start_soon(self._headroom.run)
-            async with anyio.create_task_group() as lives:
-                for spec in self._specs:
-                    lives.start_soon(self._keep_running, spec)
+            async with anyio.create_task_group() as self._tasks:
+                for seat in self._seats.values():
+                    self._tasks.start_soon(partial(self._keep_running, seat, reclaim=True))
             tasks.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Ask every subscription for its drain."""
+        """Ask all of them to drain."""
         self._stopping.set()
-        for life in self._lives.values():
-            life.stop()
+        for seat in self._seats.values():
+            seat.leave(keeps_lease=False)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop, so that nothing begins any more."""
+        return self._stopping.is_set()
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[None]:
+        """Go on while the body runs, even if every subscription has ended for a moment."""
+        assert self._tasks is not None
+        done = anyio.Event()
+        self._tasks.start_soon(done.wait)
+        try:
+            yield
+        finally:
+            done.set()
+
+    async def end(self, name: str) -> None:
+        """Have a subscription drain, and see it end. `replace` or `remove` comes next.
+
+        It keeps its lease, so that nobody takes it in between.
+        """
+        seat = self._seats[name]
+        seat.leave(keeps_lease=not self.is_stopping)
+        await seat.over.wait()
+
+    async def replace(self, spec: SubscriptionSpec) -> None:
+        """Begin a subscription that has ended anew, made from something else."""
+        kept = self._seats[spec.name].kept_lease
+        if self.is_stopping:
+            await self._release(kept)
+            return
+        self._begin(spec, reclaim=kept is not None)
+
+    async def remove(self, name: str) -> None:
+        """Forget a subscription that has ended; what is stored of it stays."""
+        await self._release(self._seats[name].kept_lease)
+        del self._seats[name], self._sources[name]
+
+    def add(self, spec: SubscriptionSpec) -> None:
+        """Begin one more subscription."""
+        if not self.is_stopping:
+            self._begin(spec, reclaim=False)
 
     def statuses(self) -> list[SubscriptionStatus]:
         """What each subscription is doing."""
         return [
-            status_of(
-                spec,
-                self._lives.get(spec.name),
-                self._endings.get(spec.name),
-                self._headroom.of(spec.name),
-            )
-            for spec in self._specs
+            status_of(seat.spec, seat.life, seat.ending, self._headroom.of(seat.spec.name))
+            for seat in self._seats.values()
         ]
 
-    async def _keep_running(self, spec: SubscriptionSpec) -> None:
+    def _begin(self, spec: SubscriptionSpec, *, reclaim: bool) -> None:
+        assert self._tasks is not None
+        seat = self._seats[spec.name] = _Seat(spec)
+        self._sources[spec.name] = spec.source
+        self._tasks.start_soon(partial(self._keep_running, seat, reclaim=reclaim))
+
+    async def _release(self, lease: Lease | None) -> None:
+        if lease is None:
+            return
+        try:
+            await self._store.release(lease)
+        except Unreachable as error:
+            log.warning("lease_not_released", subscription=lease.subscription, reason=str(error))
+
+    async def _keep_running(self, seat: _Seat, *, reclaim: bool) -> None:
+        try:
+            await self._run_lives(seat, reclaim=reclaim)
+        finally:
+            seat.over.set()
+
+    async def _run_lives(self, seat: _Seat, *, reclaim: bool) -> None:
         backoff = Backoff(1.0, 30.0)
-        reclaim = True
-        while not self._stopping.is_set():
-            life = Subscription(
-                spec,
+        while not seat.leaving.is_set():
+            life = seat.life = Subscription(
+                seat.spec,
                 self._store,
                 self._saver,
                 self._controls,
@@ -99,19 +180,18 @@ class Supervisor:
                 reclaim=reclaim,
             )
             reclaim = False
-            self._lives[spec.name] = life
             begun = anyio.current_time()
             ending = await self._live(life)
             if ending is None and life.begins_anew:
                 continue
             if ending is None:
                 return
-            self._endings[spec.name] = ending
-            metrics.subscription_restarted(spec.name)
+            seat.ending = ending
+            metrics.subscription_restarted(seat.spec.name)
             if anyio.current_time() - begun > _STEADY_SECS:
                 backoff.reset()
             with anyio.move_on_after(backoff.next()):
-                await self._stopping.wait()
+                await seat.leaving.wait()
 
     async def _live(self, life: Subscription) -> Ending | None:
         """One life; why it ended, or None if it was asked to."""
@@ -132,4 +212,8 @@ class Supervisor:
         return None
 
     def _running(self) -> Mapping[str, Mapping[str, Route]]:
-        return {name: life.routes for name, life in self._lives.items() if life.state == "running"}
+        return {
+            name: seat.life.routes
+            for name, seat in self._seats.items()
+            if seat.life is not None and seat.life.state == "running"
+        }

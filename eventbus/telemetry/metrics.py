@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -38,6 +39,7 @@ __all__ = [
     "Tally",
     "api_request",
     "build_info",
+    "config_loaded",
     "configuration_info",
     "dead_letter_forwarded",
     "dead_letter_forwarding_failed",
@@ -45,6 +47,7 @@ __all__ = [
     "dead_letters_purged",
     "duplicate_dropped",
     "events_read",
+    "forget",
     "gap_recorded",
     "headroom",
     "heartbeat_written",
@@ -56,6 +59,7 @@ __all__ = [
     "reader_recovered",
     "reader_reopened",
     "readers_open",
+    "reload_ended",
     "route_detached",
     "route_paused_by_sink",
     "rule_failed",
@@ -70,6 +74,10 @@ __all__ = [
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
+_FAMILIES: list[tuple[Counter | Gauge | Histogram, frozenset[str]]] = []
+"""All of them, each with the names of its labels."""
+
+_F = TypeVar("_F", Counter, Gauge, Histogram, WeightedHistogram)
 
 _ROUTE = ("subscription", "route")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -77,19 +85,26 @@ _LONG_SECONDS = (*_SECONDS, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
 
 
 def _counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
-    return Counter(f"eventbus_{name}", text, labels, registry=REGISTRY)
+    return _kept(Counter(f"eventbus_{name}", text, labels, registry=REGISTRY), labels)
 
 
 def _gauge(name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
-    return Gauge(f"eventbus_{name}", text, labels, registry=REGISTRY)
+    return _kept(Gauge(f"eventbus_{name}", text, labels, registry=REGISTRY), labels)
 
 
 def _histogram(name: str, text: str, labels: Sequence[str] = ()) -> Histogram:
-    return Histogram(f"eventbus_{name}", text, labels, registry=REGISTRY, buckets=_SECONDS)
+    return _kept(Histogram(f"eventbus_{name}", text, labels, registry=REGISTRY, buckets=_SECONDS), labels)
+
+
+def _kept(family: _F, labels: Sequence[str]) -> _F:
+    _FAMILIES.append((family, frozenset(labels)))
+    return family
 
 
 def _weighted(name: str, text: str, buckets: Sequence[float] = _LONG_SECONDS) -> WeightedHistogram:
-    return WeightedHistogram(f"eventbus_{name}", text, _ROUTE, registry=REGISTRY, buckets=buckets)
+    return _kept(
+        WeightedHistogram(f"eventbus_{name}", text, _ROUTE, registry=REGISTRY, buckets=buckets), _ROUTE
+    )
 
 
 _events_read = _counter("events_read", "Changes read from the source", ["subscription"])
@@ -198,6 +213,10 @@ _takeovers = _counter(
     [*_ROUTE, "found"],
 )
 _concurrency = _gauge("sink_concurrency", "Calls at once that an adaptive sink allows now", ["sink"])
+_reloads = _counter("reloads", "Reloads of the configuration, by result", ["result"])
+_reloaded_at = _gauge(
+    "config_last_reload_success_timestamp_seconds", "When the configuration in force was read"
+)
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 _configuration = _gauge(
     "config_info", "The version of the configuration of each route, as a label", [*_ROUTE, "version"]
@@ -219,6 +238,23 @@ def configuration_info(subscription: str, versions: Mapping[str, str]) -> None:
 def loop_delayed(seconds: float) -> None:
     """The event loop woke a task so late."""
     _loop_delay.observe(seconds)
+
+
+def config_loaded(timestamp: float) -> None:
+    """A configuration is in force, that of the start or of a reload."""
+    _reloaded_at.set(timestamp)
+
+
+def reload_ended(result: str) -> None:
+    """A reload was applied, changed nothing or was refused."""
+    _reloads.labels(result).inc()
+
+
+def forget(**labels: str) -> None:
+    """Remove every series that carries all these labels: what they name is no more."""
+    for family, names in _FAMILIES:
+        if labels.keys() <= names:
+            family.remove_by_labels(labels)
 
 
 def events_read(subscription: str, batch: Batch) -> None:

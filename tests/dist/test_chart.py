@@ -119,6 +119,16 @@ def test_a_changed_configuration_makes_new_pods() -> None:
     assert checksum() != checksum(**{"config.daemon.lease": "20s"})
 
 
+def test_a_configuration_that_is_reloaded_makes_none() -> None:
+    """The pods are the same before and after."""
+
+    def pod(**settings: Any) -> dict[str, Any]:
+        reloads = {"rollOnConfigChange": False, "config.daemon.watch_config": True}
+        return pod_of(rendered(MINIMAL, settings=reloads | settings))
+
+    assert pod() == pod(**{"config.daemon.lease": "20s"})
+
+
 @of_values
 def test_the_container_has_few_rights(values: Path) -> None:
     """Nobody's, on a root that is read-only, as the image is made for."""
@@ -217,6 +227,7 @@ def test_the_dashboard_is_that_of_the_file() -> None:
         ({"config.state": {"type": "sqlite", "path": "x"}}, "state.type sqlite is for one daemon"),
         ({"config.state": {"type": "sqlite", "path": "x"}, "replicas": 1}, "keeps positions in a file"),
         ({"autoscaling.type": "hpa", "workload": "None"}, "autoscaling needs a workload"),
+        ({"rollOnConfigChange": False}, "needs config.daemon.watch_config: true"),
     ],
 )
 def test_what_cannot_work_is_refused(settings: dict[str, Any], complaint: str) -> None:

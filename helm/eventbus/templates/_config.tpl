@@ -36,6 +36,9 @@
 {{- fail "config.server.host is 127.0.0.1: probes and Prometheus come from outside of the pod and need 0.0.0.0" -}}
 {{- end -}}
 {{- end -}}
+{{- if not (or .Values.rollOnConfigChange .Values.existingConfigMap (dig "daemon" "watch_config" false .Values.config)) -}}
+{{- fail "rollOnConfigChange: false needs config.daemon.watch_config: true, or nobody notices a changed config" -}}
+{{- end -}}
 {{- if and .Values.persistence.enabled (ne .Values.workload "StatefulSet") -}}
 {{- fail "persistence.enabled needs workload: StatefulSet, whose pods have a volume each" -}}
 {{- end -}}

@@ -71,11 +71,15 @@ volumeMounts:
 
 {{- define "eventbus.pod" -}}
 metadata:
+  {{- if or .Values.rollOnConfigChange .Values.podAnnotations }}
   annotations:
+    {{- if .Values.rollOnConfigChange }}
     checksum/config: {{ include "eventbus.configChecksum" . }}
+    {{- end }}
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+  {{- end }}
   labels:
     {{- include "eventbus.labels" . | nindent 4 }}
     {{- with .Values.podLabels }}
