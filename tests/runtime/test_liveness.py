@@ -191,7 +191,7 @@ def test_each_lasting_task_is_missed_when_it_stands_still() -> None:
         supervisor = Supervisor([life.subscription.spec], life.store, Saver(store), lease_secs=15.0)
         headroom, controls = supervisor._headroom, supervisor._controls
         world.source.oldest = store.save  # type: ignore[method-assign]  # it never answers
-        supervisor._lives["orders"] = life.subscription
+        supervisor._seats["orders"].life = life.subscription
         life.subscription.state = "running"
         controls._store = store
         with tasks.heard():
