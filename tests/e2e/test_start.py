@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,3 +189,44 @@ def test_a_source_that_goes_away_shows_in_readiness(tmp_path: Path) -> None:
 def problems_of(stderr: str) -> list[str]:
     """What is said beside the log."""
     return [line for line in stderr.splitlines() if line and not line.startswith("{")]
+
+
+def test_a_sink_that_is_not_there_makes_unready_who_holds_its_route_critical(
+    mongo: MongoService, fresh_database: str, tmp_path: Path
+) -> None:
+    """Where the route is not, the daemon is ready and says what is amiss; it is alive in any case."""
+    config: dict[str, Any] = {
+        "mongodb": {"uri": mongo.uri},
+        "sinks": {
+            "archive": {"type": "file", "path": str(tmp_path / "archive.jsonl")},
+            "gone": {"type": "redis", "url": "redis://127.0.0.1:1/0", "stream": "gone"},
+        },
+        "subscriptions": {
+            "tolerant": {
+                "source": {"database": fresh_database},
+                "routes": ["archive", {"sink": "gone", "critical": False}],
+            },
+            "strict": {"source": {"database": fresh_database}, "routes": ["archive", "gone"]},
+        },
+        "state": {"type": "sqlite", "path": str(tmp_path / "state.db")},
+        "log": {"format": "json"},
+    }
+
+    def said(name: str) -> dict[str, Any]:
+        subscriptions = json.loads(daemon.get("/readyz")[1] or "{}").get("subscriptions", {})
+        found: dict[str, Any] = subscriptions.get(name, {})
+        return found
+
+    with DaemonProcess(tmp_path, config) as daemon:
+        daemon.start(wait=False)
+        daemon.wait_for(lambda: said("strict").get("state") == "running", "a subscription that runs")
+        daemon.wait_for(lambda: said("tolerant").get("state") == "running", "a subscription that runs")
+        assert daemon.get("/readyz")[0] == 503
+        assert said("strict")["problems"][0].startswith("route gone: ")
+        assert (said("strict")["tolerated"], said("tolerant")["problems"]) == ([], [])
+        assert said("tolerant")["tolerated"][0].startswith("route gone: ")
+        assert daemon.get("/livez")[0] == 200
+        assert daemon.terminate() == 0
+    del config["subscriptions"]["strict"]
+    with DaemonProcess(tmp_path, config).start() as daemon:
+        assert said("tolerant")["tolerated"][0].startswith("route gone: ")
