@@ -1,7 +1,7 @@
 """For each alert: what is scraped when it must fire, and something near to that when it must not.
 
-A series is written as promtool writes it, one value a minute: `0x10` is eleven zeros, `1+2x5` is 1, 3, … 11, and
-`_x9` is nine scrapes in which it was not there.
+A series is written as promtool writes it, one value a minute: `0x10` is eleven zeros, `1+2x5` is 1, 3, … 11,
+and `_x9` is nine scrapes in which it was not there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ _ROUTE: Final = {"subscription": "orders", "route": "feed"}
 _INSTANCE: Final = {"instance": "a"}
 _OWN: Final = 'eventbus_lease_held{instance="a", subscription="orders"}'
 _OF: Final = 'instance="a", subscription="orders", route="feed"'
+_CHECKOUTS: Final = "eventbus_mongodb_checkouts_failed_total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,8 @@ SCENES: Final[Mapping[str, Scene]] = {
         _SUBSCRIPTION,
     ),
     "EventbusConnectionsRunOut": Scene(
-        {'eventbus_mongodb_checkouts_failed_total{instance="a", client="stream", reason="timeout"}': "0+1x30"},
-        {'eventbus_mongodb_checkouts_failed_total{instance="a", client="stream", reason="poolClosed"}': "0+1x30"},
+        {_CHECKOUTS + '{instance="a", client="stream", reason="timeout"}': "0+1x30"},
+        {_CHECKOUTS + '{instance="a", client="stream", reason="poolClosed"}': "0+1x30"},
         20,
         {"instance": "a", "client": "stream"},
     ),

@@ -14,7 +14,17 @@ import yaml
 from eventbus.devservices.tools import custom_resources, tool
 from tests.docs.pages import ROOT
 
-__all__ = ["CHART", "VALUES", "conform", "environment", "helm", "of_kind", "pod_of", "rendered", "write_schemas"]
+__all__ = [
+    "CHART",
+    "VALUES",
+    "conform",
+    "environment",
+    "helm",
+    "of_kind",
+    "pod_of",
+    "rendered",
+    "write_schemas",
+]
 
 CHART = ROOT / "helm/eventbus"
 VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -23,7 +33,11 @@ OLDEST, NEWEST = "1.27.0", "1.37.0"
 
 _CORE_KINDS = (
     *("configmap-v1", "service-v1", "serviceaccount-v1", "deployment-apps-v1", "statefulset-apps-v1"),
-    *("poddisruptionbudget-policy-v1", "networkpolicy-networking-v1", "horizontalpodautoscaler-autoscaling-v2"),
+    *(
+        "poddisruptionbudget-policy-v1",
+        "networkpolicy-networking-v1",
+        "horizontalpodautoscaler-autoscaling-v2",
+    ),
 )
 
 Resource = dict[str, Any]
@@ -35,7 +49,10 @@ def helm(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def rendered(
-    *files_of_values: Path, chart: Path = CHART, version: str = NEWEST, settings: Mapping[str, Any] | None = None
+    *files_of_values: Path,
+    chart: Path = CHART,
+    version: str = NEWEST,
+    settings: Mapping[str, Any] | None = None,
 ) -> list[Resource]:
     """What would be installed.
 
@@ -43,7 +60,11 @@ def rendered(
         AssertionError: Helm refuses; its message is the error's.
     """
     words = [word for file in files_of_values for word in ("-f", str(file))]
-    words += [word for key, value in (settings or {}).items() for word in ("--set-json", f"{key}={json.dumps(value)}")]
+    words += [
+        word
+        for key, value in (settings or {}).items()
+        for word in ("--set-json", f"{key}={json.dumps(value)}")
+    ]
     done = helm("template", "x", chart, "--kube-version", version, *words)
     assert done.returncode == 0, done.stderr
     return [resource for resource in yaml.safe_load_all(done.stdout) if resource]
@@ -87,8 +108,8 @@ def conform(resources: Sequence[Resource], schemas: Path) -> str:
 def write_schemas(folder: Path, version: str) -> Path:
     """Put a schema of each kind into a folder, for kubeconform.
 
-    Those of Kubernetes itself are the ones of the package kubernetes-validate; those of the operators' resources
-    are made of their Go types. In both, what is not declared is refused.
+    Those of Kubernetes itself are the ones of the package kubernetes-validate; those of the operators'
+    resources are made of their Go types. In both, what is not declared is refused.
     """
     with as_file(files("kubernetes_validate") / f"kubernetes-json-schema/v{version}-local-strict") as source:
         shared = json.loads(_own_references((source / "_definitions.json").read_text()))["$defs"]

@@ -4,7 +4,8 @@
 
 The steps are read from the Dockerfile, so that they cannot differ from it: its files are copied as far as
 .dockerignore lets them, and each RUN is run by the stage's shell in the stage's folder, with its arguments as
-variables. Only PREFIX, where the result lies, is another one. What a container adds, its own root, is not there.
+variables. Only PREFIX, where the result lies, is another one. What a container adds, its own root, is not
+there.
 """
 
 from __future__ import annotations

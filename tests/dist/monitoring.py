@@ -52,7 +52,9 @@ def expressions() -> Iterator[Expression]:
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", []):
             text = target["expr"].replace("$__rate_interval", "5m")
-            yield Expression(f"{panel['title']} {target['refId']}", re.sub(r"\$(subscription|route)\b", ".*", text))
+            yield Expression(
+                f"{panel['title']} {target['refId']}", re.sub(r"\$(subscription|route)\b", ".*", text)
+            )
 
 
 def metrics_in(text: str) -> set[str]:

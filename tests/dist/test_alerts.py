@@ -53,14 +53,14 @@ def test_it_fires_when_it_must_and_only_then(name: str, tmp_path: Path) -> None:
         _test(name, scene.quiet, scene.quiet_at or scene.minutes, []),
     ]
     file = tmp_path / "scenes.yaml"
-    file.write_text(
-        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests})
-    )
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
     done = _promtool("test", "rules", file)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _test(name: str, series: Mapping[str, str], minutes: int, expected: list[dict[str, Any]]) -> dict[str, Any]:
+def _test(
+    name: str, series: Mapping[str, str], minutes: int, expected: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "interval": "1m",
         "input_series": [{"series": key, "values": values} for key, values in series.items()],

@@ -32,7 +32,9 @@ from tests.docs.pages import ROOT, Block, blocks
 
 pytestmark = pytest.mark.dist
 
-MINIMAL, PRODUCTION, SQLITE = (CHART / f"ci/{name}-values.yaml" for name in ("minimal", "production", "sqlite"))
+MINIMAL, PRODUCTION, SQLITE = (
+    CHART / f"ci/{name}-values.yaml" for name in ("minimal", "production", "sqlite")
+)
 ALWAYS = {"ServiceAccount", "Service"}
 KINDS = {
     "minimal": {"ConfigMap", "Deployment", "PodDisruptionBudget"},
@@ -147,7 +149,7 @@ def test_the_container_has_few_rights(values: Path) -> None:
 
 @of_values
 def test_what_belongs_together_finds_each_other(values: Path) -> None:
-    """Selectors match the pods' labels, ports have one name, volumes are there, and the target of a scaler is."""
+    """Selectors match the pods' labels, ports have one name, volumes and the target of a scaler are there."""
     resources = rendered(values)
     pod, workload = pod_of(resources), of_kind(resources, "Deployment", "StatefulSet")
     labels = pod["metadata"]["labels"]
@@ -196,7 +198,7 @@ def test_probes_and_metrics_go_to_the_port_of_the_configuration() -> None:
 
 
 def test_the_alerts_are_those_of_the_file() -> None:
-    """Expressions and texts as they are; the runbook where it can be read; without those that are not wanted."""
+    """Expressions and texts as they are; the runbook where it can be read; none that is not wanted."""
     shipped = yaml.safe_load(RULES.read_text())["groups"]
     keda = of_kind(rendered(CHART / "ci/keda-values.yaml"), "PrometheusRule")
     assert keda["spec"]["groups"] == shipped
@@ -239,7 +241,9 @@ def test_what_cannot_work_is_refused(settings: dict[str, Any], complaint: str) -
 
 def test_a_configuration_that_is_missing_is_asked_for() -> None:
     """Without values there is nothing to install."""
-    with pytest.raises(AssertionError, match=r"config\.mongodb is missing: config is the daemon's configuration"):
+    with pytest.raises(
+        AssertionError, match=r"config\.mongodb is missing: config is the daemon's configuration"
+    ):
         rendered()
 
 
@@ -260,8 +264,10 @@ def test_what_is_said_after_an_installation_names_what_is_there(
     """The notes, which Helm shows only of a cluster: so a copy of the chart has them as a resource."""
     chart = Path(shutil.copytree(CHART, tmp_path / "eventbus"))
     notes = (chart / "templates/NOTES.txt").read_text()
-    wrapped = f'{{{{- define "notes" }}}}{notes}{{{{- end }}}}\nkind: Notes\nnotes: {{{{ include "notes" . | quote }}}}\n'
-    (chart / "templates/notes.yaml").write_text(wrapped)
+    defined = f'{{{{- define "notes" }}}}{notes}{{{{- end }}}}\n'
+    (chart / "templates/notes.yaml").write_text(
+        defined + 'kind: Notes\nnotes: {{ include "notes" . | quote }}\n'
+    )
     said = of_kind(rendered(values, chart=chart), "Notes")["notes"]
     assert f"exec {workload} -- eventbus position show -c /etc/eventbus/eventbus.yaml" in said
     assert "drains for at most 25s, and is killed after 35 s" in said

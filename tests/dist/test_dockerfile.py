@@ -85,7 +85,7 @@ def test_the_labels_are_those_of_the_project() -> None:
 
 
 def test_what_it_runs_is_a_command() -> None:
-    """ENTRYPOINT and CMD together: the command line takes them, and says no more than that the file is missing."""
+    """ENTRYPOINT and CMD together: the command line takes them, and misses nothing but the file."""
     program, *rest = [*LAST.one("ENTRYPOINT").words, *LAST.one("CMD").words]
     assert PROJECT["scripts"][program] == "eventbus.cli:main"
     said = CliRunner().invoke(app, rest)

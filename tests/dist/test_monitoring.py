@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.dist.monitoring import ALERTS, DASHBOARD, EXPOSED, RECORDS, RULES, Expression, expressions, metrics_in
+from tests.dist.monitoring import (
+    ALERTS,
+    DASHBOARD,
+    EXPOSED,
+    RECORDS,
+    RULES,
+    Expression,
+    expressions,
+    metrics_in,
+)
 from tests.docs.pages import ROOT, anchors, tables
 
 BOARD = json.loads(DASHBOARD.read_text())
@@ -57,7 +66,9 @@ def test_an_alert_says_what_is_wrong_and_how_bad_it_is(rule: dict[str, Any]) -> 
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     kept = {label for group in re.findall(r"by \(([\w, ]+)\)", rule["expr"]) for label in group.split(", ")}
     for name in metrics_in(rule["expr"]) & RECORDS.keys():
-        kept |= {label for group in re.findall(r"by \(([\w, ]+)\)", RECORDS[name]) for label in group.split(", ")}
+        kept |= {
+            label for group in re.findall(r"by \(([\w, ]+)\)", RECORDS[name]) for label in group.split(", ")
+        }
     assert set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))) <= kept
 
 
@@ -92,7 +103,9 @@ def test_the_files_beside_the_compose_file_are_the_chart_s() -> None:
 
 def test_the_page_of_metrics_leads_to_the_rules() -> None:
     """Each alert is in its table, with the severity and what it waits for."""
-    listed = {row[0].strip("`"): (row[1], row[2] or "0m") for row in tables(ROOT / "docs/metrics.md")["Alerts"]}
+    listed = {
+        row[0].strip("`"): (row[1], row[2] or "0m") for row in tables(ROOT / "docs/metrics.md")["Alerts"]
+    }
     assert listed == {
         name: (rule["labels"]["severity"], rule.get("for", "0m")) for name, rule in ALERTS.items()
     }

@@ -24,7 +24,7 @@ def shop(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("native", [True, False])
 def test_the_application_s_pod_has_the_daemon_beside_it(shop: Path, tmp_path: Path, native: bool) -> None:
-    """As an init container that stays, or as one more container; its volumes and its time to drain come along."""
+    """As an init container that stays, or as one more container; with its volumes and its time to drain."""
     resources = rendered(chart=shop, settings={"eventbus.sidecar.native": native})
     pod = pod_of(resources)["spec"]
     daemons = pod["initContainers"] if native else pod["containers"][1:]

@@ -17,7 +17,14 @@ from tests.docs.pages import ROOT
 pytestmark = pytest.mark.dist
 
 CLOSED = "http://127.0.0.1:9"
-LOADED = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("link", "href"), ("object", "data")}
+LOADED = {
+    ("script", "src"),
+    ("img", "src"),
+    ("iframe", "src"),
+    ("source", "src"),
+    ("link", "href"),
+    ("object", "data"),
+}
 """What a browser fetches by itself."""
 FOREIGN = re.compile(r"""(?:url\(|@import\s+|(?:src|xlink:href)=)["']?((?:https?:)?//[^"')\s]+)""")
 """The same in style sheets and pictures."""
@@ -73,7 +80,7 @@ def pages(site: Path) -> dict[Path, _Page]:
 
 
 def test_links_lead_to_pages_and_anchors(site: Path, pages: dict[Path, _Page]) -> None:
-    """Of all pages, also those that were made by the build; those of the page for what is not found are absolute."""
+    """Of all pages, also those that the build made; those of the page for what is not found are absolute."""
     wrong = [
         f"{file.relative_to(site)}: {link}"
         for file, page in pages.items()
@@ -95,7 +102,12 @@ def test_nothing_is_loaded_from_another_host(site: Path, pages: dict[Path, _Page
 
 
 @pytest.mark.parametrize(
-    "text", ["src: url(https://fonts.example/a.woff2)", "@import '//fonts.example/a.css'", '<image xlink:href="http://x/y">']
+    "text",
+    [
+        "src: url(https://fonts.example/a.woff2)",
+        "@import '//fonts.example/a.css'",
+        '<image xlink:href="http://x/y">',
+    ],
 )
 def test_a_foreign_file_would_be_found(text: str) -> None:
     """Else the test above would prove nothing."""
@@ -116,4 +128,6 @@ def _leads(file: Path, link: str, pages: dict[Path, _Page]) -> bool:
     target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
     if target.is_dir():
         target /= "index.html"
-    return target.exists() and (not parts.fragment or target not in pages or unquote(parts.fragment) in pages[target].ids)
+    return target.exists() and (
+        not parts.fragment or target not in pages or unquote(parts.fragment) in pages[target].ids
+    )
