@@ -31,6 +31,7 @@ from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.narrowing import NARROWING_MUTANTS
 from tests.mutants.operating import OPERATING_MUTANTS
 from tests.mutants.pages import PAGE_MUTANTS
+from tests.mutants.reloads import RELOAD_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
 from tests.mutants.rules import RULE_MUTANTS
 from tests.mutants.sinks import SINK_MUTANTS
@@ -56,6 +57,7 @@ def main(wanted: str) -> int:
             *FIELD_MUTANTS,
             *CALL_MUTANTS,
             *DEPLOYMENT_MUTANTS,
+            *RELOAD_MUTANTS,
             *GAP_MUTANTS,
             *HEALTH_MUTANTS,
             *KAFKA_MUTANTS,
