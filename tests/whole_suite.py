@@ -19,10 +19,11 @@ from tests.side_by_side import main as side_by_side
 
 PYTEST = f"{sys.executable} -m pytest --durations=12"
 END_TO_END = "tests/e2e"
-SOURCES = "tests/sources"
+ENDS = ("tests/sources", "tests/sinks")
+"""Where we meet the servers: half of the tests that need one."""
 LANES = {
     "first": ("servers", "end-to-end-1"),
-    "second": ("sources", "end-to-end-2"),
+    "second": ("sources-and-sinks", "end-to-end-2"),
     "beside": ("no-servers", "end-to-end-3"),
 }
 """The parts that run in turn, in each of three processes beside each other."""
@@ -37,9 +38,10 @@ def parts() -> dict[str, str]:
         f"end-to-end-{number}": f"-q -m 'not alone' {' '.join(files[number - 1 :: 3])}"
         for number in (1, 2, 3)
     }
+    ignored = " ".join(f"--ignore={path}" for path in (END_TO_END, *ENDS))
     of_part = {
-        "servers": f"-m 'services and not dist' --ignore={END_TO_END} --ignore={SOURCES}",
-        "sources": f"-q -m 'services and not dist' {SOURCES}",
+        "servers": f"-m 'services and not dist' {ignored}",
+        "sources-and-sinks": f"-q -m 'services and not dist' {' '.join(ENDS)}",
         "no-servers": f"-q -m 'not services and not dist' --ignore={END_TO_END}",
         **thirds,
         "alone": f"-m alone {END_TO_END}",
