@@ -23,7 +23,7 @@ state: {type: mongodb, database: bus, uri: "mongodb://elsewhere"}
 server: {host: 0.0.0.0, port: 0, allow_unauthenticated: true}
 log: {level: debug, format: console}
 daemon: {instance: one, lease: 30s, checkpoint_every: 500ms, drain_timeout: 1m,
-  headroom_warning: 2h, stuck_after: 2m}
+  headroom_warning: 2h, stuck_after: 2m, watch_config: true}
 defaults:
   retry: {attempts: 7}
   window: {size: 1MiB}
@@ -93,6 +93,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
         "drain_timeout": 60,
         "headroom_warning": 7200,
         "stuck_after": 120,
+        "watch_config": True,
     }
     assert config.sinks["feed"].options == FeedOptions.model_validate(
         {"path": "a", "timeout": "2s", "buffer": "64KiB", "limit": 3, "ratio": 1.0}
