@@ -19,11 +19,12 @@ from tests.docs.pages import ROOT
 pytestmark = [pytest.mark.dist, pytest.mark.timeout(900)]
 
 UV = Path(sys.executable).with_name("uv")
-EXTRAS = ("avro", "compression", "ed25519", "regex", "uvloop")
+EXTRAS = ("avro", "compression", "ed25519", "parquet", "regex", "uvloop")
 TOOLS = (
     "pytest",
     "pytest-timeout",
     "hypothesis",
+    "import-linter",
     "trio",
     "cloudevents",
     "standardwebhooks",
