@@ -24,6 +24,7 @@ LOGGERS: Final = (
     "eventbus.pausing",
     "eventbus.pipeline",
     "eventbus.preview",
+    "eventbus.reload",
     "eventbus.retention",
     "eventbus.route",
     "eventbus.saver",

@@ -273,7 +273,8 @@ def _check_parked(parked: Sequence[Parked], books: Books) -> None:
         broken = books.verdicts[revision].broken
         rules = [part.split(": ")[0] for part in f"; {reason.partition(': ')[2]}".split("; rule ")[1:]]
         assert sorted(rules) == sorted(rule for rule, _ in broken), reason
-        assert all(f"rule {rule}: {where} " in f"{reason} " for rule, where in broken), reason
+        told = f"{reason} ".replace("; rule ", " ; rule ")
+        assert all(f"rule {rule}: {where} " in told for rule, where in broken), reason
     assert by_route.keys() == ROUTES
     assert all(revisions == books.parked for revisions in by_route.values())
 

@@ -378,6 +378,7 @@ def test_one_route_through_and_a_crash_do_not_begin_it_anew() -> None:
     async def scene() -> None:
         life = await running(world)
         await world.until(lambda: _records(world) and _records(world)[0].progress.through == ("fast",))
+        await world.until(lambda: world.stored("fast").snapshot is None)
         await life.crash()
         life = await running(world)
         await _over(world)
