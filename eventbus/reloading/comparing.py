@@ -17,7 +17,7 @@ from eventbus.assembly import sink_parts
 from eventbus.config import Config, MongoDBAccess, MongoDBState, ResolvedSubscription, SQLiteState
 from eventbus.expressions.expression import Expression
 
-__all__ = ["Difference", "difference", "same"]
+__all__ = ["Difference", "difference", "same", "sinks_of"]
 
 _SUBSCRIPTIONS = frozenset({"sinks", "subscriptions"})
 _ENCRYPTION = frozenset({"tls", "tlsCAFile", "tlsCertificateKeyFile", "tlsCertificateKeyFilePassword"})
@@ -59,7 +59,7 @@ def difference(old: Config, new: Config) -> Difference:
     changed = [
         name
         for name, declared in after.items()
-        if name in before and (_sinks_of(declared) & changed_sinks or not same(before[name], declared))
+        if name in before and (sinks_of(declared) & changed_sinks or not same(before[name], declared))
     ]
     return Difference(
         fixed=_fixed(old, new),
@@ -98,7 +98,7 @@ def _parts(value: Any) -> Mapping[Any, Any] | None:
     return None
 
 
-def _sinks_of(subscription: ResolvedSubscription) -> set[str]:
+def sinks_of(subscription: ResolvedSubscription) -> set[str]:
     """The sinks that its routes and their dead letters go to."""
     used = {route.sink for route in subscription.routes}
     return used | {route.dead_letters.sink for route in subscription.routes if route.dead_letters.sink}

@@ -74,12 +74,7 @@ class Reloader:
         config = await to_thread.run_sync(self._files.load)
         change = difference(self._fleet.config, config)
         if change.fixed:
-            raise ConfigurationError(
-                *(
-                    f"{key}: cannot be changed while the daemon runs: restart the daemon"
-                    for key in change.fixed
-                )
-            )
+            raise ConfigurationError(*map(_needs_restart, change.fixed))
         if change.is_empty:
             return ReloadOutcome("unchanged")
         addition = await self._fleet.begin(config, [*change.added, *change.changed])

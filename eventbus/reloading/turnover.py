@@ -14,7 +14,7 @@ import anyio
 
 from eventbus.assembly import stage_labels
 from eventbus.config import Config, ResolvedSubscription
-from eventbus.reloading.comparing import Difference
+from eventbus.reloading.comparing import Difference, sinks_of
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.subscription import SubscriptionSpec
 from eventbus.runtime.supervisor import Supervisor
@@ -89,8 +89,8 @@ class Turnover:
         self._ended[name].set()
 
     async def _close_sink(self, name: str) -> None:
-        for user, spec in self._ending.items():
-            if name in _sinks_of(spec):
+        for user in self._ending:
+            if name in sinks_of(self._old.subscriptions[user]):
                 await self._ended[user].wait()
         await self._close(self._closing[name])
         if name not in self._change.new_sinks:
@@ -99,7 +99,7 @@ class Turnover:
 
     async def _begin(self, name: str) -> None:
         spec = self._beginning[name]
-        for sink in _sinks_of(spec) & self._closed.keys():
+        for sink in sinks_of(self._new.subscriptions[name]) & self._closed.keys():
             await self._closed[sink].wait()
         if name in self._ended:
             await self._ended[name].wait()
@@ -113,12 +113,6 @@ def publish_versions(subscription: ResolvedSubscription) -> None:
     """Tell under which versions of what was written its routes run."""
     versions = {route.name: route.version for route in subscription.routes}
     metrics.configuration_info(subscription.name, versions)
-
-
-def _sinks_of(spec: SubscriptionSpec) -> set[str]:
-    """Names of the sinks that its routes and their dead letters go to."""
-    used = {route.sink.name for route in spec.routes.values()}
-    return used | {route.copies_to.sink.name for route in spec.routes.values() if route.copies_to is not None}
 
 
 def _forget_old(old: ResolvedSubscription, new: ResolvedSubscription) -> None:
