@@ -35,9 +35,7 @@ from eventbus.runtime.retention import keep_purging
 from eventbus.runtime.saver import Saver
 from eventbus.runtime.supervisor import Supervisor
 from eventbus.servers import (
-    check_sources,
     make_store,
-    most_connections,
     open_client,
     open_source,
     open_store,
@@ -53,17 +51,7 @@ from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.loop_delay import keep_measuring
 from eventbus.telemetry.progress import Progress
 
-__all__ = [
-    "Daemon",
-    "check_sources",
-    "most_connections",
-    "open_client",
-    "open_source",
-    "open_store",
-    "run_daemon",
-    "run_operation",
-    "source_of",
-]
+__all__ = ["Daemon", "run_daemon", "run_operation"]
 
 log = structlog.get_logger("eventbus.daemon")
 

@@ -92,7 +92,7 @@ def validate(
     """
     config = loaded(files)
     if connect:
-        from eventbus.daemon import check_sources  # noqa: PLC0415
+        from eventbus.servers import check_sources  # noqa: PLC0415
 
         anyio.run(check_sources, config)
     typer.echo(f"ok: {_counted(config.subscriptions, 'subscription')}, {_counted(config.sinks, 'sink')}")

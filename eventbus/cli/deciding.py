@@ -7,7 +7,7 @@ import typer
 from eventbus.cli.asking import requester
 from eventbus.cli.letters import query_of
 from eventbus.config import Config
-from eventbus.daemon import open_store
+from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery, Store
 

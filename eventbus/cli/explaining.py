@@ -14,9 +14,9 @@ from eventbus.cli.printing import print_json
 from eventbus.config import Config, ResolvedRoute, ResolvedSink
 from eventbus.config.pipelines import expressions_in, names_set, says
 from eventbus.config.resolved import ResolvedStage
-from eventbus.daemon import source_of
 from eventbus.model import ClusterTime, Event
 from eventbus.sdk import Condition, ExplainedSource
+from eventbus.servers import source_of
 
 __all__ = ["explain"]
 

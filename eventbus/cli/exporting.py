@@ -16,8 +16,8 @@ from eventbus.administration.letters import exported
 from eventbus.cli.letters import query_of
 from eventbus.cli.printing import note
 from eventbus.config import Config
-from eventbus.daemon import open_store
 from eventbus.errors import ConfigurationError
+from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery
 

@@ -8,7 +8,7 @@ from eventbus.administration.gaps import gap_row
 from eventbus.cli.names import note_unknown
 from eventbus.cli.printing import print_json, print_table
 from eventbus.config import Config
-from eventbus.daemon import open_store
+from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
 
 __all__ = ["print_gaps"]

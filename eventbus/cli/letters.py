@@ -13,7 +13,7 @@ from eventbus.administration.letters import exported, totals_row, with_replays
 from eventbus.cli.names import note_unknown
 from eventbus.cli.printing import Row, note, print_json, print_pages, print_record, print_table
 from eventbus.config import Config
-from eventbus.daemon import open_store
+from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery, Store, StoredDeadLetter
 

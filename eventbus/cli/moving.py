@@ -11,7 +11,7 @@ from eventbus.cli.asking import requester
 from eventbus.cli.operations import follow_operations
 from eventbus.cli.printing import note
 from eventbus.config import Config
-from eventbus.daemon import open_source, open_store
+from eventbus.servers import open_source, open_store
 from eventbus.state.sqlite_file import Access
 
 __all__ = ["set_position"]

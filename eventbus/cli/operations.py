@@ -12,7 +12,7 @@ from eventbus.administration.operation_rows import operation_row
 from eventbus.cli.printing import note, print_json, print_record, print_table
 from eventbus.cli.progress import Display, all_well, follow, operation_named
 from eventbus.config import Config
-from eventbus.daemon import open_store
+from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import ControlStore
 

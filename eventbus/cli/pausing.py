@@ -8,7 +8,7 @@ from eventbus.administration import pausing
 from eventbus.administration.pausing import named
 from eventbus.cli.asking import requester
 from eventbus.config import Config
-from eventbus.daemon import open_store
+from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
 
 __all__ = ["pause", "resume"]

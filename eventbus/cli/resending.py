@@ -24,8 +24,9 @@ from eventbus.cli.printing import note, print_json, print_table
 from eventbus.cli.progress import all_well, follow, operation_named
 from eventbus.cli.replaying import note_paused
 from eventbus.config import Config
-from eventbus.daemon import open_store, run_operation
+from eventbus.daemon import run_operation
 from eventbus.errors import ConfigurationError
+from eventbus.servers import open_store
 from eventbus.state.operations import Operation
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery, Store

@@ -17,7 +17,7 @@ from eventbus.cli.printing import print_json
 from eventbus.cli.progress import Silence, operation_named
 from eventbus.cli.replaying import note_paused
 from eventbus.config import Config
-from eventbus.daemon import open_source, open_store
+from eventbus.servers import open_source, open_store
 from eventbus.state.operations import Operation
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import ControlStore

@@ -16,9 +16,9 @@ from eventbus.administration.status import status_rows
 from eventbus.cli.daemon_seen import DaemonAt
 from eventbus.cli.printing import note, print_json, print_table, table_of
 from eventbus.config import Config
-from eventbus.daemon import open_client, open_store
 from eventbus.doctor.oplog import Oplog, oplog_of
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.servers import open_client, open_store
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import Store
 

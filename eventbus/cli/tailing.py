@@ -19,11 +19,11 @@ from eventbus.assembly import pipeline_of
 from eventbus.cli.event_text import event_text
 from eventbus.cli.printing import note, printable
 from eventbus.config import Config, ResolvedRoute
-from eventbus.daemon import open_client, source_of
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.errors import ConfigurationError, EncodingError, PositionLost
 from eventbus.model import ClusterTime, Event, Filtered, Parked, Slot
 from eventbus.sdk import Source, StageContext, Views
+from eventbus.servers import open_client, source_of
 from eventbus.sources.mongodb.collections import MongoCollections
 from eventbus.stages.admission import admission
 from eventbus.stages.pipeline import Pipeline

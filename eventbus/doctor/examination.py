@@ -11,7 +11,6 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from eventbus.config import Config, MongoDBAccess, MongoDBState, SQLiteState
-from eventbus.daemon import most_connections, open_client, open_source, open_store
 from eventbus.doctor import server
 from eventbus.doctor.catalogue import found
 from eventbus.doctor.findings import Finding, Verdict, well
@@ -21,6 +20,7 @@ from eventbus.doctor.privileges import rights_of, source_privileges, state_privi
 from eventbus.doctor.state import letters, written_to_file, written_to_mongodb
 from eventbus.doctor.targets import target
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.servers import most_connections, open_client, open_source, open_store
 from eventbus.sources.mongodb.errors import Reaction, failure_of
 from eventbus.sources.mongodb.options import MongoOptions
 from eventbus.state.sqlite_file import Access

@@ -14,10 +14,10 @@ import pytest
 from pymongo import MongoClient
 
 from eventbus.config import load
-from eventbus.daemon import open_store
 from eventbus.devservices import MongoService
 from eventbus.model import DeadLetter, Event, Position
 from eventbus.registry import Registry
+from eventbus.servers import open_store
 from eventbus.state.gaps import Gap
 from eventbus.state.store import Store
 from tests.api.caller import READ, WRITE, Caller

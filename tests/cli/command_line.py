@@ -16,9 +16,9 @@ import pytest
 
 from eventbus.cli import main
 from eventbus.config import load
-from eventbus.daemon import open_store
 from eventbus.model import DeadLetter
 from eventbus.registry import Registry
+from eventbus.servers import open_store
 from eventbus.state.operations import Operation
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import Store

@@ -24,10 +24,10 @@ from pymongo import MongoClient
 
 from eventbus.administration.replaying import Stretch
 from eventbus.config import load
-from eventbus.daemon import open_store
 from eventbus.devservices import MongoService, RedisService
 from eventbus.model import ClusterTime, Position
 from eventbus.registry import Registry
+from eventbus.servers import open_store
 from eventbus.sources.mongodb.tokens import high_water_mark
 from eventbus.state.gaps import Gap
 from eventbus.state.operations import Operation, OperationKind

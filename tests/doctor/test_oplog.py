@@ -10,11 +10,11 @@ import anyio
 import pytest
 from pymongo import MongoClient
 
-from eventbus.daemon import open_store
 from eventbus.devservices import MongoService
 from eventbus.doctor.findings import Verdict
 from eventbus.doctor.oplog import Oplog, reach
 from eventbus.model import ClusterTime
+from eventbus.servers import open_store
 from eventbus.sources.mongodb.tokens import high_water_mark
 from eventbus.state.store import Save
 from tests.doctor.forgetful import forget, oldest, start_forgetful

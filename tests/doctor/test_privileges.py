@@ -10,11 +10,11 @@ import anyio
 import pytest
 from pymongo import MongoClient
 
-from eventbus.daemon import check_sources, open_source, open_store
 from eventbus.devservices import MongoService
 from eventbus.doctor.findings import Verdict
 from eventbus.doctor.needs import Need, missing
 from eventbus.model import Position
+from eventbus.servers import check_sources, open_source, open_store
 from eventbus.state.store import Save
 from tests.doctor.patient import Patient, typed
 

@@ -10,11 +10,11 @@ import anyio
 import pytest
 from pymongo import MongoClient
 
-from eventbus.daemon import open_store
 from eventbus.devservices import MongoService
 from eventbus.doctor.findings import Verdict
 from eventbus.model import DeadLetter
 from eventbus.sdk import Event
+from eventbus.servers import open_store
 from tests.doctor.patient import Patient
 
 pytestmark = pytest.mark.services

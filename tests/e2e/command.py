@@ -16,8 +16,8 @@ import anyio
 import orjson
 
 from eventbus.config import load
-from eventbus.daemon import open_store
 from eventbus.registry import Registry
+from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import Store
 from tests.e2e.daemon import DaemonProcess

@@ -22,9 +22,9 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from eventbus.config import load
-from eventbus.daemon import open_store
 from eventbus.devservices import KafkaService, MongoService
 from eventbus.registry import Registry
+from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery
 from tests.e2e.daemon import DaemonProcess

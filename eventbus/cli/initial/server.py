@@ -11,8 +11,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from eventbus.config import MongoDBAccess
-from eventbus.daemon import open_client
 from eventbus.doctor import server
+from eventbus.servers import open_client
 from eventbus.sources.mongodb.client import asked
 from eventbus.sources.mongodb.errors import failure_of
 
