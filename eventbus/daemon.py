@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
@@ -10,7 +11,7 @@ import time
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Never
 
 import anyio
 import structlog
@@ -57,6 +58,9 @@ log = structlog.get_logger("eventbus.daemon")
 
 _STUCK_SECS = 60.0
 """If the saver has not begun a round for so long, the process is beyond help from inside."""
+
+_CLOSE_SECS = 5.0
+"""How long connections may take to close, beyond the drain and the last save."""
 
 _COLLECTIONS = (10_000, 20, 50)
 """Thresholds of the garbage collector. Events come and go by the thousand, and none of them is garbage."""
@@ -137,6 +141,7 @@ class Daemon:
         self._reloader: Reloader | None = None
         self._asked_to_reload = anyio.Event()
         self._waiting_for: str | None = "starting"
+        self._last_resort: asyncio.TimerHandle | None = None
         self._service_manager = ServiceManager(os.environ)
 
     async def run(self) -> int:
@@ -159,6 +164,9 @@ class Daemon:
             for problem in refused:
                 sys.stderr.write(f"{problem}\n")
             return 2
+        finally:
+            if self._last_resort is not None:
+                self._last_resort.cancel()
         return 1 if self._saver.unsaved else 0
 
     async def _run(self) -> None:
@@ -287,15 +295,31 @@ class Daemon:
                     continue
                 if stopping:
                     log.warning("daemon_stopped_at_once", signal=number.name)
-                    sys.stderr.flush()
-                    os._exit(128 + number)
+                    _exit_now(128 + number)
                 stopping = True
                 log.info("daemon_draining", signal=number.name)
                 self._service_manager.stopping()
+                self._end_at_last()
                 if self._supervisor is None:
                     scope.cancel()
                 else:
                     self._supervisor.stop()
+
+    def _end_at_last(self) -> None:
+        """End the process though something does not close: by then positions are saved, or cannot be."""
+        daemon = self._config.daemon
+        secs = daemon.drain_timeout + daemon.lease / 3 + _CLOSE_SECS
+
+        def end() -> None:
+            log.error("daemon_not_closed", after_secs=round(secs, 1))
+            _exit_now(1)
+
+        self._last_resort = asyncio.get_running_loop().call_later(secs, end)
+
+
+def _exit_now(code: int) -> Never:
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def _keep_beating(config: Config) -> None:

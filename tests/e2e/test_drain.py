@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.e2e.changes import Changes
 from tests.e2e.daemon import DaemonProcess
 from tests.e2e.oracle import judge
+from tests.e2e.receivers import from_files
 from tests.e2e.scene import Scene
 
 pytestmark = pytest.mark.services
@@ -46,6 +49,44 @@ def test_a_second_signal_stops_at_once(scene: Scene) -> None:
         daemon.wait_for(lambda: daemon.events("daemon_draining"), "the drain")
         daemon.process.terminate()
         assert daemon.wait() == 128 + 15
+
+
+NEVER_CLOSES = """
+import anyio, sys
+from eventbus import daemon
+from eventbus.cli import main
+from eventbus.sinks.file.sink import FileSink
+
+async def close(self):
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep_forever()
+
+FileSink.close = close
+daemon._CLOSE_SECS = 0.5
+main()
+"""
+
+
+def test_what_does_not_close_is_left_behind(scene: Scene) -> None:
+    """A sink hangs when it is to be closed, as no real one can be made to: the process ends all the same.
+
+    The position was saved before: the next life sends only what is new.
+    """
+    archive = scene.directory / "archive.jsonl"
+    config = scene.config(sinks={"archive": scene.sinks()["archive"]})
+    config["daemon"] = {**config.get("daemon", {}), "drain_timeout": "1s", "lease": "3s"}
+    config["subscriptions"]["orders"]["routes"] = ["archive"]
+    with DaemonProcess(scene.directory, config, command=(sys.executable, "-c", NEVER_CLOSES)) as daemon:
+        daemon.start()
+        scene.collection.insert_one({"n": 1})
+        daemon.wait_for(lambda: from_files(archive), "the event")
+        daemon.process.terminate()
+        assert daemon.wait() == 1
+        assert daemon.events("daemon_not_closed")
+        daemon.start()
+        scene.collection.insert_one({"n": 2})
+        daemon.wait_for(lambda: len(from_files(archive)) > 1, "the second event")
+        assert len(from_files(archive)) == 2
 
 
 def _failures(daemon: DaemonProcess) -> str:
