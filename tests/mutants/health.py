@@ -18,6 +18,14 @@ HEALTH_MUTANTS: tuple[Mutant, ...] = (
         f"{LIVENESS}::test_who_waits_for_a_sink_or_an_operator_is_not_stuck",
     ),
     Mutant(
+        "a reader that waits for the server is stuck",
+        "a restart would begin the server's search anew, for ever",
+        "sources/mongodb/reader.py",
+        "        self._asked_at = anyio.current_time()\n        progress.resting()\n",
+        "        self._asked_at = anyio.current_time()\n",
+        "tests/sources/test_mongodb_polls.py::test_a_reader_that_waits_for_the_server_is_not_stuck",
+    ),
+    Mutant(
         "a task that has ended is forgotten",
         "what stands still or has ended is named",
         "telemetry/progress.py",

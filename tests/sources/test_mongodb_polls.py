@@ -52,17 +52,33 @@ async def told(mongo: MongoService, **settings: Any) -> AsyncIterator[tuple[Clie
         yield client, commands
 
 
-async def test_a_reader_says_before_each_poll_when_it_will_be_heard_of(watch: Watch) -> None:
-    """So it is missed if a poll never ends; how long that takes is looked up on the clock, not waited for."""
+async def test_a_reader_that_waits_for_the_server_is_not_stuck(
+    faulty_mongo: MongoService, faulty_watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so after a minute, which nobody waits for here; after an answer it is to be heard of again."""
     tasks = Progress(margin_secs=300.0)
     with tasks.heard(), reported("a reader of orders", ends=True):
-        now = anyio.current_time()
-        reading = await watch.reader()
-        assert tasks.missing(now + 10_000) == []
+        reading = await faulty_watch.reader()
         await reading.batch()
+        now = anyio.current_time()
         assert tasks.missing(now + 300.0) == []
         assert tasks.missing(now + 10_000) == [f"a reader of orders has made no progress for {10_000:.0f} s"]
-    assert tasks.missing(now + 10_000) == []
+        faulty_mongo.pause()
+        try:
+            async with anyio.create_task_group() as polling:
+                polling.start_soon(reading.reader.next)
+                await anyio.wait_all_tasks_blocked()
+                asked = anyio.current_time()
+                assert reading.reader.trouble is None
+                assert tasks.missing(asked + 10_000) == []
+                with monkeypatch.context() as later:
+                    later.setattr(anyio, "current_time", lambda: asked + 90.0)
+                    assert "has not answered for 90 s" in str(reading.reader.trouble)
+                polling.cancel_scope.cancel()
+        finally:
+            faulty_mongo.resume()
+        assert reading.reader.trouble is None
+    assert tasks.missing(anyio.current_time() + 10_000) == []
 
 
 async def test_polls_are_short_under_load_and_longer_when_idle(mongo: MongoService, watch: Watch) -> None:

@@ -5,6 +5,8 @@ What to do about each page and each failure is decided in `course`; here it is d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import anyio
@@ -30,6 +32,8 @@ _SHORTEST_WAIT_MS: Final = 500
 _LONGEST_WAIT_MS: Final = 5000
 _FIRST_RETRY_SECS: Final = 0.1
 _LONGEST_RETRY_SECS: Final = 10.0
+_SILENT_SECS: Final = 60.0
+"""So long an answer may take before it is told: a server may look through hours of unwanted changes."""
 _INVALIDATED: Final = "invalidate"
 
 log = structlog.get_logger("eventbus.source")
@@ -64,12 +68,17 @@ class MongoReader:
         """The cursor before, which the server may hold still."""
         self._closed = False
         self._waiting: anyio.CancelScope | None = None
+        self._asked_at: float | None = None
+        """Since when the server owes an answer."""
         self._wait_ms = _SHORTEST_WAIT_MS
         self._trouble = _Trouble(subscription)
 
     @property
     def trouble(self) -> str | None:
         """Why it cannot read at the moment; see `eventbus.sdk.Reader`."""
+        silent_secs = anyio.current_time() - self._asked_at if self._asked_at is not None else 0.0
+        if silent_secs > _SILENT_SECS and self._trouble.said is None:
+            return f"the server has not answered for {silent_secs:.0f} s: it looks for changes, or is frozen"
         return self._trouble.said
 
     async def next(self) -> Batch | None:
@@ -107,11 +116,11 @@ class MongoReader:
 
     async def _try_next(self) -> Batch | None:
         """One poll; None if it brought nothing but a reason to try again."""
-        progress.expected(_LONGEST_WAIT_MS / 1000 + _LONGEST_RETRY_SECS)
         try:
-            cursor = self._cursor or await self._open()
-            wait_ms = min(self._wait_ms, self.wait_at_most_ms or self._wait_ms, self._longest_wait_ms())
-            reply = await cursor.more(batch_size=self._course.batch_size, wait_ms=wait_ms)
+            with self._owed():
+                cursor = self._cursor or await self._open()
+                wait_ms = min(self._wait_ms, self.wait_at_most_ms or self._wait_ms, self._longest_wait_ms())
+                reply = await cursor.more(batch_size=self._course.batch_size, wait_ms=wait_ms)
         except InvalidOperation:  # the client was closed under us: no failure of the server
             raise
         except PyMongoError as error:
@@ -119,6 +128,17 @@ class MongoReader:
                 await self._recover(failure_of(error))
             return None
         return self._take(reply)
+
+    @contextmanager
+    def _owed(self) -> Iterator[None]:
+        """The server is being asked. However long that takes, no restart of ours would make it faster."""
+        self._asked_at = anyio.current_time()
+        progress.resting()
+        try:
+            yield
+        finally:
+            self._asked_at = None
+            progress.expected(_LONGEST_RETRY_SECS)
 
     async def _open(self) -> ServerCursor:
         start = self._course.start()
