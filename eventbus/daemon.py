@@ -25,6 +25,7 @@ from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import Config
 from eventbus.core.backoff import until_reachable
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.reloading.beside import ReloadsBeside
 from eventbus.reloading.files import ConfigFiles
 from eventbus.reloading.fleet import Fleet
 from eventbus.reloading.outcome import ReloadOutcome
@@ -139,6 +140,7 @@ class Daemon:
         self._progress = Progress(margin_secs=config.daemon.stuck_after)
         self._supervisor: Supervisor | None = None
         self._reloader: Reloader | None = None
+        self._beside = ReloadsBeside(self)
         self._asked_to_reload = anyio.Event()
         self._waiting_for: str | None = "starting"
         self._last_resort: asyncio.TimerHandle | None = None
@@ -173,6 +175,7 @@ class Daemon:
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks.cancel_scope)
             tasks.start_soon(self._service_manager.keep_alive, self.live)
+            tasks.start_soon(self._beside.run)
             server = self._config.server
             async with admin_server(server, self._installation(), live=self.live, ready=self.ready):
                 await self._carry()
@@ -186,6 +189,7 @@ class Daemon:
             store=partial(open_store, access=Access.OPERATE),
             source=open_source,
             client=lambda config: open_client(config.mongodb, "status", 1, config.read_preference),
+            reloads=self._beside,
         )
 
     async def reload(self) -> ReloadOutcome:

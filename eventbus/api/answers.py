@@ -50,6 +50,21 @@ class Version(Answer):
     """When it was started."""
 
 
+class Reload(Answer):
+    """What a reload did."""
+
+    result: Literal["applied", "unchanged", "under_way"]
+    """unchanged if the files say what is in force; under_way if it takes longer than a request may."""
+    added: list[str]
+    """Subscriptions that were begun."""
+    removed: list[str]
+    """Subscriptions that drained and are no more; what is stored of them stays."""
+    restarted: list[str]
+    """Subscriptions that drained and were begun anew, at their positions."""
+    sinks: list[str]
+    """Sinks that were made, made anew or closed."""
+
+
 class Configuration(Answer):
     """What the daemon runs: files joined, variables replaced, defaults filled in; no secret."""
 

@@ -21,6 +21,7 @@ from eventbus.api.problems import Refused
 from eventbus.config import Config
 from eventbus.doctor.oplog import Oplog, oplog_of
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.reloading.outcome import Reloads
 from eventbus.sdk import Source
 from eventbus.state.store import Store
 
@@ -40,6 +41,7 @@ class Installation:
         store: Opens the state store, for what operators want.
         source: Opens the source of a subscription.
         client: Opens a client of the deployment that is read.
+        reloads: Takes another configuration; it goes on if nobody waits for it any more.
     """
 
     config: Callable[[], Config]
@@ -47,6 +49,7 @@ class Installation:
     store: Callable[[Config], AbstractAsyncContextManager[Store]]
     source: Callable[[Config, str], AbstractAsyncContextManager[Source]]
     client: Callable[[Config], AbstractAsyncContextManager[AsyncMongoClient[Any]]]
+    reloads: Reloads
 
 
 class Reach:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Final
 
+import anyio
 from pydantic import Field
 
 from eventbus import __version__
@@ -20,12 +21,14 @@ from eventbus.administration.status import status_rows
 from eventbus.api import answers
 from eventbus.api.endpoints import Call, Endpoint, Nothing, Params, Wish
 from eventbus.api.named import there
+from eventbus.api.problems import Refused
 from eventbus.doctor.oplog import Oplog
 from eventbus.state.store import Store
 
 __all__ = ["ENDPOINTS", "Limit", "OfRoute", "OfSubscription"]
 
 _LIBRARIES: Final = ("aiohttp", "aiokafka", "pymongo", "redis")
+_RELOAD_SECS: Final = 20.0
 _STARTED: Final = datetime.now(UTC)
 
 Limit = Annotated[int, Field(ge=1, le=500)]
@@ -76,6 +79,28 @@ async def _version(call: Call, _: Nothing, __: None) -> answers.Version:
 
 async def _configuration(call: Call, _: Nothing, __: None) -> answers.Configuration:
     return answers.Configuration(configuration=shown(call.config))
+
+
+async def _reload(call: Call, _: Nothing, __: None) -> answers.Reload:
+    """It goes on though nobody waits for it: what drains would take longer than a request may."""
+    outcome = None
+    with anyio.move_on_after(_RELOAD_SECS):
+        outcome = await call.reach.installation.reloads.reload()
+    if outcome is None:
+        return answers.Reload(result="under_way", added=[], removed=[], restarted=[], sinks=[])
+    if outcome.result == "refused":
+        raise Refused(
+            "conflict",
+            "the files are not put in force, and nothing was changed: see errors",
+            faults=[("", problem) for problem in outcome.problems],
+        )
+    return answers.Reload(
+        result=outcome.result,
+        added=list(outcome.added),
+        removed=list(outcome.removed),
+        restarted=list(outcome.restarted),
+        sinks=list(outcome.sinks),
+    )
 
 
 async def _subscriptions(call: Call, _: Nothing, __: None) -> answers.Subscriptions:
@@ -196,6 +221,15 @@ ENDPOINTS: Final = (
         "What the daemon runs, without secrets.",
         _configuration,
         answers.Configuration,
+    ),
+    Endpoint(
+        "POST",
+        "/reload",
+        "reload",
+        "Read the configuration's files again, and begin anew what changed.",
+        _reload,
+        answers.Reload,
+        refusals=["conflict"],
     ),
     Endpoint(
         "GET",

@@ -14,7 +14,7 @@ import typer
 from eventbus import __version__
 from eventbus.cli.completing import routes, sinks
 from eventbus.cli.dlq import app as dlq
-from eventbus.cli.looking import doctor, report, status, tail, top
+from eventbus.cli.looking import doctor, reload, report, status, tail, top
 from eventbus.cli.options import (
     ConfigOption,
     DetachOption,
@@ -176,7 +176,7 @@ def explain(config: ConfigOption, subscription: SubscriptionArgument, as_json: J
     explaining.explain(loaded(config), subscription, as_json)
 
 
-for _look in (doctor, plan, report, simulate, status, tail, top):
+for _look in (doctor, plan, reload, report, simulate, status, tail, top):
     app.command()(_look)
 
 

@@ -70,19 +70,25 @@ class DaemonAt:
             Unreachable: Nobody answers.
         """
         path = "/v1/subscriptions" + (f"/{quote(subscription, safe='')}" if subscription is not None else "")
-        try:
-            async with self._answer(path, _LONG_TIMEOUT) as response:
-                said = orjson.loads(await response.read())
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            raise Unreachable(f"no daemon answers at {self.address}: {reason}") from None
+        status, said = await self._said(path)
         if status != 200:
-            detail = said.get("detail", status) if isinstance(said, dict) else status
-            refused = Unreachable if status >= 500 or status == 429 else ConfigurationError
-            raise refused(f"the daemon at {self.address} refuses: {detail}")
+            raise self._refusal(status, said)
         found = said.get("subscriptions", [said])
         return [row for one in found for row in one["routes"]], said.get("unknown", [])
+
+    async def reload(self) -> Mapping[str, Any]:
+        """Have it read its configuration again; what came of it, as `ReloadOutcome.described` has it.
+
+        Raises:
+            ConfigurationError: It does not know the token, or a certificate is no good.
+            Unreachable: Nobody answers.
+        """
+        status, said = await self._said("/v1/reload", method="POST")
+        if status == 409:
+            return {"result": "refused", "problems": [fault["message"] for fault in said["errors"]]}
+        if status != 200:
+            raise self._refusal(status, said)
+        return {**said, "problems": []}
 
     async def metrics(self) -> str | None:
         """What it has counted, in the text format of Prometheus; None if none answers.
@@ -98,14 +104,30 @@ class DaemonAt:
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return None
 
+    async def _said(self, path: str, *, method: str = "GET") -> tuple[int, Any]:
+        """Status and body of an answer of the admin API."""
+        try:
+            async with self._answer(path, _LONG_TIMEOUT, method=method) as response:
+                return response.status, orjson.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+            reason = str(cause) or type(error).__name__
+            raise Unreachable(f"no daemon answers at {self.address}: {reason}") from None
+
+    def _refusal(self, status: int, said: Any) -> Exception:
+        detail = said.get("detail", status) if isinstance(said, dict) else status
+        refused = Unreachable if status >= 500 or status == 429 else ConfigurationError
+        return refused(f"the daemon at {self.address} refuses: {detail}")
+
     @asynccontextmanager
     async def _answer(
-        self, path: str, timeout: aiohttp.ClientTimeout
+        self, path: str, timeout: aiohttp.ClientTimeout, *, method: str = "GET"
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(
+            session.request(
+                method,
                 self.address.rstrip("/") + path,
                 headers=headers,
                 ssl=self._context(),

@@ -27,9 +27,10 @@ from eventbus.cli.options import (
 from eventbus.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from eventbus.cli.daemon_seen import DaemonAt
     from eventbus.cli.status import Look
 
-__all__ = ["doctor", "report", "status", "tail", "top"]
+__all__ = ["doctor", "reload", "report", "status", "tail", "top"]
 
 
 def doctor(
@@ -130,6 +131,20 @@ def top(
         anyio.run(show_top, look, every_secs)
 
 
+def _daemon(
+    files: list[Path] | None, url: str | None, token: str | None, ca: Path | None, certificate: Path | None
+) -> DaemonAt:
+    """The daemon that is to do something, by its configuration or its address."""
+    from eventbus.cli.daemon_seen import DaemonAt, address_of  # noqa: PLC0415
+
+    address = url or (address_of(loaded(files).server) if files else None)
+    if address is None:
+        raise ConfigurationError("give a configuration whose server.port is not 0 with -c, or --url")
+    if token is None:
+        raise ConfigurationError("give --token, or the variable EVENTBUS_TOKEN: a token with the scope write")
+    return DaemonAt(address, token, ca, certificate)
+
+
 def _look(
     files: list[Path] | None,
     subscription: str | None,
@@ -149,6 +164,28 @@ def _look(
     config = loaded(files)
     address = url or address_of(config.server)
     return OwnLook(config, subscription, DaemonAt(address, token, ca, certificate) if address else None)
+
+
+def reload(
+    config: ConfigOrUrlOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a daemon read its configuration again, and begin anew what changed. Exit 1 if it is refused.
+
+    It reads its own files, wherever this command runs; SIGHUP does the same.
+
+    Example: eventbus reload -c eventbus.yaml
+
+    Example: eventbus reload --url https://eventbus.internal:8686 --ca ca.pem
+    """
+    from eventbus.cli.reloading import print_reload  # noqa: PLC0415
+
+    done = anyio.run(print_reload, _daemon(config, url, token, ca, certificate), as_json)
+    raise typer.Exit(0 if done else 1)
 
 
 def tail(

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp import web
 
 from eventbus.api.application import ENDPOINTS
@@ -85,6 +86,30 @@ def test_it_does_what_the_command_line_does(installation: Installation) -> None:
     assert _ended(installation, moved["operation"]["id"])["kind"] == "move"
     lines = [json.loads(line) for line in (installation.directory / "feed.jsonl").read_text().splitlines()]
     assert EVENT_ID in {line["id"] for line in lines}
+
+
+def test_it_reads_its_configuration_again(installation: Installation) -> None:
+    """What changed is begun anew; what is wrong is named with its place, and changes nothing."""
+    path = installation.daemon.config_path
+    before = path.read_text()
+    config = yaml.safe_load(before)
+    config["subscriptions"]["products"]["routes"] = [{"sink": "feed", "retry": {"attempts": 7}}]
+
+    def reload(text: str) -> Answer:
+        path.write_text(text)
+        return installation.caller.post("/v1/reload")
+
+    nothing: dict[str, list[str]] = {"added": [], "removed": [], "restarted": [], "sinks": []}
+    try:
+        assert reload(before + "# a remark\n").json == {"result": "unchanged", **nothing}
+        changed = reload(yaml.safe_dump(config)).json
+        assert changed == {"result": "applied", **nothing, "restarted": ["products"]}
+        config["subscriptions"]["products"]["routes"] = ["fed"]
+        refused = reload(yaml.safe_dump(config))
+        assert (refused.status, refused.code) == (409, "conflict")
+        assert "subscriptions.products" in refused.json["errors"][0]["message"]
+    finally:
+        assert reload(before).json["restarted"] == ["products"]
 
 
 def _ended(installation: Installation, operation: str) -> Any:

@@ -66,7 +66,7 @@ async def _served(
     nothing: Any = None
     config: Any = SimpleNamespace(subscriptions={})
     store = (away or _Away()).opened
-    installation = Installation(lambda: config, dict, store, nothing, nothing)
+    installation = Installation(lambda: config, dict, store, nothing, nothing, nothing)
     server = ServerSection(port=0, **{"tokens": TOKENS, **options})
     ok = Health(ok=True)
     async with admin_server(server, installation, live=lambda: ok, ready=lambda: ok) as port:
@@ -114,7 +114,7 @@ async def test_a_bug_is_written_down_and_not_told() -> None:
         raise RuntimeError("what nobody thought of")
 
     nothing: Any = None
-    installation = Installation(lambda: nothing, dict, nothing, nothing, nothing)
+    installation = Installation(lambda: nothing, dict, nothing, nothing, nothing, nothing)
     with capture_logs() as log:
         async with admin_server(ServerSection(port=0), installation, live=broken, ready=broken) as port:
             answer = await _get(Caller(port, ""), "/readyz")

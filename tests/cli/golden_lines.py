@@ -1,8 +1,9 @@
 """Every command as it is typed on the installation of the golden tests: right ones, and wrong ones.
 
 ``CONFIG`` stands for the installation's configuration, ``NOWHERE`` for one whose servers are away, ``BROKEN``
-for one that is wrong, ``LETTER`` for the id of a dead letter, ``URL`` for where the daemon is. A line may end
-with what is typed when the command asks, behind ``<<<``, or with how many lines of the answer count.
+for one that is wrong, ``LETTER`` for the id of a dead letter, ``URL`` for where the daemon is, ``TOKEN`` for
+what it wants to be shown. A line may end with what is typed when the command asks, behind ``<<<``, or with
+how many lines of the answer count.
 """
 
 from __future__ import annotations
@@ -143,6 +144,13 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
         "replay -c CONFIG orders --route fed --from -1m --yes",
         "replay -c CONFIG orders --route feed --from yesterday --yes",
         "replay -c NOWHERE orders --route feed --from -1m --yes",
+    ),
+    "reload": (
+        "reload --url URL --token TOKEN",
+        "reload --url URL --token TOKEN --json",
+        "reload --url URL --token nonsense",
+        "reload --url URL",
+        "reload --url http://127.0.0.1:1 --token TOKEN",
     ),
     "report": (
         "report -c CONFIG stock --url URL",

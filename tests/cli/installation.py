@@ -35,10 +35,12 @@ from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery, Save, Store
 from tests.e2e.daemon import DEADLINE_SECS, DaemonProcess
 
-__all__ = ["OPERATION", "SECOND_TIME", "WAITING", "Installation", "installed"]
+__all__ = ["OPERATION", "SECOND_TIME", "TOKEN", "WAITING", "Installation", "installed"]
 
 T = TypeVar("T")
 
+TOKEN = "golden-token-0123456789abcdef"
+"""What the daemon wants to be shown."""
 OPERATION = "1f0a9b8c7d"
 """Id of the operation that is over."""
 WAITING = "2f0a9b8c7d"
@@ -145,6 +147,7 @@ def _config(
         "state": {"type": "mongodb", "database": f"{database}_state"},
         "log": {"format": "json"},
         "daemon": {"instance": "here", "checkpoint_every": "100ms"},
+        "server": {"tokens": [{"name": "operator", "token": TOKEN, "scope": "write"}]},
         "defaults": {"retry": {"attempts": 2, "initial_delay": "5ms", "max_delay": "10ms"}},
         "sinks": {
             "ledger": {"type": "file", "path": str(directory / "ledger.jsonl")},

@@ -22,7 +22,7 @@ from eventbus.devservices import MongoService, RedisService
 from tests.cli.command_line import CommandLine, masked
 from tests.cli.conftest import NOBODY
 from tests.cli.golden_lines import ELSEWHERE, LINES
-from tests.cli.installation import Installation, installed
+from tests.cli.installation import TOKEN, Installation, installed
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden/commands"
@@ -141,6 +141,7 @@ def _transcript(command: CommandLine, installation: Installation, line: str) -> 
         "BROKEN": str(installation.directory / "broken.yaml"),
         "DIRECTORY": str(installation.directory),
         "LETTER": installation.letter,
+        "TOKEN": TOKEN,
         "URL": installation.url,
         "CASES": str(CASES),
     }
