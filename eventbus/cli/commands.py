@@ -30,6 +30,7 @@ from eventbus.cli.options import (
     match_of,
     rate_of,
 )
+from eventbus.cli.plugins.commands import app as plugin
 from eventbus.cli.previews import plan, simulate
 from eventbus.registry import Registry
 
@@ -48,6 +49,7 @@ app.add_typer(dlq, name="dlq")
 app.add_typer(position, name="position")
 app.add_typer(operation, name="operation")
 app.add_typer(sink, name="sink")
+app.add_typer(plugin, name="plugin")
 
 
 def _version(wanted: bool) -> None:

@@ -120,6 +120,16 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
         "plan -c CONFIG stock --window soon",
         "plan -c NOWHERE",
     ),
+    "plugin new": (
+        "plugin new spool --into DIRECTORY",
+        "plugin new tidy --kind stage --into DIRECTORY",
+        "plugin new spool --into DIRECTORY",
+        "plugin new kafka",
+        "plugin new Eventbus-Spool",
+        "plugin new eventbus",
+        "plugin new on_error --kind stage",
+        "plugin new spool --into /nowhere",
+    ),
     "position forget": (
         "position forget -c CONFIG closed --route old <<<n",
         "position forget -c CONFIG closed --route old --yes",
@@ -218,6 +228,7 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
 ELSEWHERE: Final[Mapping[str, str]] = {
     "demo": "tests/demo/test_demo.py::test_alone_it_starts_everything_and_loses_nothing",
     "plan": "tests/cli/test_plan.py::test_every_prospect",
+    "plugin list": "tests/cli/test_plugin.py::test_what_is_made_is_found_and_can_be_configured",
     "run": "tests/e2e/test_drain.py::test_sigterm_drains_and_nothing_comes_twice",
     "simulate": "tests/e2e/test_preview.py::test_what_is_said_comes_true",
 }

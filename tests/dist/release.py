@@ -22,7 +22,10 @@ from tests.docs.pages import ROOT
 
 __all__ = ["Artifacts", "build", "problems"]
 
-_IN_WHEEL = {"eventbus/py.typed", "eventbus/demo/demo.yaml", "eventbus/demo/demo-kafka.yaml"}
+_IN_WHEEL = {
+    *("eventbus/py.typed", "eventbus/demo/demo.yaml", "eventbus/demo/demo-kafka.yaml"),
+    *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("eventbus/**/*.template")),
+}
 _IN_SDIST = {"eventbus/py.typed", "README.md", "LICENSE", "CHANGELOG.md", "Dockerfile", "tests/conftest.py"}
 
 

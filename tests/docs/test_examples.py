@@ -33,14 +33,14 @@ subscriptions: {rest: {source: {database: rest}, routes: [rest]}}
 
 JOINED = {"sinks", "subscriptions"}
 EXAMPLES = sorted(ROOT.glob("config/*.yaml"))
-OF_THEIR_OWN = {"deployment.md", "stages.md", "testing.md"}
+OF_THEIR_OWN = {"deployment.md", "plugins.md", "stages.md", "testing.md"}
 CASES = "cases:\n"
 SHOWN = [
     block
     for block in blocks("yaml")
     if "webhok" not in block.text and CASES not in block.text and block.page.name not in OF_THEIR_OWN
 ]
-"""All but mistakes, single stages, cases and the values of the chart, which have tests of their own."""
+"""All but mistakes, single stages, cases, plugins and values of the chart, which have tests of their own."""
 
 
 def _loaded(*files: Path, environ: dict[str, str] | None = None) -> Config:

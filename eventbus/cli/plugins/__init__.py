@@ -1,0 +1,1 @@
+"""Packages of plugins: what is installed, and a new one to begin with."""
