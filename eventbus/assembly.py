@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +18,7 @@ from eventbus.encoding.choice import Origin, depends_on_sink, encoder_of, schema
 from eventbus.encoding.cloudevents import CloudEventsEncoder
 from eventbus.encoding.dead_letters import copy_attributes, copy_headers
 from eventbus.encoding.items import ItemsEncoder
+from eventbus.errors import ConfigurationError
 from eventbus.model import ClusterTime, Event, Parked, Taken
 from eventbus.runtime.arrangement import CatchUpPolicy
 from eventbus.runtime.copies import CopiesTo
@@ -24,7 +26,7 @@ from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
-from eventbus.sdk import Carries, Collections, Encoder, Sink, Source, StageContext, Views, carried_by
+from eventbus.sdk import Carries, Collections, Encoder, Source, StageContext, Views, carried_by
 from eventbus.sinks.claiming import ClaimingSink
 from eventbus.sinks.fanning_out import FanOutSink
 from eventbus.sinks.registering import RegisteringSink, SchemaRegistry
@@ -42,6 +44,7 @@ __all__ = [
     "sink_parts",
     "spec_of",
     "stage_labels",
+    "try_to_make",
 ]
 
 
@@ -53,14 +56,42 @@ def shared_sinks(config: Config) -> dict[str, SharedSink]:
 def shared_sink(config: Config, name: str) -> SharedSink:
     """One declared sink, not yet open."""
     sink = config.sinks[name]
-    made: Sink = sink.cls(name, sink.options)
+    one = sink.make(name)
     if any(route.for_each is not None for _, route in _routes_into(config, name)):
-        made = FanOutSink(made)
+        one = FanOutSink(one)
     if isinstance(config.state, MongoDBState) and _has_claims(config, name):
-        made = ClaimingSink(made, _claims(config.state))
+        one = ClaimingSink(one, _claims(config.state))
     if schemas := _schemas(config, name):
-        made = RegisteringSink(made, schemas)
-    return SharedSink(made, rate_per_sec=sink.rate, concurrency=sink.concurrency)
+        one = RegisteringSink(one, schemas)
+    return SharedSink(one, rate_per_sec=sink.rate, concurrency=sink.concurrency)
+
+
+def try_to_make(config: Config) -> None:
+    """Make each sink and each stage once, for nothing but to see that it can be done.
+
+    Raises:
+        ConfigurationError: All that cannot be made.
+    """
+    problems: list[str] = []
+    for name, sink in config.sinks.items():
+        with _noting(problems):
+            sink.make(name)
+    for name, declared in config.subscriptions.items():
+        views = Views({"subscription": name, "service": declared.service})
+        context = StageContext(name, declared.service, views)
+        for stages in (declared.pipeline, *(route.pipeline for route in declared.routes)):
+            with _noting(problems):
+                pipeline_of(stages, context)
+    if problems:
+        raise ConfigurationError(*problems)
+
+
+@contextmanager
+def _noting(problems: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        problems += error.problems
 
 
 def sink_parts(config: Config, name: str) -> tuple[object, ...]:
@@ -158,7 +189,7 @@ def pipeline_of(stages: Sequence[ResolvedStage], context: StageContext) -> Pipel
     """A pipeline of the stages; None if there are none."""
     labels = stage_labels(stages)
     steps = [
-        Step(label, stage.cls(stage.options, replace(context, label=label)), stage.on_error)
+        Step(label, stage.make(replace(context, label=label)), stage.on_error)
         for label, stage in zip(labels, stages, strict=True)
     ]
     return Pipeline(context.subscription, steps) if steps else None

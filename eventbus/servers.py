@@ -158,8 +158,7 @@ def source_of(config: Config, name: str, client: AsyncMongoClient[Any] | None) -
     heartbeat = config.heartbeat
     own_collection = (heartbeat.database, heartbeat.collection) if heartbeat is not None else None
     context = SourceContext(name, client, own_database, own_collection)
-    source: Source = declared.cls(declared.options, context)
-    return source
+    return declared.make(context)
 
 
 async def check_all(sources: Mapping[str, Source]) -> None:

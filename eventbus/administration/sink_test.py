@@ -77,8 +77,7 @@ async def sink_tested(
         ConfigurationError: There is no such sink, or its options turn out to be wrong.
     """
     check_sink(config, name)
-    declared = config.sinks[name]
-    sink = declared.cls(name, declared.options)
+    sink = config.sinks[name].make(name)
     clock = _Clock()
     try:
         is_open = False

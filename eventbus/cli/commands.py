@@ -92,7 +92,10 @@ def validate(
 
     Example: eventbus validate eventbus.yaml --connect
     """
+    from eventbus.assembly import try_to_make  # noqa: PLC0415
+
     config = loaded(files)
+    try_to_make(config)
     if connect:
         from eventbus.servers import check_sources  # noqa: PLC0415
 

@@ -121,7 +121,7 @@ def _uses_encoding(sink: ResolvedSink) -> bool:
     """Whether the sink asks for an event's encoded form; some write documents or keys of their own making."""
     noted = _NotedEncoder()
     try:
-        sink.cls("explained", sink.options).encode(_EVENT, noted)
+        sink.make("explained").encode(_EVENT, noted)
     except Exception:  # noqa: BLE001 - it wants more of an event than this one has, so nobody knows
         return True
     return noted.was_asked

@@ -107,7 +107,11 @@ def exactly_once_is_possible(
 ) -> None:
     """The sink of a route that is delivered exactly once has transactions, and the route one lane."""
     place = given.keys.get("delivery", given.place)
-    made = sink.cls(route.sink, sink.options) if hasattr(sink.cls, "transactions") else None
+    try:
+        made = sink.make(route.sink) if hasattr(sink.cls, "transactions") else None
+    except ConfigurationError as error:
+        problems.add(place, (*path, "delivery"), str(error))
+        return
     if not isinstance(made, TransactionalSink):
         why = f"exactly_once needs transactions, which sinks of type {sink.type} have not"
         problems.add(place, (*path, "delivery"), why)

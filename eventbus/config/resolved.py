@@ -29,7 +29,8 @@ from eventbus.config.models import (
     WindowPolicy,
 )
 from eventbus.expressions.expression import Condition, Expression
-from eventbus.registry import SinkClass, SourceClass, StageClass
+from eventbus.registry import SinkClass, SourceClass, StageClass, made
+from eventbus.sdk import Sink, Source, SourceContext, Stage, StageContext
 
 __all__ = [
     "Config",
@@ -79,7 +80,7 @@ class SQLiteState:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSink:
-    """A sink ready to be made: ``cls(name, options)``.
+    """A sink ready to be made.
 
     Args:
         type: What users call it.
@@ -97,19 +98,36 @@ class ResolvedSink:
     concurrency: int | None = None
     exactly_once: bool = False
 
+    def make(self, name: str) -> Sink:
+        """The sink of this name; no I/O.
+
+        Raises:
+            ConfigurationError: It cannot be made.
+        """
+        return made("sink", self.type, f"sinks.{name}", self.cls, name, self.options)
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSource:
-    """A source ready to be made: ``cls(options, context)``."""
+    """A source ready to be made."""
 
     type: str
     cls: SourceClass
     options: BaseModel = field(repr=False)
 
+    def make(self, context: SourceContext) -> Source:
+        """The source of a subscription; no I/O.
+
+        Raises:
+            ConfigurationError: It cannot be made.
+        """
+        place = f"subscriptions.{context.subscription}.source"
+        return made("source", self.type, place, self.cls, self.options, context)
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedStage:
-    """A stage ready to be made: ``cls(options, context)``.
+    """A stage ready to be made.
 
     Args:
         type: What users call it.
@@ -124,6 +142,15 @@ class ResolvedStage:
     options: BaseModel = field(repr=False)
     name: str | None
     on_error: Literal["park", "pass", "drop", "stop"]
+
+    def make(self, context: StageContext) -> Stage:
+        """The stage at its place; no I/O.
+
+        Raises:
+            ConfigurationError: It cannot be made.
+        """
+        place = f"subscriptions.{context.subscription}: stage {context.label}"
+        return made("stage", self.type, place, self.cls, self.options, context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ async def target(config: Config, name: str, *, write: bool, sender: str) -> Find
     """
     declared = config.sinks[name]
     try:
-        sink = declared.cls(name, declared.options)
+        sink = declared.make(name)
         try:
             finding = await _reached(sink) if isinstance(sink, ProbedSink) else _local(sink, declared.options)
             if not write or finding.mend:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from eventbus.assembly import try_to_make
 from eventbus.config import json_schema, load
 from eventbus.errors import ConfigurationError
 from eventbus.registry import Registry
@@ -16,25 +17,40 @@ from tests.config.fakes import REGISTRY, Feed, Topic
 GOOD = """
 from pydantic import BaseModel
 
+class Options(BaseModel, extra="forbid"):
+    path: str
+
 class GoodSink:
-    class Options(BaseModel, extra="forbid"):
-        path: str
+    Options = Options
+
+    def open(self): ...
+    close = encode = send = apply = open
+
+class Raising(GoodSink):
+    def __init__(self, name, options):
+        raise KeyError("redis://user:password@host/" + options.path)
+
+class NoSink:
+    Options = Options
+
+    def open(self): ...
 
 class NoOptions:
     pass
 """
 
 
+ACME = {"good": "GoodSink", "bare": "NoOptions", "gone": "Gone", "raising": "Raising", "other": "NoSink"}
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """Two packages that an installer could have put there: one is sound, one cannot be imported."""
-    _install(
-        tmp_path, "acme", GOOD, {"eventbus.sinks": {"good": "GoodSink", "bare": "NoOptions", "gone": "Gone"}}
-    )
+    _install(tmp_path, "acme", GOOD, {"eventbus.sinks": ACME})
     _install(
         tmp_path,
         "broken",
-        "raise RuntimeError('no licence')",
+        "raise SystemExit('no licence')",
         {"eventbus.sinks": {"broken": "X", "good2": "X"}},
     )
     _install(
@@ -83,9 +99,16 @@ def test_stages_are_found_too(installed: Registry) -> None:
 @pytest.mark.parametrize(
     ("type_name", "message"),
     [
-        ("broken", "of package broken 1.2 cannot be imported from broken_sinks:X: RuntimeError: no licence"),
+        (
+            "broken",
+            "of package broken 1.2 cannot be imported from broken_sinks:X: SystemExit: no licence; ",
+        ),
         ("gone", "of package acme 1.2 cannot be imported from acme_sinks:Gone: AttributeError: module"),
-        ("bare", "has no pydantic model named Options"),
+        ("bare", "of package acme 1.2: acme_sinks:NoOptions has no pydantic model named Options"),
+        (
+            "other",
+            "of package acme 1.2: acme_sinks:NoSink is no class of sinks: it has no close, encode, send",
+        ),
         ("good2", "is declared by more than one package: package broken 1.2, package rival 1.2"),
     ],
 )
@@ -96,6 +119,27 @@ def test_what_is_wrong_with_a_package_is_said_when_it_is_used(
         installed.sink(type_name)
 
     assert str(caught.value).startswith(f"sink type {type_name!r} {message}")
+
+
+def test_what_raises_when_it_is_made_is_named_and_shows_no_secret(
+    installed: Registry, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        """\
+        mongodb: {uri: "mongodb://localhost"}
+        sinks: {one: {type: raising, path: x}, two: {type: raising, path: y}}
+        subscriptions: {orders: {source: {type: topic, topic: x}, routes: [one, two]}}
+        """
+    )
+    config = load([file], Registry(sinks=installed.sinks, sources={"topic": Topic}), {})
+    with pytest.raises(ConfigurationError) as caught:
+        try_to_make(config)
+    assert caught.value.problems == tuple(
+        f"sinks.{name}: sink type 'raising' of package acme 1.2 cannot be made: "
+        f"KeyError: 'redis://user:***@host/{path}'"
+        for name, path in (("one", "x"), ("two", "y"))
+    )
 
 
 def test_unknown_types() -> None:
