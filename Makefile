@@ -1,5 +1,5 @@
 # Every target depends on .venv, which `setup` makes; nothing else needs to be installed by hand.
-# Servers (MongoDB, Kafka, Redis, NATS) are found or fetched by eventbus.devservices.
+# Servers (MongoDB, Kafka, Redis, NATS, OpenSearch) are found or fetched by eventbus.devservices.
 
 PYTHON ?= python3
 VENV := .venv

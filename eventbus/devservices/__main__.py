@@ -1,4 +1,4 @@
-"""Runs the services for a developer: `python -m eventbus.devservices mongodb redis kafka nats`.
+"""Runs the services for a developer: `python -m eventbus.devservices mongodb redis kafka nats opensearch`.
 
 Their addresses go to standard output as `export` lines, everything else to standard error.
 """
@@ -13,11 +13,19 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from eventbus.devservices import DevServiceError, KafkaService, MongoService, NatsService, RedisService
+from eventbus.devservices import (
+    DevServiceError,
+    KafkaService,
+    MongoService,
+    NatsService,
+    OpenSearchService,
+    RedisService,
+)
 from eventbus.devservices._errors import FetchFailed
 from eventbus.devservices._fetch_kafka import fetch_kafka
 from eventbus.devservices._fetch_mongod import VERSIONS, fetch_mongod
 from eventbus.devservices._fetch_nats import fetch_nats
+from eventbus.devservices._fetch_opensearch import fetch_opensearch
 from eventbus.devservices._fetch_redis import fetch_redis
 
 
@@ -87,17 +95,23 @@ def _nats(stack: ExitStack) -> str:
     return f"NATS_URL='{stack.enter_context(NatsService.start()).url}'"
 
 
+def _opensearch(stack: ExitStack) -> str:
+    return f"OPENSEARCH_URL='{stack.enter_context(OpenSearchService.start()).url}'"
+
+
 _START: Final[Mapping[str, Callable[[ExitStack], str]]] = {
     "mongodb": _mongodb,
     "redis": _redis,
     "kafka": _kafka,
     "nats": _nats,
+    "opensearch": _opensearch,
 }
 _FETCH: Final[Mapping[str, Sequence[Callable[[], object]]]] = {
     "mongodb": [partial(fetch_mongod, version) for version in VERSIONS],
     "redis": [fetch_redis],
     "kafka": [fetch_kafka],
     "nats": [fetch_nats],
+    "opensearch": [fetch_opensearch],
 }
 
 

@@ -11,6 +11,7 @@ from eventbus.devservices import (
     KafkaService,
     MongoService,
     NatsService,
+    OpenSearchService,
     RedisService,
     Unavailable,
     kafka_available,
@@ -22,7 +23,8 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing in the environment, on PATH or in the cache, no engine, and no registry."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("MONGODB_URI", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "NATS_URL", "PIP_FIND_LINKS"):
+    addresses = ("MONGODB_URI", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS", "NATS_URL", "OPENSEARCH_URL")
+    for name in (*addresses, "PIP_FIND_LINKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("EVENTBUS_SERVICES_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
@@ -38,6 +40,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (RedisService.start, "install Redis 7 so that redis-server is on PATH"),
         (KafkaService.start, "install Java 17 and Maven"),
         (NatsService.start, "install NATS 2.9 or newer so that nats-server is on PATH"),
+        (OpenSearchService.start, "install a Java 17 development kit and Maven"),
     ],
 )
 def test_each_service_says_in_one_sentence_what_to_install(

@@ -52,4 +52,7 @@ def test_an_unknown_service_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as caught:
         main(["mongo"])
     assert caught.value.code == 2
-    assert "there is no service 'mongo'; there are mongodb, redis, kafka, nats" in capsys.readouterr().err
+    assert (
+        "there is no service 'mongo'; there are mongodb, redis, kafka, nats, opensearch"
+        in capsys.readouterr().err
+    )
