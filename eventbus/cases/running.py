@@ -1,4 +1,4 @@
-"""Runs events through what the daemon is made of, up to the messages; no sink is opened."""
+"""Runs the changes of a case through a subscription, up to the messages; no sink is opened."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from typing import Any
 
 import structlog
 
-from eventbus.assembly import shared_sinks, spec_of
 from eventbus.cases.telling import told_message
 from eventbus.config import Config
-from eventbus.encoding.avro import RegisteredSchema
-from eventbus.model import Event, Failure, Filtered, Message, Parked, Rejected, Slot
-from eventbus.runtime.messages import message_of
-from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
-from eventbus.sdk import Sink, carried_by
+from eventbus.model import Event, Failure, Filtered, Message, Parked
+from eventbus.preview.passage import Passage, Passed
 from eventbus.sinks.fanning_out import parts_of
-from eventbus.sinks.registering import RegisteringSink
 from eventbus.stages.memory import MemoryCollections
-from eventbus.stages.pipeline import PipelineStopped
 
 __all__ = ["Happened", "ParkedEvent", "Rig"]
 
@@ -78,79 +72,44 @@ class Rig:
 
     async def run(self, events: Sequence[Event]) -> Happened:
         """What becomes of events that come in one batch; every call begins anew."""
-        spec = self._spec()
-        try:
-            return await _run(spec, events)
-        finally:
-            await spec.close()
-
-    def _spec(self) -> SubscriptionSpec:
-        sinks = shared_sinks(self._config)
-        for route in self._config.subscriptions[self._subscription].routes:
-            schema = _schema(sinks[route.sink].sink, self._subscription, route.name)
-            if schema is not None:
-                schema.id = 0  # no registry is asked
-        return spec_of(
+        passage = Passage(
             self._config,
             self._subscription,
             _NoSource(),  # type: ignore[arg-type] # nothing is read here
-            sinks,
-            drain_timeout_secs=self._config.daemon.drain_timeout,
-            collections=self._collections,
+            self._collections,
+            log,
         )
+        try:
+            return _happened(passage, await passage.through(events))
+        finally:
+            await passage.close()
 
 
 class _NoSource:
     """Stands where a source would; whoever asks it anything fails."""
 
 
-async def _run(spec: SubscriptionSpec, events: Sequence[Event]) -> Happened:
-    happened = Happened({name: [] for name in spec.routes})
-    routes = [_Route(spec.name, name, route) for name, route in spec.routes.items()]
-    slots: Sequence[Slot] = events
-    try:
-        for stage in spec.stages:
-            slots = await stage.apply(slots)
-    except PipelineStopped as stopped:
-        happened.stopped = str(stopped)
-        return happened
-    for number, slot in enumerate(slots, start=1):
+def _happened(passage: Passage, passed: Sequence[Passed]) -> Happened:
+    happened = Happened({route: [] for route in passage.sinks}, stopped=passage.stopped)
+    for number, (slot, fates) in enumerate(passed, start=1):
         match slot:
             case Filtered():
                 happened.dropped += 1
-            case Parked():
+            case Parked():  # once, whatever routes there are
                 happened.parked.append(ParkedEvent(number, None, slot.reason, Failure.STAGE.value))
             case Event():
-                for route in routes:
-                    route.deliver(number, slot, happened)
+                for route, fate in fates.items():
+                    if fate.kind is not None:
+                        happened.parked.append(ParkedEvent(number, route, fate.reason, fate.kind.value))
+                    elif fate.message is not None:
+                        happened.messages[route] += _told(passage, route, fate.message)
     return happened
 
 
-class _Route:
-    """What one route makes of events, asked as the daemon asks."""
-
-    def __init__(self, subscription: str, name: str, spec: RouteSpec) -> None:
-        self._name = name
-        self._spec = spec
-        self._prepare = spec.policy.prepare() if spec.policy.prepare is not None else None
-        self._schema = _schema(spec.sink.sink, subscription, name)
-
-    def deliver(self, number: int, event: Event, happened: Happened) -> None:
-        """Note what becomes of an event."""
-        policy, sink = self._spec.policy, self._spec.sink.sink
-        slot = policy.when(event) if policy.when is not None else event
-        if isinstance(slot, Filtered):
-            return
-        for taken in [slot] if self._prepare is None else self._prepare([slot]):
-            made = message_of(taken, sink, self._spec.encoder, policy.transform, log)
-            if isinstance(made, Rejected):
-                happened.parked.append(ParkedEvent(number, self._name, made.reason, made.kind.value))
-            elif isinstance(made, Message) and (made.body or carried_by(sink).tombstones):
-                definition = self._schema.definition if self._schema is not None else None
-                told = [told_message(part, definition) for part in parts_of(made)]
-                happened.messages[self._name] += told
-
-
-def _schema(sink: Sink, subscription: str, route: str) -> RegisteredSchema | None:
-    """The schema of a route's messages, if they are Avro."""
-    return sink.schema(subscription, route) if isinstance(sink, RegisteringSink) else None
+def _told(passage: Passage, route: str, message: Message) -> list[dict[str, Any]]:
+    """What of a message is sent: nothing, if it is empty and its sink knows no tombstones."""
+    if not message.body and not passage.carries[route].tombstones:
+        return []
+    schema = passage.schemas[route]
+    definition = schema.definition if schema is not None else None
+    return [told_message(part, definition) for part in parts_of(message)]

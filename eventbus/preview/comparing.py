@@ -68,12 +68,12 @@ class Comparison:
             passed: What became of its next changes.
             read: Token up to which it is read now.
         """
-        for event, fates in passed:
+        for slot, fates in passed:
             marks = {
                 name: _mark(fate) for name, fate in fates.items() if fate.outcome is not Outcome.FILTERED
             }
             if marks:
-                self._ahead[version].append(_Taken(event.token, marks))
+                self._ahead[version].append(_Taken(slot.event.token, marks))
         self._read[version] = read
         self._judge_up_to(min(self._read))
 

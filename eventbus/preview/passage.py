@@ -1,4 +1,7 @@
-"""What becomes of changes on each route, asked as the daemon asks; no sink is opened, no registry called."""
+"""What becomes of changes on each route, asked as the daemon asks; no sink is opened, no registry called.
+
+Previews send past changes through it, cases such as somebody wrote down.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ import structlog
 from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import Config
 from eventbus.encoding.avro import RegisteredSchema
-from eventbus.model import Event, Filtered, Message, Rejected, Slot, Taken
+from eventbus.model import Event, Failure, Filtered, Message, Rejected, Slot, Taken
 from eventbus.runtime.messages import message_of
 from eventbus.runtime.subscription import RouteSpec
-from eventbus.sdk import Collections, Sink, Source
+from eventbus.sdk import Carries, Collections, Sink, Source, carried_by
 from eventbus.sinks.registering import RegisteringSink
 from eventbus.stages.pipeline import PipelineStopped
 
@@ -40,18 +43,25 @@ class Fate:
         outcome: What.
         reason: What filtered it, or why it is parked; empty where it is delivered.
         message: What would be sent.
+        kind: What kind of failure it was, where it is parked.
     """
 
     outcome: Outcome
     reason: str = ""
     message: Message | None = None
+    kind: Failure | None = None
 
 
 class Passed(NamedTuple):
-    """A change, and what would become of it by name of the route."""
+    """What the subscription's pipeline makes of a change, and its fates by name of the route."""
 
-    event: Event
+    slot: Slot
     fates: Mapping[str, Fate]
+
+    @property
+    def event(self) -> Event:
+        """The change."""
+        return self.slot.event
 
 
 _BY_PIPELINE = Fate(Outcome.FILTERED, "pipeline")
@@ -67,19 +77,28 @@ class Passage:
         subscription: Name of the subscription.
         source: Where its changes come from.
         collections: What stages find that look something up.
+        log: Told of bugs.
     """
 
     def __init__(
-        self, config: Config, subscription: str, source: Source, collections: Collections | None
+        self,
+        config: Config,
+        subscription: str,
+        source: Source,
+        collections: Collections | None,
+        log: structlog.stdlib.BoundLogger = log,
     ) -> None:
         sinks = shared_sinks(config)
         self.sinks = {route.name: route.sink for route in config.subscriptions[subscription].routes}
         """Names of the sinks, by name of the route."""
+        self.carries: dict[str, Carries] = {}
+        """What messages can be like, by name of the route."""
         self.stopped: str | None = None
         """Why the subscription would stop; None if it would not."""
         self.schemas: dict[str, RegisteredSchema | None] = {}
         """The schemas of messages in Avro, by name of the route."""
         for route, sink in self.sinks.items():
+            self.carries[route] = carried_by(sinks[sink].sink)
             schema = _schema(sinks[sink].sink, subscription, route)
             self.schemas[route] = schema
             if schema is not None:
@@ -92,7 +111,7 @@ class Passage:
             drain_timeout_secs=config.daemon.drain_timeout,
             collections=collections,
         )
-        self._routes = {name: _Route(spec) for name, spec in self._spec.routes.items()}
+        self._routes = {name: _Route(spec, log) for name, spec in self._spec.routes.items()}
 
     async def through(self, slots: Sequence[Slot]) -> list[Passed]:
         """What becomes of a batch; nothing where a stage stops the subscription."""
@@ -103,8 +122,7 @@ class Passage:
             self.stopped = str(stopped)
             return []
         return [
-            Passed(slot.event, {name: route.fate(slot) for name, route in self._routes.items()})
-            for slot in slots
+            Passed(slot, {name: route.fate(slot) for name, route in self._routes.items()}) for slot in slots
         ]
 
     async def close(self) -> None:
@@ -115,8 +133,9 @@ class Passage:
 class _Route:
     """What one route makes of changes, in their order."""
 
-    def __init__(self, spec: RouteSpec) -> None:
+    def __init__(self, spec: RouteSpec, log: structlog.stdlib.BoundLogger) -> None:
         self._spec = spec
+        self._log = log
         self._prepare = spec.policy.prepare() if spec.policy.prepare is not None else None
 
     def fate(self, slot: Slot) -> Fate:
@@ -130,12 +149,12 @@ class _Route:
         taken: Sequence[Taken] = [slot] if self._prepare is None else self._prepare([slot])
         if not taken:
             return _BY_ROUTE
-        made = message_of(taken[0], self._spec.sink.sink, self._spec.encoder, policy.transform, log)
+        made = message_of(taken[0], self._spec.sink.sink, self._spec.encoder, policy.transform, self._log)
         match made:
             case Message():
                 return Fate(Outcome.DELIVERED, message=made)
             case Rejected():
-                return Fate(Outcome.PARKED, made.reason)
+                return Fate(Outcome.PARKED, made.reason, kind=made.kind)
             case Filtered():
                 return _BY_ROUTE
 

@@ -113,12 +113,12 @@ async def _compare(
 
 def _count(walked: Walked, passed: _Step, into: Mapping[str, Tally]) -> None:
     walked.read += passed.read
-    for event, fates in passed.changes:
+    for slot, fates in passed.changes:
         for name, fate in fates.items():
-            walked.routes[name].add(event, fate)
+            walked.routes[name].add(slot.event, fate)
             sink = into.get(walked.sinks[name])
             if sink is not None and fate.outcome is Outcome.DELIVERED:
-                sink.add(event, fate)
+                sink.add(slot.event, fate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ def test_what_is_dropped_or_parked_can_be_expected(tmp_path: Path) -> None:
         **both,
         "cache": ALL["cache"],
         "dropped": 1,
-        "parked": [{"event": 1, "reason": "divides by zero", "kind": "stage"}],
+        "parked": [{"event": 1, "route": None, "reason": "divides by zero", "kind": "stage"}],
     }
     ran = run(tmp_path, case(expect, *given))
     assert ran.exit_code == 0, ran.output

@@ -241,4 +241,12 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         "        self._judge_up_to(max(self._read))",
         "tests/preview/test_counting.py::test_a_comparison_is_one_of_sets",
     ),
+    Mutant(
+        "what the pipeline parks is a dead letter of each route, to a case",
+        "a case says once what the daemon parks for all routes",
+        "cases/running.py",
+        "ParkedEvent(number, None, slot.reason, Failure.STAGE.value)",
+        "ParkedEvent(number, next(iter(fates)), slot.reason, Failure.STAGE.value)",
+        "tests/cases/test_cases.py::test_what_is_dropped_or_parked_can_be_expected",
+    ),
 )

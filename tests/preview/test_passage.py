@@ -64,9 +64,9 @@ def test_each_item_is_a_message() -> None:
     """And is counted as one, in bytes, pace and samples; a list without items is filtered."""
     through = passage({"for_each": "document.items"})
     tally = Tally(STRETCH, samples=100)
-    for event, fates in passed(through, changes(4)):
+    for slot, fates in passed(through, changes(4)):
         for fate in fates.values():
-            tally.add(event, fate)
+            tally.add(slot.event, fate)
     assert (tally.delivered, tally.filtered.total(), tally.messages) == (3, 1, 6)
     assert (tally.keys, tally.pace.busiest_second, tally.pace.busiest_minute) == (3, 3, 6)
     assert len(tally.samples) == 6
@@ -87,9 +87,9 @@ def test_samples_are_the_same_whatever_comes_first() -> None:
     shown = []
     for some in (made, made[::-1]):
         tally = Tally(STRETCH, samples=3)
-        for event, fates in some:
+        for slot, fates in some:
             for fate in fates.values():
-                tally.add(event, fate)
+                tally.add(slot.event, fate)
         shown.append(tally.samples)
     assert shown[0] == shown[1]
     assert len(shown[0]) == 3
