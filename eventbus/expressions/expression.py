@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.metadata import EntryPoint
 from typing import Any, Final
 
 from pydantic import GetCoreSchemaHandler
@@ -50,6 +51,8 @@ class ExpressionError(Exception):
 class Expression:
     """An expression that computes a value.
 
+    Two are equal if they were written alike and call the same functions of plugins.
+
     Args:
         text: What the user wrote.
 
@@ -62,13 +65,14 @@ class Expression:
         self._program = _compiled(text)
         scan = scanned(text)
         own = _functions_of_plugins(text, [call for call in scan.calls if call.name not in FUNCTIONS])
+        self._environment = {name: declared for name, (declared, _) in own.items()}
         self.mentions = tuple(scan.mentions)
         self._is_path = scan.is_path
         self._nulls = scan.has_null
         self._paths = _without_redundant(self.mentions)
         self._functions = {
             call.name: STDLIB_FUNCTIONS[call.name] for call in scan.calls if call.name in STDLIB_FUNCTIONS
-        } | own
+        } | {name: function for name, (_, function) in own.items()}
         self._with_doubles: Any = None
 
     @property
@@ -161,6 +165,14 @@ class Expression:
             )
         return variables, is_incomplete
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Expression) or type(other) is not type(self):
+            return NotImplemented
+        return (self.text, self._environment) == (other.text, other._environment)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.text))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.text}>"
 
@@ -187,8 +199,10 @@ class Condition(Expression):
         return result
 
 
-def _functions_of_plugins(text: str, calls: Sequence[Call]) -> dict[str, Callable[..., Any]]:
-    """The functions that are none of the language's.
+def _functions_of_plugins(
+    text: str, calls: Sequence[Call]
+) -> dict[str, tuple[EntryPoint, Callable[..., Any]]]:
+    """The functions that are none of the language's, and where they are declared.
 
     Raises:
         ValueError: There is no such function, or it cannot be had.
@@ -196,14 +210,14 @@ def _functions_of_plugins(text: str, calls: Sequence[Call]) -> dict[str, Callabl
     if not calls:
         return {}
     declared = declared_functions()
-    found: dict[str, Callable[..., Any]] = {}
+    found: dict[str, tuple[EntryPoint, Callable[..., Any]]] = {}
     for call in calls:
         where = place_in(text, call.place)
         if call.name not in declared:
             guess = did_you_mean(call.name, [*FUNCTIONS, *declared])
             raise ValueError(f"{where}: unknown function {call.name!r}{guess}")
         try:
-            found[call.name] = function_of(declared[call.name])
+            found[call.name] = declared[call.name], function_of(declared[call.name])
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
     return found

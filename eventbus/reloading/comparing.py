@@ -15,7 +15,6 @@ from pydantic import BaseModel
 
 from eventbus.assembly import sink_parts
 from eventbus.config import Config, MongoDBAccess, MongoDBState, ResolvedSubscription, SQLiteState
-from eventbus.expressions.expression import Expression
 
 __all__ = ["Difference", "difference", "same", "sinks_of"]
 
@@ -72,7 +71,10 @@ def difference(old: Config, new: Config) -> Difference:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two parts of a configuration say the same. What cannot be told counts as different."""
+    """Whether two parts of a configuration say the same. What cannot be told counts as different.
+
+    It is no mere ``==``: a variable that was 1 and is true gives another filter, but one that is equal.
+    """
     if one is other:
         return True
     if type(one) is not type(other):
@@ -91,8 +93,6 @@ def _parts(value: Any) -> Mapping[Any, Any] | None:
         return value
     if isinstance(value, BaseModel):
         return vars(value)
-    if isinstance(value, Expression):
-        return {"text": value.text}
     if is_dataclass(value):
         return {part.name: getattr(value, part.name) for part in fields(value)}
     return None

@@ -97,6 +97,18 @@ def test_a_secret_in_a_file_changes_who_uses_it(before: Config, tmp_path: Path) 
     assert (found.changed, found.new_sinks, found.old_sinks) == (["orders"], {"hook"}, {"hook"})
 
 
+def test_a_variable_of_another_type_is_another_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MongoDB compares 1 and true otherwise than Python does; the text, and so the version, is the same."""
+    content = copy.deepcopy(BASE)
+    content["sinks"]["hook"].pop("headers")
+    content["subscriptions"]["orders"]["source"]["match"] = {"document.active": "${ACTIVE}"}
+    found = []
+    for value in ("1", "true", "1.0", "1"):
+        monkeypatch.setenv("ACTIVE", value)
+        found.append(_loaded(tmp_path, content))
+    assert [difference(found[0], other).changed for other in found] == [[], ["orders"], ["orders"], []]
+
+
 def test_added_and_removed(before: Config, tmp_path: Path) -> None:
     """Subscriptions and sinks; whoever shares a sink with them is not touched."""
 
