@@ -29,7 +29,7 @@ def function_of(declared: EntryPoint) -> Callable[..., Any]:
     """
     try:
         function = declared.load()
-    except Exception as error:  # a foreign module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a foreign module may raise anything while it is imported
         raise ValueError(f"function {declared.name!r} cannot be imported: {type(error).__name__}") from error
     if not callable(function):
         raise ValueError(f"function {declared.name!r} is none: {declared.value}")  # noqa: TRY004 - as above

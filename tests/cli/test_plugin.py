@@ -148,9 +148,10 @@ def test_what_is_broken_is_told_with_its_cause(
         tmp_path,
         "torn",
         "[eventbus.sinks]\nbare=torn_code:Bare\nfile=torn_code:Bare\ngone=torn_code:Gone\nhalf=torn_code:Half\n"
-        "[eventbus.stage]\nlost=torn_code:Half\n[eventbus.functions]\nnone=torn_code:missing\n",
+        "[eventbus.stage]\nlost=torn_code:Half\n[eventbus.functions]\nends=ending_code:f\nnone=torn_code:missing\n",
         code,
     )
+    (tmp_path / "ending_code.py").write_text("raise SystemExit(0)\n")
     monkeypatch.syspath_prepend(tmp_path)
     answer = alone.plainly("plugin", "list", "--json")
     told = {
@@ -164,9 +165,14 @@ def test_what_is_broken_is_told_with_its_cause(
     assert told.pop("gone")[2].startswith(
         "sink type 'gone' of package torn 1.0 cannot be imported from torn_code:"
     )
+    assert "it has no close, encode, send" in told.pop("half")[2]
     assert told == {
-        "bare": ("sink", "broken", "sink type 'bare' has no pydantic model named Options"),
-        "half": ("sink", "broken", "torn_code:Half lacks close, encode, send"),
+        "ends": ("function", "broken", "function 'ends' cannot be imported: SystemExit"),
+        "bare": (
+            "sink",
+            "broken",
+            "sink type 'bare' of package torn 1.0: torn_code:Bare has no pydantic model named Options",
+        ),
         "lost": (
             *("eventbus.stage", "broken"),
             "there is no group of entry points 'eventbus.stage', did you mean 'eventbus.stages'?",

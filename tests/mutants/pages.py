@@ -68,11 +68,11 @@ PAGE_MUTANTS: tuple[Mutant, ...] = (
         "tests/cli/test_plugin.py::test_what_is_made_is_found_and_can_be_configured",
     ),
     Mutant(
-        "only what cannot be imported is broken",
-        "what an installed package lacks is told",
+        "a type that two packages declare is that of the first",
+        "what an installed package breaks is told",
         "cli/plugins/listing.py",
-        "f\"{first.value} lacks {', '.join(missing)}\" if missing else None",
-        "None",
+        "{first.name: tuple(several)}",
+        "{first.name: (first,)}",
         "tests/cli/test_plugin.py::test_what_is_broken_is_told_with_its_cause",
     ),
 )

@@ -5,18 +5,16 @@ Everything that is listed is imported, as a configuration that names it would do
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Final
 
 from eventbus.cli.printing import print_json, print_table
 from eventbus.errors import ConfigurationError
 from eventbus.expressions.functions import function_of
 from eventbus.registry import Registry
-from eventbus.sdk import Sink, Source, Stage
 from eventbus.suggestions import did_you_mean
 
 __all__ = ["Plugin", "plugins", "print_plugins"]
@@ -27,7 +25,6 @@ _KINDS: Final = {
     "eventbus.sources": "source",
     "eventbus.stages": "stage",
 }
-_PROMISES: Final[dict[str, type[Any]]] = {"sink": Sink, "source": Source, "stage": Stage}
 _OURSELVES: Final = "eventbus"
 
 
@@ -98,10 +95,8 @@ def _why_broken(group: str, several: Sequence[EntryPoint]) -> str | None:
     try:
         if kind == "function":
             function_of(first)
-            return None
-        cls = getattr(Registry(**{f"{kind}s": {first.name: tuple(several)}}), kind)(first.name)
+        else:
+            getattr(Registry(**{f"{kind}s": {first.name: tuple(several)}}), kind)(first.name)
     except (ConfigurationError, ValueError) as error:
         return str(error)
-    promised = {name for name, _ in inspect.getmembers(_PROMISES[kind], inspect.isfunction)}
-    missing = sorted(name for name in promised if not name.startswith("_") and not hasattr(cls, name))
-    return f"{first.value} lacks {', '.join(missing)}" if missing else None
+    return None
