@@ -30,6 +30,7 @@ from tests.mutants.health import HEALTH_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.narrowing import NARROWING_MUTANTS
 from tests.mutants.operating import OPERATING_MUTANTS
+from tests.mutants.packages import PACKAGE_MUTANTS
 from tests.mutants.pages import PAGE_MUTANTS
 from tests.mutants.reloads import RELOAD_MUTANTS
 from tests.mutants.routes import ROUTE_MUTANTS
@@ -64,6 +65,7 @@ def main(wanted: str) -> int:
             *NARROWING_MUTANTS,
             *ONCE_MUTANTS,
             *OPERATING_MUTANTS,
+            *PACKAGE_MUTANTS,
             *PAGE_MUTANTS,
             *RULE_MUTANTS,
             *SINK_MUTANTS,
@@ -89,7 +91,7 @@ def main(wanted: str) -> int:
 
 
 def _copied(place: Path) -> Path:
-    for folder in ("eventbus", "tests", "benchmarks", "docs"):
+    for folder in ("eventbus", "tests", "benchmarks", "docs", "plugins"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", place)
     return place
@@ -130,7 +132,13 @@ def _verdict(copy: Path, mutant: Mutant) -> str:
 def _run(copy: Path, tests: Sequence[str]) -> int:
     """Run tests on a copy, which comes first on the path; pytest's exit code, or that it never ended."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", *tests]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "", "EVENTBUS_MUTANT": "1"}
+    packages = os.pathsep.join(map(str, copy.glob("plugins/*/src")))
+    environment = {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": packages,
+        "EVENTBUS_MUTANT": "1",
+    }
     environment.pop("EVENTBUS_PROOF_RUNS", None)
     try:
         done = subprocess.run(

@@ -18,7 +18,7 @@ class Mutant:
     Args:
         name: What the mistaken programmer thought.
         breaks: The invariant of the design, or the rule of the engine, that no longer holds.
-        file: Where, below ``eventbus/``.
+        file: Where, below ``eventbus/``; that of a package beside it begins with ``../plugins/``.
         old: What stands there.
         new: What the mutant puts there.
         test: What must fail.

@@ -75,7 +75,10 @@ class Actions:
             if routing is None:
                 return Rejected("no routing: the event has no value for a name in `routing`")
             headers = ((_ROUTING, routing.encode()),)
-        return Message(event, body, key=identity.encode(), target=index, headers=headers)
+        told = (
+            body or json.dumps({"_id": identity}, ensure_ascii=False).encode()
+        )  # for people: it is not sent
+        return Message(event, told, key=identity.encode(), target=index, headers=headers)
 
     def name_of(self, message: Message) -> str:
         """What is done about a message: the name under which the server answers."""
