@@ -56,7 +56,7 @@ async def body_of(request: web.Request, endpoint: Endpoint) -> Wish | None:
         raise Refused("timed_out_reading", f"it must be there within {_BODY_SECS:.0f} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise Refused("too_large", "a body has at most 64 KiB") from None
-    except web.HTTPException:
+    except (web.HTTPException, web.RequestPayloadError):
         raise Refused("malformed", "the body could not be read") from None
     if endpoint.body is None:
         if written and written.strip() not in {b"{}", b""}:

@@ -5,12 +5,13 @@ Health and metrics are answered from what the daemon already knows; they make it
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -20,6 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from eventbus.api.access import Access
 from eventbus.api.application import AdminApi
+from eventbus.api.connections import Connections
 from eventbus.api.reach import Installation, Reach
 from eventbus.config.models import ServerSection, ServerTLSSection
 from eventbus.errors import ConfigurationError
@@ -33,6 +35,9 @@ log = structlog.get_logger("eventbus.api")
 _SILENT = logging.getLogger("eventbus.api.silent")
 """The library would log what it cannot parse, word by word, and a token may be in it."""
 _SILENT.disabled = True
+
+
+_HANDSHAKE_SECS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +77,24 @@ async def admin_server(
     """
     context = _context(server.tls) if server.tls is not None else None
     reach = Reach(installation)
+    connections = Connections()
     app = application(server, reach, live=live, ready=ready)
+    app.middlewares.insert(0, connections.note)
     runner = web.AppRunner(
         app, access_log=None, logger=_SILENT, shutdown_timeout=1.0, keepalive_timeout=75.0, lingering_time=2.0
     )
     await runner.setup()
+    connections.server = runner.server
     try:
-        site = web.TCPSite(runner, server.host, server.port, ssl_context=context)
+        listener = await _listening(server, connections, context)
         try:
-            await site.start()
-        except OSError as error:
-            where = f"{server.host}:{server.port}"
-            raise ConfigurationError(f"server: cannot listen on {where}: {error.strerror}") from error
-        bound_port = int(runner.addresses[0][1])
-        log.info("admin_server_started", host=server.host, port=bound_port, tls=context is not None)
-        if not server.is_local and not server.tokens and server.allow_unauthenticated:
-            log.warning("admin_server_unprotected", host=server.host)
-        yield bound_port
+            bound_port = int(listener.sockets[0].getsockname()[1])
+            log.info("admin_server_started", host=server.host, port=bound_port, tls=context is not None)
+            if not server.is_local and not server.tokens and server.allow_unauthenticated:
+                log.warning("admin_server_unprotected", host=server.host)
+            yield bound_port
+        finally:
+            listener.close()
     finally:
         await runner.cleanup()
         await reach.close()
@@ -103,6 +109,19 @@ def application(
     app.router.add_route("GET", "/readyz", _answering(ready))
     app.router.add_route("GET", "/metrics", _metrics)
     return app
+
+
+async def _listening(
+    server: ServerSection, connections: Connections, context: ssl.SSLContext | None
+) -> asyncio.Server:
+    handshake_secs = _HANDSHAKE_SECS if context is not None else None
+    try:
+        return await asyncio.get_running_loop().create_server(
+            connections, server.host, server.port, ssl=context, ssl_handshake_timeout=handshake_secs
+        )
+    except OSError as error:
+        where = f"{server.host}:{server.port}"
+        raise ConfigurationError(f"server: cannot listen on {where}: {error.strerror}") from error
 
 
 def _context(tls: ServerTLSSection) -> ssl.SSLContext:

@@ -149,6 +149,7 @@ def test_who_acts_is_written_down(installation: Installation) -> None:
         (lambda call: call.get("/v1/operations/0123456789"), "not_found"),
         (lambda call: call.ask("DELETE", "/v1/gaps"), "method_not_allowed"),
         (lambda call: call.post(f"{ROUTE}/position", b"{"), "malformed"),
+        (lambda call: call.post(f"{ROUTE}/position", b"no zip", Content_Encoding="gzip"), "malformed"),
         (lambda call: call.post(f"{ROUTE}/pause", b"1", Content_Type="text/plain"), "unsupported_media_type"),
         (lambda call: call.post(f"{ROUTE}/position", {"to": "now", "too": 1}), "invalid"),
         (lambda call: call.post(f"{ROUTE}/position", {"to": "soon"}), "invalid"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,13 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from anyio.abc import SocketStream
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
+from eventbus.api.connections import MOST
 from eventbus.api.limits import Limits
 from eventbus.api.reach import Installation
 from eventbus.api.server import Health, admin_server
@@ -145,6 +147,45 @@ async def test_wrong_tokens_are_slowed_down_and_keep_nobody_out() -> None:
         assert statuses[:10] == [401] * 10
         assert 429 in statuses[10:]
         assert (await _get(call, DESCRIBED)).status == 200
+
+
+async def test_who_only_connects_takes_no_descriptor_from_others() -> None:
+    """The one that has been idle for longest makes room for others; one that is worked on does not."""
+    working = _Held()
+    async with _served(away=working) as call, AsyncExitStack() as stack:
+
+        async def connected() -> SocketStream:
+            return await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", call.port))
+
+        asking = await connected()
+        await asking.send(f"GET /v1/gaps HTTP/1.1\r\nHost: localhost\r\n{_SHOWN}\r\n\r\n".encode())
+        await working.begun.wait()
+        idle = [await connected() for _ in range(MOST + 40)]
+        assert (await _get(call, "/livez")).status == 200
+        with anyio.fail_after(20), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await idle[0].receive()
+        working.go_on.set()
+        with anyio.fail_after(20):
+            assert b" 503 " in await asking.receive()
+
+
+class _Held(_Away):
+    """A state store whose opening takes until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = anyio.Event()
+        self.go_on = anyio.Event()
+
+    @asynccontextmanager
+    async def opened(self, config: Any) -> AsyncIterator[Any]:
+        self.begun.set()
+        await self.go_on.wait()
+        async with super().opened(config) as store:
+            yield store
+
+
+_SHOWN = f"Authorization: Bearer {READ}"
 
 
 async def test_without_tokens_nobody_may_ask() -> None:

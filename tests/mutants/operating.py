@@ -42,6 +42,22 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         f"{API}::test_nothing_is_told_without_a_token",
     ),
     Mutant(
+        "connections may be idle without end",
+        "whoever reaches the port takes no descriptor from a delivery",
+        "api/connections.py",
+        "if len(there) >= self._most:",
+        "if False:",
+        f"{ACCESS}::test_who_only_connects_takes_no_descriptor_from_others",
+    ),
+    Mutant(
+        "a connection that is worked on makes room too",
+        "an answer is not broken off by others who connect",
+        "api/connections.py",
+        "self._working.add(request.protocol)",
+        "pass",
+        f"{ACCESS}::test_who_only_connects_takes_no_descriptor_from_others",
+    ),
+    Mutant(
         "what a caller sends as an id is written down",
         "no token gets into the log",
         "api/application.py",
