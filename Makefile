@@ -19,7 +19,7 @@ $(READY): pyproject.toml tests/constraints.txt $(wildcard plugins/*/pyproject.to
 	  echo "eventbus needs Python 3.11 or later: run make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dev -e ".[avro,compression,ed25519,regex,uvloop]" \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c tests/constraints.txt --group dev -e ".[avro,compression,ed25519,otel,regex,uvloop]" \
 	  $(patsubst %/pyproject.toml,-e ./%,$(wildcard plugins/*/pyproject.toml))
 	@touch $@
 

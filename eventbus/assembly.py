@@ -34,6 +34,7 @@ from eventbus.stages.admission import admission, preparation, transformation
 from eventbus.stages.pipeline import Pipeline, Step, UnfinishedLetters
 from eventbus.state.mongodb_claims import MongoClaims
 from eventbus.state.store import StoredDeadLetter
+from eventbus.tracing import trace_of_events
 
 __all__ = [
     "pipeline_of",
@@ -157,7 +158,8 @@ def spec_of(
     """What a subscription is made from; to be closed."""
     declared = config.subscriptions[name]
     views = Views({"subscription": name, "service": declared.service})
-    encoders = _Encoders(name, declared.service, views)
+    origin = Origin(name, declared.service, trace_of=trace_of_events(config))
+    encoders = _Encoders(origin, views)
     context = StageContext(name, declared.service, views, collections)
     routes = {
         route.name: RouteSpec(
@@ -223,8 +225,8 @@ def _prepare(
 class _Encoders:
     """The encoders of one subscription: routes of equal encoding share one, and so its work."""
 
-    def __init__(self, subscription: str, service: str, views: Views) -> None:
-        self._origin = Origin(subscription, service)
+    def __init__(self, origin: Origin, views: Views) -> None:
+        self._origin = origin
         self._views = views
         self._made: dict[tuple[str, Carries | None], Encoder] = {}
 

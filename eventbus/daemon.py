@@ -52,6 +52,7 @@ from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.loop_delay import keep_measuring
 from eventbus.telemetry.progress import Progress
+from eventbus.tracing import traced
 
 __all__ = ["Daemon", "run_daemon", "run_operation"]
 
@@ -157,7 +158,7 @@ class Daemon:
             publish_versions(declared)
         metrics.config_loaded(time.time())
         try:
-            with self._progress.heard():
+            with self._progress.heard(), traced(self._config):
                 await self._run()
         except (ConfigurationError, ExceptionGroup) as error:
             refused, rest = _split(error)

@@ -410,7 +410,7 @@ class Message:
         headers: Further pairs for the wire.
     """
 
-    __slots__ = ("body", "claim", "event", "headers", "key", "target")
+    __slots__ = ("body", "claim", "event", "headers", "key", "target", "traced")
 
     def __init__(
         self,
@@ -428,6 +428,8 @@ class Message:
         self.headers = headers
         self.claim: Claim | None = None
         """What must be stored before the message may go out; None if nothing must, or it is."""
+        self.traced = 0
+        """How many attempts have sent it that were traced."""
 
 
 class Fault(StrEnum):

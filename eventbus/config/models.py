@@ -26,6 +26,7 @@ from eventbus.config.mongodb_uri import checked_mongodb_uri
 from eventbus.config.section import Section
 from eventbus.config.server import ServerSection, ServerTLSSection, TokenSection
 from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
+from eventbus.config.tracing import TracingSection
 from eventbus.expressions.expression import Condition, Expression
 from eventbus.suggestions import did_you_mean
 from eventbus.telemetry.logs import LOGGERS
@@ -60,6 +61,7 @@ __all__ = [
     "SubscriptionSection",
     "TLSSection",
     "TokenSection",
+    "TracingSection",
     "WindowPolicy",
 ]
 
@@ -463,6 +465,8 @@ class Document(Section):
     """Settings of this process as a whole."""
     dead_letters: Any = None
     """How many dead letters are kept, of all subscriptions together."""
+    tracing: Any = None
+    """Traces by OpenTelemetry; by default none."""
     defaults: Any = None
     """What holds for every route that does not say otherwise, key by key."""
     sinks: dict[Name, Any]

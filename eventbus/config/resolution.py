@@ -24,6 +24,7 @@ from eventbus.config.models import (
     ServerSection,
     SinkSection,
     SQLiteStateSection,
+    TracingSection,
 )
 from eventbus.config.mongodb_access import mongodb_access, read_preference, state_access
 from eventbus.config.nodes import MappingNode, Node, Place
@@ -53,6 +54,7 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
     log = _section("log", LogSection, root, problems)
     daemon = _section("daemon", DaemonSection, root, problems)
     dead_letters = _section("dead_letters", DeadLettersSection, root, problems)
+    tracing = _section("tracing", TracingSection, root, problems) if "tracing" in root.values else None
     sinks = _sinks(root, registry, problems)
     subscriptions = _subscriptions(root, registry, sinks, problems)
     if daemon is not None:
@@ -73,6 +75,7 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
         log=log,
         daemon=daemon,
         dead_letters=dead_letters,
+        tracing=tracing,
         sinks=MappingProxyType(sinks),
         subscriptions=MappingProxyType(subscriptions),
     )

@@ -26,6 +26,7 @@ from eventbus.config.models import (
     PriorityPolicy,
     RetryPolicy,
     ServerSection,
+    TracingSection,
     WindowPolicy,
 )
 from eventbus.expressions.expression import Condition, Expression
@@ -239,5 +240,6 @@ class Config:
     log: LogSection
     daemon: DaemonSection
     dead_letters: DeadLettersSection
+    tracing: TracingSection | None
     sinks: Mapping[str, ResolvedSink]
     subscriptions: Mapping[str, ResolvedSubscription]

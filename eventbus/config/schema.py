@@ -25,6 +25,7 @@ from eventbus.config.models import (
     SinkSection,
     StageSection,
     SubscriptionSection,
+    TracingSection,
 )
 from eventbus.config.resolution import STATE_SECTIONS
 from eventbus.config.schema_for_people import REFERENCE, tidied
@@ -41,6 +42,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "log": LogSection,
     "daemon": DaemonSection,
     "dead_letters": DeadLettersSection,
+    "tracing": TracingSection,
     "defaults": DefaultsSection,
 }
 _Schema: TypeAlias = dict[str, Any]

@@ -32,6 +32,7 @@ from eventbus.encoding.headers import attributes_in_headers, constant_headers
 from eventbus.encoding.json import relaxed_json
 from eventbus.encoding.plain import plain_json
 from eventbus.encoding.projection import Projection
+from eventbus.encoding.traces import TraceOf
 from eventbus.model import Event
 from eventbus.sdk import Carries, Encoder
 
@@ -58,11 +59,13 @@ class Origin:
         subscription: Name of the subscription.
         service: Name of its service.
         replay: Id of the operation that sends them once more; None if none does.
+        trace_of: The trace that an event belongs to; None if none does.
     """
 
     subscription: str
     service: str
     replay: str | None = None
+    trace_of: TraceOf | None = None
 
 
 def contradictions(encoding: EncodingPolicy, carries: Carries) -> Iterator[tuple[str, str]]:
@@ -129,7 +132,9 @@ def encoder_of(
         schema: The one of `schema_of`, for an encoding in Avro.
     """
     write = _MODES[encoding.json_mode]
-    envelope = CloudEventsEncoder(origin.subscription, origin.service, origin.replay, write=write)
+    envelope = CloudEventsEncoder(
+        origin.subscription, origin.service, origin.replay, write=write, trace_of=origin.trace_of
+    )
     if schema is not None:
         body = _projected(encoding, _avro(encoding, envelope, origin, schema))
         return ComposedEncoder(_MEDIA_TYPES["avro"], body, _headers(encoding, envelope, origin, carries))

@@ -13,6 +13,7 @@
      "time": "2026-08-01T12:00:00.123Z",     when the server recorded the change, where it says so
      "subject": "64b7f…",                    the document's _id as text, where there is a document
      "clustertime": "1754049600.7",          extension: the cluster's logical clock, seconds.increment
+     "traceparent": "00-4bf9…-00f0…-01",     extension: the trace that the document says it belongs to
      "data": {"operation": …, "database": …, "collection": …, "document_key": …,
               "document": …, "before": …, "changed": …, "removed": …}}
 
@@ -33,6 +34,7 @@ import orjson
 
 from eventbus.encoding.json import relaxed_json
 from eventbus.encoding.subject import subject_attribute
+from eventbus.encoding.traces import TraceOf
 from eventbus.errors import EncodingError
 from eventbus.model import Event, Section
 
@@ -51,6 +53,7 @@ class CloudEventsEncoder:
         replay: Id of the operation that sends these events once more, if one does.
         extensions: Further attributes of every envelope, by their names in CloudEvents.
         write: The JSON mode of the documents.
+        trace_of: The trace that an event belongs to; None if none does.
     """
 
     content_type = "application/cloudevents+json"
@@ -63,8 +66,10 @@ class CloudEventsEncoder:
         *,
         extensions: Mapping[str, str | int] | None = None,
         write: SectionWriter = relaxed_json,
+        trace_of: TraceOf | None = None,
     ) -> None:
         self._write = write
+        self._trace_of = trace_of
         self._constant = b',"datacontenttype":"application/json","subscription":' + orjson.dumps(subscription)
         if service is not None:
             self._constant += b',"service":' + orjson.dumps(service)
@@ -116,7 +121,13 @@ class CloudEventsEncoder:
             self._time(event.time_ms),
             subject_attribute(event.document_key),
             b',"clustertime":"%d.%d"' % event.cluster_time if event.cluster_time else b"",
+            self._trace(event) if self._trace_of is not None else b"",
         )
+
+    def _trace(self, event: Event) -> bytes:
+        assert self._trace_of is not None
+        found = self._trace_of(event)
+        return b',"traceparent":"%b"' % found.encode() if found is not None else b""
 
     def _data(self, event: Event, kind: _Kind) -> tuple[bytes, ...]:
         write = self._write

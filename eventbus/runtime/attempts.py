@@ -17,7 +17,9 @@ from eventbus.core.lanes import Entry
 from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
 from eventbus.model import DELIVERED, Delivered, Fault, Message, Outcome, Retry
+from eventbus.telemetry import tracing
 from eventbus.telemetry.metrics import RouteMetrics
+from eventbus.telemetry.tracing import Attempted
 
 __all__ = ["Attempts", "Call"]
 
@@ -36,6 +38,7 @@ class Attempts:
         metrics: The route's metrics.
         log: Bound to the route.
         pause: Has the route paused, with the reason, when the sink wants nothing more or fails for too long.
+        whose: The route, for traces.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class Attempts:
         metrics: RouteMetrics,
         log: structlog.stdlib.BoundLogger,
         pause: Callable[[str], None],
+        whose: Attempted,
     ) -> None:
         self._pause = pause
+        self._whose = whose
         self.answers = 0
         """How many messages the sink has judged: while it goes up, an event that fails pays for itself."""
         self._circuit = circuit
@@ -131,7 +136,9 @@ class Attempts:
         self, call: Call, messages: Sequence[Message], entries: Sequence[Entry], since: int
     ) -> Sequence[Outcome]:
         begun = anyio.current_time()
-        outcomes = await call()
+        with tracing.attempt(self._whose, messages) as span:
+            outcomes = await call()
+            span.ended(outcomes)
         seconds = anyio.current_time() - begun
         self._metrics.sent(seconds, messages, outcomes)
         for entry, outcome in zip(entries, outcomes, strict=False):

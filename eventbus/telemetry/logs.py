@@ -34,6 +34,7 @@ LOGGERS: Final = (
     "eventbus.stage",
     "eventbus.subscription",
     "eventbus.supervisor",
+    "eventbus.tracing",
 )
 """The names under which our own lines are written. Those of libraries have a level of their own: below it
 some of them show values of documents."""

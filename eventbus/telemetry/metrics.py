@@ -107,6 +107,7 @@ def _weighted(name: str, text: str, buckets: Sequence[float] = _LONG_SECONDS) ->
     )
 
 
+_spans = _counter("spans_exported", "Spans that the collector took, or that are lost", ["result"])
 _events_read = _counter("events_read", "Changes read from the source", ["subscription"])
 _bytes_read = _counter("bytes_read", "Bytes of the changes read from the source", ["subscription"])
 _reopened = _counter(
@@ -319,6 +320,11 @@ def snapshot_read(subscription: str, documents: int, chunks: int) -> None:
 def dead_letters_purged(count: int) -> None:
     """Dead letters were removed because they had expired."""
     _purged.inc(count)
+
+
+def spans_exported(count: int, *, ok: bool) -> None:
+    """Spans were handed to the collector, or lost."""
+    _spans.labels("ok" if ok else "failed").inc(count)
 
 
 def state_saved(seconds: float, *, ok: bool) -> None:

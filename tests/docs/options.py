@@ -34,6 +34,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`tokens` of `server`": models.TokenSection,
     "`tls` of `server`": models.ServerTLSSection,
     "`log`": models.LogSection,
+    "`tracing`": models.TracingSection,
     "`daemon`": models.DaemonSection,
     "`dead_letters`": models.DeadLettersSection,
     "`defaults`": models.DefaultsSection,

@@ -50,6 +50,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.ServerTLSSection: ("api", {"tls"}),
     models.LogSection: ("daemon.py", {"log"}),
     models.DaemonSection: ("daemon.py", {"daemon"}),
+    models.TracingSection: ("tracing.py", {"tracing"}),
     models.DeadLettersSection: ("servers.py", {"dead_letters"}),
     models.RetryPolicy: ("assembly.py", {"retry"}),
     models.WindowPolicy: ("assembly.py", {"window"}),

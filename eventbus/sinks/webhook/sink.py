@@ -46,6 +46,7 @@ from eventbus.sinks.webhook.places import Places
 from eventbus.sinks.webhook.signing import Signer
 from eventbus.sinks.webhook.target import Target
 from eventbus.sinks.webhook.tokens import Tokens
+from eventbus.telemetry.tracing import current_traceparent
 
 __all__ = ["WebhookSink"]
 
@@ -184,6 +185,8 @@ class WebhookSink:
             sign, of_what = self._signer.signature, (content.id, now, body)
             signature = await anyio.to_thread.run_sync(sign, *of_what) if is_large else sign(*of_what)
             head += f"webhook-signature: {signature}\r\n".encode()
+        if trace := current_traceparent():
+            head += f"traceparent: {trace}\r\n".encode()
         if token:
             head += f"Authorization: Bearer {token}\r\n".encode()
         if self._options.compression == "gzip":

@@ -1,0 +1,183 @@
+"""Spans by OpenTelemetry, exported by OTLP over HTTP in a thread of its own, which holds up no delivery.
+
+What the collector does not take is lost, and counted. Imported where traces are configured, for the libraries
+are an extra.
+
+https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace import Span as OtelSpan
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from eventbus import __version__
+from eventbus.model import Delivered, Event, Message, Outcome, Rejected, Retry
+from eventbus.telemetry import metrics, tracing
+
+__all__ = ["OtlpTracer"]
+
+_MOST_LINKS: Final = 128
+_EXPORT_SECS: Final = 5
+_FLUSH_MS: Final = 2000
+
+log = structlog.get_logger("eventbus.tracing")
+
+
+class OtlpTracer:
+    """Makes a span of each attempt.
+
+    Args:
+        endpoint: Where they go.
+        headers: Headers of each export.
+        sample_ratio: The share of attempts that are traced, where no event decides.
+        service_name: What the daemon is called.
+        instance: Which of the daemons it is.
+        trace_of: The trace that an event belongs to; None if none does.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        headers: Mapping[str, str],
+        *,
+        sample_ratio: float,
+        service_name: str,
+        instance: str,
+        trace_of: Callable[[Event], str | None] | None,
+    ) -> None:
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # what it says we say, once
+        named = {
+            "service.name": service_name,
+            "service.version": __version__,
+            "service.instance.id": instance,
+        }
+        self._provider = TracerProvider(
+            sampler=ParentBased(TraceIdRatioBased(sample_ratio)),
+            resource=Resource.create(named),
+            shutdown_on_exit=False,
+        )
+        exporter = OTLPSpanExporter(endpoint=endpoint, headers=dict(headers), timeout=_EXPORT_SECS)
+        self._processor = BatchSpanProcessor(_Watched(exporter))
+        self._provider.add_span_processor(self._processor)
+        self._tracer = self._provider.get_tracer("eventbus", __version__)
+        self._trace_of = trace_of
+        self._propagator = TraceContextTextMapPropagator()
+
+    @contextmanager
+    def attempt(self, whose: tracing.Attempted, messages: Sequence[Message]) -> Iterator[tracing.Span]:
+        """See `eventbus.telemetry.tracing.Tracer`.
+
+        The trace of an event that is alone goes on in the attempt; those of several are linked.
+        """
+        contexts = self._contexts(messages)
+        alone = contexts[0] if len(messages) == 1 and contexts else None
+        span = self._tracer.start_span(
+            f"send {whose.sink}",
+            context=alone[0] if alone else Context(),
+            kind=SpanKind.PRODUCER,
+            attributes={
+                "messaging.operation.name": "send",
+                "messaging.operation.type": "send",
+                "messaging.destination.name": whose.sink,
+                "messaging.batch.message_count": len(messages),
+                "eventbus.subscription": whose.subscription,
+                "eventbus.route": whose.route,
+                "eventbus.retry": max((message.traced for message in messages), default=0),
+                **({"messaging.message.id": messages[0].event.id} if len(messages) == 1 else {}),
+            },
+            links=[] if alone else [Link(context) for _, context in contexts[:_MOST_LINKS]],
+        )
+        for message in messages:
+            message.traced += 1
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier, set_span_in_context(span, Context()))
+        try:
+            with tracing.entered(carrier["traceparent"]):
+                yield _Attempt(span)
+        finally:
+            span.end()
+
+    def close(self) -> None:
+        """Export what there is, in bounded time. It blocks."""
+        self._provider.force_flush(_FLUSH_MS)
+        self._provider.shutdown()
+
+    def _contexts(self, messages: Sequence[Message]) -> list[tuple[Context, SpanContext]]:
+        """The traces of the events that have one, each once."""
+        if self._trace_of is None:
+            return []
+        found = dict.fromkeys(filter(None, map(self._trace_of, (message.event for message in messages))))
+        contexts = [self._propagator.extract({"traceparent": one}, Context()) for one in found]
+        return [(context, get_current_span(context).get_span_context()) for context in contexts]
+
+
+class _Attempt:
+    """One attempt's span."""
+
+    def __init__(self, span: OtelSpan) -> None:
+        self._span = span
+
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        """See `eventbus.telemetry.tracing.Span`."""
+        delivered = sum(isinstance(one, Delivered) for one in outcomes)
+        self._span.set_attribute("eventbus.delivered", delivered)
+        others = [one for one in outcomes if isinstance(one, Rejected | Retry)]
+        if not others:
+            return
+        self._span.set_attribute("eventbus.rejected", sum(isinstance(one, Rejected) for one in others))
+        self._span.set_attribute("eventbus.to_retry", sum(isinstance(one, Retry) for one in others))
+        self._span.set_attribute("error.type", others[0].kind.value)
+        self._span.set_status(Status(StatusCode.ERROR, others[0].reason))
+
+
+class _Watched(SpanExporter):
+    """Counts what an exporter is given, and says when it cannot get through and when it can again."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._fails = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """See the library. It is called in its thread."""
+        try:
+            result = self._exporter.export(spans)
+        except Exception:  # noqa: BLE001 - the library's; the spans are lost either way
+            result = SpanExportResult.FAILURE
+        ok = result is SpanExportResult.SUCCESS
+        metrics.spans_exported(len(spans), ok=ok)
+        if not ok and not self._fails:
+            log.warning("traces_not_exported")
+        elif ok and self._fails:
+            log.info("traces_exported_again")
+        self._fails = not ok
+        return result
+
+    def shutdown(self) -> None:
+        """See the library."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """See the library."""
+        return self._exporter.force_flush(timeout_millis)
