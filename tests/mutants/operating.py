@@ -23,8 +23,27 @@ REPORT = "tests/cli/test_report.py"
 API = "tests/api/test_admin_api.py"
 ACCESS = "tests/api/test_api_access.py"
 PLANNED = "tests/cli/test_plan.py::test_every_prospect"
+QUIET = "tests/e2e/test_quiet.py"
 
 OPERATING_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "each try that failed is worth a line",
+        "the log tells of no event",
+        "runtime/attempts.py",
+        "            self._metrics.failed(failure.fault, failure.kind)\n",
+        "            self._metrics.failed(failure.fault, failure.kind)\n"
+        "            self._log.debug('attempt_failed', reason=failure.reason)\n",
+        QUIET,
+    ),
+    Mutant(
+        "each batch that was delivered is worth a line",
+        "the log tells of no event",
+        "runtime/settling.py",
+        "        self._metrics.delivered(len(entries))\n",
+        "        self._metrics.delivered(len(entries))\n"
+        "        self._log.debug('delivered', events=len(entries))\n",
+        QUIET,
+    ),
     Mutant(
         "only what is known to be an endpoint asks for a token",
         "nothing is told without a token",
