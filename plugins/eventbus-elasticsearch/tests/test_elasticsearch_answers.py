@@ -6,10 +6,11 @@ certificates.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class StandIn:
         self.asked: list[web.Request] = []
         self.requests: list[list[Any]] = []
         self.answer: Callable[[list[Any]], web.Response] = lambda lines: _told(lines, {"status": 201})
+        self.later: Callable[[list[Any]], Awaitable[web.Response]] | None = None
         self.privileges: Any = None
         self.url = ""
 
@@ -67,6 +69,8 @@ class StandIn:
         content = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
         lines = [json.loads(line) for line in content.splitlines()]
         self.requests.append(lines)
+        if self.later is not None:
+            return await self.later(lines)
         return self.answer(lines)
 
 
@@ -79,7 +83,7 @@ async def _standing_in(tls: ssl.SSLContext | None = None) -> AsyncIterator[Stand
     there = StandIn()
     app = web.Application(client_max_size=1 << 24)
     app.router.add_route("*", "/{path:.*}", there.handle)
-    runner = web.AppRunner(app, auto_decompress=False)
+    runner = web.AppRunner(app, auto_decompress=False, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
@@ -140,6 +144,25 @@ async def test_a_request_that_is_too_large_is_divided() -> None:
         type(DELIVERED)
     ] * 2
     assert outcomes[2].kind is Failure.TOO_LARGE
+
+
+async def test_an_attempt_has_one_time_however_often_it_is_divided() -> None:
+    """What was answered in time counts, and the rest is tried again at the next host."""
+
+    async def never_again(lines: list[Any]) -> web.Response:
+        if len(lines) > 2:
+            return web.Response(status=413)
+        if there.requests[:-1] and len(there.requests[-2]) == 2:
+            await asyncio.Event().wait()
+        return _told(lines, {"status": 201})
+
+    async with _standing_in() as there, _sink(there, timeout="1s") as sink:
+        await sink.open()
+        there.later = never_again
+        first, second = await _sent(sink, 2)
+    assert first == DELIVERED
+    assert isinstance(second, Retry)
+    assert (second.fault, second.kind) == (Fault.FAILED, Failure.TIMEOUT)
 
 
 @pytest.mark.parametrize(

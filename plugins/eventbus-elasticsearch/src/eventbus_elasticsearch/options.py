@@ -89,7 +89,7 @@ class ElasticsearchOptions(Options):
     concurrency: int = Field(default=4, ge=1, le=100)
     """How many requests may be under way at once, over all routes."""
     timeout: Duration = Field(default=10.0, gt=0)
-    """The most that one request may take."""
+    """The most that one attempt may take, however often its request has to be divided."""
 
     @model_validator(mode="after")
     def _one_identity(self) -> Self:

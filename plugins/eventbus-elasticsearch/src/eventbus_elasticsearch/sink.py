@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
+import anyio
 from pydantic import BaseModel
 
 from eventbus.sdk import (
@@ -15,6 +16,7 @@ from eventbus.sdk import (
     Encoded,
     Encoder,
     Event,
+    Failure,
     Fault,
     Message,
     Outcome,
@@ -56,6 +58,7 @@ class ElasticsearchSink:
             concurrency=options.concurrency,
         )
         self._hosts = len(options.hosts)
+        self._timeout_secs = options.timeout
         self._actions = Actions(options)
         self._privileges: list[str] = ["create_doc" if options.operation == "create" else "index"]
         if options.operation != "create" and options.deletes == "mirror":
@@ -104,17 +107,30 @@ class ElasticsearchSink:
             raise ConfigurationError(f"elasticsearch sink {self.name}: {error}") from error
 
     async def _sent(self, messages: Sequence[Message]) -> list[Outcome]:
-        lines = b"".join(map(self._actions.lines, messages))
+        late = Retry(Fault.FAILED, f"no answer within {self._timeout_secs:g} s", kind=Failure.TIMEOUT)
+        outcomes: list[Outcome] = [late] * len(messages)
+        with anyio.move_on_after(self._timeout_secs) as scope:  # however often a request is divided
+            await self._tell(messages, outcomes, 0)
+        if scope.cancelled_caught:
+            self._cluster.pass_over()
+        return outcomes
+
+    async def _tell(self, messages: Sequence[Message], outcomes: list[Outcome], first: int) -> None:
+        """Make a request, or several if it is refused, and note what became of its messages."""
+        end = first + len(messages)
         try:
-            answer = await self._cluster.bulk(lines, told=_TOLD)
+            answer = await self._cluster.bulk(b"".join(map(self._actions.lines, messages)), told=_TOLD)
         except NoAnswer as error:
-            return [error.outcome] * len(messages)
+            outcomes[first:end] = [error.outcome] * len(messages)
+            return
         if answer.status == HTTPStatus.OK:
-            return self._judged(messages, answer)
-        if answer.status in _DIVIDED and len(messages) > 1:
+            outcomes[first:end] = self._judged(messages, answer)
+        elif answer.status in _DIVIDED and len(messages) > 1:
             half = len(messages) // 2
-            return [*await self._sent(messages[:half]), *await self._sent(messages[half:])]
-        return [outcome_of_request(answer.status, answer.after_secs)] * len(messages)
+            await self._tell(messages[:half], outcomes, first)
+            await self._tell(messages[half:], outcomes, first + half)
+        else:
+            outcomes[first:end] = [outcome_of_request(answer.status, answer.after_secs)] * len(messages)
 
     def _judged(self, messages: Sequence[Message], answer: Answer) -> list[Outcome]:
         items = answer.json().get("items")
