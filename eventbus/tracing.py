@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from eventbus.config import Config
 from eventbus.encoding.traces import TraceOf, trace_of
+from eventbus.errors import ConfigurationError
 from eventbus.telemetry.tracing import at_work
 
 __all__ = ["trace_of_events", "traced"]
@@ -14,12 +15,19 @@ __all__ = ["trace_of_events", "traced"]
 
 @contextmanager
 def traced(config: Config) -> Iterator[None]:
-    """Attempts are traced while the body runs, if they are to be; what is left is exported at its end."""
+    """Attempts are traced while the body runs, if they are to be; what is left is exported at its end.
+
+    Raises:
+        ConfigurationError: They are to be, and the libraries are not installed.
+    """
     tracing = config.tracing
     if tracing is None:
         yield
         return
-    from eventbus.telemetry.otlp import OtlpTracer  # noqa: PLC0415 - its libraries are an extra
+    try:
+        from eventbus.telemetry.otlp import OtlpTracer  # noqa: PLC0415 - its libraries are an extra
+    except ImportError:
+        raise ConfigurationError("tracing needs the extra otel: pip install 'eventbus[otel]'") from None
 
     tracer = OtlpTracer(
         tracing.endpoint.get_secret_value(),

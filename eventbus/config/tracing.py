@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
 from eventbus.config.section import Section
 from eventbus.encoding.keys import KeyText
@@ -41,9 +40,3 @@ class TracingSection(Section):
     """What the daemon is called in traces."""
     traceparent: KeyText | None = None
     """Where an event's own trace stands, such as {document.traceparent}: it goes on with the event."""
-
-    @model_validator(mode="after")
-    def _has_the_libraries(self) -> Self:
-        if find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter") is None:
-            raise ValueError("traces need the extra otel: pip install 'eventbus[otel]'")
-        return self

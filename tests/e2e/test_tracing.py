@@ -170,3 +170,17 @@ def test_a_collector_that_takes_nothing_disturbs_nothing(
                 )
             assert daemon.terminate() == 0
         assert len(daemon.events("traces_not_exported")) == 1
+
+
+def test_without_the_extra_the_daemon_says_what_to_install(
+    mongo: MongoService, fresh_database: str, tmp_path: Path
+) -> None:
+    """Before anything runs; the library is made to be missing, since the tests need it."""
+    hidden = tmp_path / "opentelemetry"
+    hidden.mkdir()
+    (hidden / "__init__.py").touch()
+    with _both() as both:
+        config = _config(mongo, fresh_database, tmp_path, both)
+        with DaemonProcess(tmp_path, config, {"PYTHONPATH": str(tmp_path)}) as daemon:
+            assert daemon.start(wait=False).wait() == 2
+            assert daemon.log() == "tracing needs the extra otel: pip install 'eventbus[otel]'\n"
