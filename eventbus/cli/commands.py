@@ -86,7 +86,7 @@ def validate(
     files: Annotated[
         list[Path], typer.Argument(help="Configuration files, read as one.", exists=True, dir_okay=False)
     ],
-    connect: Annotated[bool, typer.Option("--connect", help="Also ask MongoDB if it accepts it.")] = False,
+    connect: Annotated[bool, typer.Option("--connect", help="Also ask MongoDB and the state store.")] = False,
 ) -> None:
     """Check a configuration: exit 0 if it is right, 2 with every problem and its place if not.
 
@@ -97,9 +97,11 @@ def validate(
     config = loaded(files)
     try_to_make(config)
     if connect:
+        from eventbus.doctor.state import check_state  # noqa: PLC0415
         from eventbus.servers import check_sources  # noqa: PLC0415
 
         anyio.run(check_sources, config)
+        anyio.run(check_state, config)
     typer.echo(f"ok: {_counted(config.subscriptions, 'subscription')}, {_counted(config.sinks, 'sink')}")
 
 

@@ -105,6 +105,22 @@ def test_every_problem_at_once(written: Callable[[str], Path]) -> None:
     assert len(eventbus("validate", str(path)).stderr.strip().splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("state", "code", "words"),
+    [
+        ("{type: sqlite, path: /proc/state.db}", 2, "state: /proc: "),
+        ("{type: mongodb, uri: 'mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200'}", 3, "the state store"),
+    ],
+)
+def test_the_state_store_is_asked_too(
+    written: Callable[[str], Path], state: str, code: int, words: str
+) -> None:
+    """By `validate --connect`: one that cannot be used keeps the daemon from its work, as a source does."""
+    result = eventbus("validate", "--connect", str(written(f"{GOOD}state: {state}\n")))
+    assert (result.returncode, result.stdout) == (code, "")
+    assert words in result.stderr
+
+
 @pytest.mark.parametrize("arguments", [["validate", "--connect"], ["run", "-c"]], ids=["validate", "run"])
 class TestRefusedByTheServer:
     """What only a server can tell: exit 2 from `run` and from `validate --connect`."""

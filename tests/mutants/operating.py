@@ -61,6 +61,14 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         f"{API}::test_nothing_is_told_without_a_token",
     ),
     Mutant(
+        "who validates does not ask the state store",
+        "what keeps the daemon from its work is told beforehand",
+        "cli/commands.py",
+        "        anyio.run(check_state, config)\n",
+        "",
+        "tests/e2e/test_start.py::test_the_state_store_is_asked_too",
+    ),
+    Mutant(
         "connections may be idle without end",
         "whoever reaches the port takes no descriptor from a delivery",
         "api/connections.py",
