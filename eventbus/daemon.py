@@ -156,6 +156,7 @@ class Daemon:
         metrics.build_info(__version__)
         for declared in self._config.subscriptions.values():
             publish_versions(declared)
+            metrics.lease_held(declared.name, held=False)  # or nobody would miss one that never had its lease
         metrics.config_loaded(time.time())
         try:
             with self._progress.heard(), traced(self._config):

@@ -34,6 +34,7 @@ _RESOURCES: Final = GoResources(
 
 TOOLS: Final[Mapping[str, Callable[[], Program]]] = {
     "promtool": DebianProgram("promtool", ("prometheus",), "usr/bin/promtool", "about 20 MB").fetch,
+    "prometheus": DebianProgram("promtool", ("prometheus",), "usr/bin/prometheus", "about 20 MB").fetch,
     "helm": GoProgram("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0").fetch,
     "kubeconform": GoProgram("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "v0.7.0").fetch,
     "compose-go": GoProgram("compose-go", "github.com/compose-spec/compose-go/v2/cmd", "v2.16.2").fetch,

@@ -15,7 +15,7 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from eventbus.core.circuit import Circuit
+from eventbus.core.circuit import Circuit, CircuitState
 from eventbus.core.debt import Debt
 from eventbus.core.gate import Gate
 from eventbus.core.holds import Hold
@@ -307,7 +307,7 @@ class Route:
             watermark=lambda: float((self.watermark().cluster_time or (0, 0))[0]),
             events=lambda: float(self._window.events),
             size=lambda: float(self._window.size),
-            circuit=lambda: float(self._circuit.state(anyio.current_time())),
+            circuit=lambda: float(self._circuit_shown()),
             snapshot=lambda: self.watermark().snapshot,
         )
         async with anyio.create_task_group() as tasks:
@@ -318,6 +318,12 @@ class Route:
             if self._watermark_every_secs is not None and not self.is_replay:
                 tasks.start_soon(self._tell_completeness, self._watermark_every_secs)
             await self._delivery.run()
+
+    def _circuit_shown(self) -> CircuitState:
+        """To whom it is shown, a sink that was not there at the start is down like any other."""
+        if self.sink.waiting_for is not None:
+            return CircuitState.OPEN
+        return self._circuit.state(anyio.current_time())
 
     async def _keep(self, takeover: Takeover, *, task_status: TaskStatus[None]) -> None:
         """Take it over in its target, and let go of it at the end."""

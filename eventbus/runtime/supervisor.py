@@ -139,6 +139,7 @@ class Supervisor:
     def add(self, spec: SubscriptionSpec) -> None:
         """Begin one more subscription."""
         if not self.is_stopping:
+            metrics.lease_held(spec.name, held=False)
             self._begin(spec, reclaim=False)
 
     def statuses(self) -> list[SubscriptionStatus]:

@@ -218,6 +218,9 @@ _reloads = _counter("reloads", "Reloads of the configuration, by result", ["resu
 _reloaded_at = _gauge(
     "config_last_reload_success_timestamp_seconds", "When the configuration in force was read"
 )
+_reload_successful = _gauge(
+    "config_last_reload_successful", "1, or 0 while the last reload of the configuration was refused"
+)
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 _configuration = _gauge(
     "config_info", "The version of the configuration of each route, as a label", [*_ROUTE, "version"]
@@ -244,11 +247,14 @@ def loop_delayed(seconds: float) -> None:
 def config_loaded(timestamp: float) -> None:
     """A configuration is in force, that of the start or of a reload."""
     _reloaded_at.set(timestamp)
+    _reload_successful.set(1)
 
 
 def reload_ended(result: str) -> None:
     """A reload was applied, changed nothing or was refused."""
     _reloads.labels(result).inc()
+    if result == "refused":
+        _reload_successful.set(0)
 
 
 def forget(**labels: str) -> None:

@@ -71,12 +71,12 @@ SCENES: Final[Mapping[str, Scene]] = {
     ),
     "EventbusCheckpointsSlow": Scene(
         {
-            'eventbus_checkpoint_seconds_bucket{instance="a", le="5"}': "0+5x40",
-            'eventbus_checkpoint_seconds_bucket{instance="a", le="10"}': "0+10x40",
+            'eventbus_checkpoint_seconds_bucket{instance="a", le="2.5"}': "0+5x40",
+            'eventbus_checkpoint_seconds_bucket{instance="a", le="5"}': "0+10x40",
             'eventbus_checkpoint_seconds_bucket{instance="a", le="+Inf"}': "0+10x40",
         },
         {
-            'eventbus_checkpoint_seconds_bucket{instance="a", le="5"}': "0+10x40",
+            'eventbus_checkpoint_seconds_bucket{instance="a", le="2.5"}': "0+10x40",
             'eventbus_checkpoint_seconds_bucket{instance="a", le="+Inf"}': "0+10x40",
         },
         30,
@@ -86,6 +86,12 @@ SCENES: Final[Mapping[str, Scene]] = {
         {'eventbus_heartbeats_total{instance="a", result="failed"}': "0+6x20"},
         {'eventbus_heartbeats_total{instance="a", result="failed"}': "0 6 6x20"},
         15,
+        _INSTANCE,
+    ),
+    "EventbusReloadRefused": Scene(
+        {'eventbus_config_last_reload_successful{instance="a"}': "1 0x10"},
+        {'eventbus_config_last_reload_successful{instance="a"}': "1 0 1x10"},
+        4,
         _INSTANCE,
     ),
     "EventbusHeadroomLow": Scene(
@@ -109,9 +115,9 @@ SCENES: Final[Mapping[str, Scene]] = {
         _SUBSCRIPTION,
     ),
     "EventbusConnectionsRunOut": Scene(
-        {_CHECKOUTS + '{instance="a", client="stream", reason="timeout"}': "0+1x30"},
+        {_CHECKOUTS + '{instance="a", client="stream", reason="timeout"}': "_x5 4x30"},
         {_CHECKOUTS + '{instance="a", client="stream", reason="poolClosed"}': "0+1x30"},
-        20,
+        12,
         {"instance": "a", "client": "stream"},
     ),
     "EventbusStageWaits": Scene(

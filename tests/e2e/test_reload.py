@@ -250,6 +250,7 @@ def test_what_cannot_be_is_refused_as_a_whole(setting: Setting) -> None:
             problems = _reload(daemon, event="reload_refused")["problems"]
             for word in words:
                 assert any(word in problem for problem in problems), problems
+        after_a_refusal = daemon.get("/metrics")[1]
         setting.insert("one")
         setting.insert("two")
         _write(daemon.config_path, {**config, "subscriptions": changed})  # and nobody says so: it is watched
@@ -262,6 +263,8 @@ def test_what_cannot_be_is_refused_as_a_whole(setting: Setting) -> None:
         assert daemon.terminate() == 0
     assert begun["two"] == 1
     assert 'eventbus_reloads_total{result="applied"} 1.0' in counted
+    assert "eventbus_config_last_reload_successful 0.0" in after_a_refusal
+    assert "eventbus_config_last_reload_successful 1.0" in counted
     assert "eventbus_config_last_reload_success_timestamp_seconds" in counted
 
 

@@ -175,8 +175,10 @@ def test_an_unreachable_mongodb_is_waited_for(tmp_path: Path) -> None:
             assert status == 503
             assert "waiting_for" in body
             assert daemon.get("/livez")[0] == 200
+            assert 'eventbus_lease_held{subscription="orders"} 0.0' in daemon.get("/metrics")[1]
             mongo.restart()
             daemon.wait_until_ready()
+            assert 'eventbus_lease_held{subscription="orders"} 1.0' in daemon.get("/metrics")[1]
             assert daemon.terminate() == 0
 
 

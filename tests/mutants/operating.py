@@ -45,6 +45,22 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         QUIET,
     ),
     Mutant(
+        "a sink that was not there at the start is not shown",
+        "the alert of a sink that is down fires whenever it went away",
+        "runtime/route.py",
+        "        if self.sink.waiting_for is not None:\n            return CircuitState.OPEN\n",
+        "",
+        "tests/runtime/test_outages.py::test_a_sink_that_cannot_be_opened_is_waited_for",
+    ),
+    Mutant(
+        "nobody misses what has never had its lease",
+        "the alert of a subscription that nobody runs fires from the start on",
+        "daemon.py",
+        "            metrics.lease_held(declared.name, held=False)",
+        "            pass",
+        "tests/e2e/test_start.py::test_an_unreachable_mongodb_is_waited_for",
+    ),
+    Mutant(
         "only what is known to be an endpoint asks for a token",
         "nothing is told without a token",
         "api/application.py",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 import pytest
 
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.sdk import SinkTraits
+from eventbus.telemetry.metrics import REGISTRY
 from tests.runtime.scenes import changes, delivered, route, running
 from tests.runtime.target import Target, Trouble
 from tests.runtime.world import RoutePlan, World
@@ -102,7 +105,11 @@ def test_a_sink_that_cannot_be_opened_is_waited_for() -> None:
         await world.until(lambda: len(delivered(world, "healthy")) == 30)
         assert anyio.current_time() < 5.0
         assert life.subscription.routes["closed"].sink.waiting_for == "the target cannot be connected to"
+        shown = partial(REGISTRY.get_sample_value, "eventbus_circuit_state")
+        names = {"subscription": life.subscription.spec.name}
+        assert (shown({**names, "route": "closed"}), shown({**names, "route": "healthy"})) == (2.0, 0.0)
         await world.all_passed()
+        assert shown({**names, "route": "closed"}) == 0.0
         assert 120.0 <= anyio.current_time() < 130.0
         await life.stop()
 
