@@ -122,9 +122,11 @@ LINES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "plugin new": (
         "plugin new spool --into DIRECTORY",
+        "plugin new lines --kind source --into DIRECTORY",
         "plugin new tidy --kind stage --into DIRECTORY",
         "plugin new spool --into DIRECTORY",
         "plugin new kafka",
+        "plugin new mongodb --kind source",
         "plugin new Eventbus-Spool",
         "plugin new eventbus",
         "plugin new on_error --kind stage",

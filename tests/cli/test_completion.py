@@ -23,7 +23,7 @@ from tests.cli.command_line import CommandLine
         ("status -c CONFIG ", ["orders", "products"]),
         ("sink test -c CONFIG ", ["hook", "feed"]),
         ("position set -c CONFIG orders --route f", ["feed"]),
-        ("plugin new spool --kind s", ["sink", "stage"]),
+        ("plugin new spool --kind s", ["sink", "source", "stage"]),
         ("pause -c missing.yaml ", []),
         ("pause -c BROKEN ", []),
         ("pause ", ["orders", "products"]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,13 @@ import yaml
 
 from eventbus import __version__
 from eventbus.cli.plugins.making import make_plugin
+from eventbus.devservices import MongoService
 from eventbus.registry import Registry
 from tests.cli.command_line import CommandLine
 from tests.docs.pages import ROOT, blocks
+from tests.e2e.daemon import DaemonProcess
 
-MADE = {"depot": "sink", "tidy": "stage"}
+MADE = {"depot": "sink", "lines": "source", "tidy": "stage"}
 MONGODB = "mongodb: {uri: 'mongodb://127.0.0.1:1/?replicaSet=rs0'}\n"
 
 
@@ -55,7 +60,7 @@ def installed(target: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(target)
     yield target
     for module in [
-        name for name in sys.modules if name.partition(".")[0] in {"eventbus_depot", "eventbus_tidy"}
+        name for name in sys.modules if name.partition(".")[0] in {f"eventbus_{name}" for name in MADE}
     ]:
         del sys.modules[module]
 
@@ -89,6 +94,55 @@ def test_the_tests_that_are_made_pass(made: Path, target: Path) -> None:
     _python("pytest", "-q", *alone, *folders, path=target)
     _python("ruff", "check", "--no-cache", *folders, path=target)
     _python("ruff", "format", "--no-cache", "--check", *folders, path=target)
+
+
+@pytest.mark.services
+def test_what_is_made_works_in_the_daemon(
+    target: Path, mongo: MongoService, fresh_database: str, tmp_path: Path
+) -> None:
+    """A source, a stage and a sink, together and killed in between: every line arrives once, tidied."""
+    lines, archive = tmp_path / "lines.jsonl", tmp_path / "archive.db"
+    lines.write_text("")
+    config = {
+        "mongodb": {"uri": mongo.uri},
+        "state": {"database": fresh_database},
+        "daemon": {"lease": "2s", "checkpoint_every": "50ms"},
+        "sinks": {"archive": {"type": "depot", "path": str(archive), "timeout": "1s"}},
+        "subscriptions": {
+            "lines": {
+                "source": {"type": "lines", "path": str(lines), "look_every": "10ms"},
+                "pipeline": [{"tidy": "name"}, {"filter": "tidy_text != 'no'"}],
+                "start": "oldest",
+                "routes": ["archive"],
+            }
+        },
+    }
+    path = os.pathsep.join([str(target), str(ROOT)])
+    with DaemonProcess(tmp_path, config, {"PYTHONPATH": path}) as daemon:
+        for first in (0, 50):
+            with lines.open("a") as file:
+                file.writelines(
+                    f'{{"_id": {first + n}, "name": " yes "}}\n{{"_id": -1, "name": "no "}}\n'
+                    for n in range(50)
+                )
+            daemon.start()
+            daemon.wait_for(
+                lambda wanted=first + 50: len(_archived(archive)) >= wanted, "events in the archive"
+            )
+            daemon.kill()
+    assert _archived(archive) == list(range(100))
+
+
+def _archived(path: Path) -> list[int]:
+    """The ids of the documents that a sink has, as they came."""
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(path, timeout=60)) as connection:
+        try:
+            rows = connection.execute("SELECT body FROM events ORDER BY rowid").fetchall()
+        except sqlite3.OperationalError:  # it has just been made
+            return []
+    return [json.loads(body)["data"]["document"]["_id"] for (body,) in rows]
 
 
 def test_a_package_asks_for_versions_with_this_interface(made: Path) -> None:

@@ -75,4 +75,12 @@ PAGE_MUTANTS: tuple[Mutant, ...] = (
         "{first.name: (first,)}",
         "tests/cli/test_plugin.py::test_what_is_broken_is_told_with_its_cause",
     ),
+    Mutant(
+        "a new source begins at its position's own change",
+        "what is made passes its own tests",
+        "cli/plugins/templates/source/source.py.template",
+        "            offset += len(line)\n            lines.append((offset, line))\n",
+        "            lines.append((offset, line))\n            offset += len(line)\n",
+        "tests/cli/test_plugin.py::test_the_tests_that_are_made_pass",
+    ),
 )

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     """What a new package can bring."""
 
     SINK = "sink"
+    SOURCE = "source"
     STAGE = "stage"
 
 

@@ -41,7 +41,7 @@ class _Plugin:
 
     Args:
         name: The type that users write.
-        kind: ``sink`` or ``stage``.
+        kind: ``sink``, ``source`` or ``stage``.
     """
 
     name: str
@@ -53,14 +53,15 @@ class _Plugin:
 
     @property
     def words(self) -> Mapping[str, str]:
-        cls = "".join(part.capitalize() for part in self.name.split("_")) + self.kind.capitalize()
+        stem = "".join(part.capitalize() for part in self.name.split("_"))
         return {
             "name": self.name,
             "kind": self.kind,
             "package": self.package,
             "module": f"eventbus_{self.name}",
-            "cls": cls,
-            "options": cls.removesuffix(self.kind.capitalize()) + "Options",
+            "cls": f"{stem}{self.kind.capitalize()}",
+            "options": f"{stem}Options",
+            "reader": f"{stem}Reader",
             "versions": _versions(),
         }
 
@@ -70,7 +71,7 @@ def make_plugin(name: str, kind: str, into: Path) -> None:
 
     Args:
         name: The type that users write.
-        kind: ``sink`` or ``stage``.
+        kind: ``sink``, ``source`` or ``stage``.
         into: The folder in which the package's own is made.
 
     Raises:
@@ -107,7 +108,8 @@ def _wrong_name(name: str, kind: str) -> str | None:
     if name.startswith("eventbus"):
         return f"{name!r}: the package's name will begin with eventbus anyway; write the type alone{instead}"
     registry = Registry.from_entry_points()
-    if name in {"sink": registry.sinks, "stage": registry.stages}[kind]:
+    known = {"sink": registry.sinks, "source": registry.sources, "stage": registry.stages}
+    if name in known[kind]:
         return (
             f"there is a {kind} {name!r} already: take another name ('eventbus plugin list --all' has them)"
         )
