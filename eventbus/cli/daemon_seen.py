@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,8 @@ __all__ = ["DaemonAt", "address_of"]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=3.0)
 _LONG_TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)
+_OTHERS: Final = (AttributeError, KeyError, TypeError)
+"""What comes of looking into an answer of another form than a daemon's."""
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what it is bound to
 
 
@@ -57,10 +59,9 @@ class DaemonAt:
         """
         try:
             async with self._answer("/readyz", _TIMEOUT) as response:
-                said = orjson.loads(await response.read())
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+                return subscriptions_seen(orjson.loads(await response.read()))
+        except (aiohttp.ClientError, TimeoutError, ValueError, *_OTHERS):
             return None
-        return subscriptions_seen(said)
 
     async def standing(self, subscription: str | None) -> tuple[list[dict[str, Any]], Sequence[str]]:
         """How its routes stand, and what it does not know.
@@ -73,8 +74,9 @@ class DaemonAt:
         status, said = await self._said(path)
         if status != 200:
             raise self._refusal(status, said)
-        found = said.get("subscriptions", [said])
-        return [row for one in found for row in one["routes"]], said.get("unknown", [])
+        with self._expected():
+            found = said.get("subscriptions", [said])
+            return [row for one in found for row in one["routes"]], said.get("unknown", [])
 
     async def reload(self) -> Mapping[str, Any]:
         """Have it read its configuration again; what came of it, as `ReloadOutcome.described` has it.
@@ -84,11 +86,12 @@ class DaemonAt:
             Unreachable: Nobody answers.
         """
         status, said = await self._said("/v1/reload", method="POST")
-        if status == 409:
-            return {"result": "refused", "problems": [fault["message"] for fault in said["errors"]]}
-        if status != 200:
+        if status not in {200, 409}:
             raise self._refusal(status, said)
-        return {**said, "problems": []}
+        with self._expected():
+            if status == 409:
+                return {"result": "refused", "problems": [fault["message"] for fault in said["errors"]]}
+            return {**said, "result": said["result"], "problems": []}
 
     async def metrics(self) -> str | None:
         """What it has counted, in the text format of Prometheus; None if none answers.
@@ -113,6 +116,14 @@ class DaemonAt:
             cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
             reason = str(cause) or type(error).__name__
             raise Unreachable(f"no daemon answers at {self.address}: {reason}") from None
+
+    @contextmanager
+    def _expected(self) -> Iterator[None]:
+        """Take an answer of another form for that of another server."""
+        try:
+            yield
+        except _OTHERS:
+            raise Unreachable(f"what answers at {self.address} is no eventbus: see server.port") from None
 
     def _refusal(self, status: int, said: Any) -> Exception:
         detail = said.get("detail", status) if isinstance(said, dict) else status

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
+from typing import Final
 
 from eventbus.errors import ConfigurationError, NotFound, Unreachable, first_cause, said
 from eventbus.telemetry.redaction import redact
@@ -13,6 +15,8 @@ __all__ = ["ended"]
 
 _NOT_THERE, _WRONG, _AWAY, _MISTAKE = 1, 2, 3, 70
 """Exit codes of the command line: see `eventbus.cli`."""
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def ended(error: Exception) -> int:
@@ -28,6 +32,11 @@ def ended(error: Exception) -> int:
     match cause:
         case BrokenPipeError():  # whoever reads has had enough
             return _NOT_THERE
+        case OSError() if cause.errno in _FULL and not _is_daemon():
+            sys.stderr.write(
+                f"not all could be written: {cause.filename or 'the output'}: {cause.strerror}\n"
+            )
+            return _NOT_THERE
         case NotFound():
             code = _NOT_THERE
         case ConfigurationError():
@@ -42,7 +51,7 @@ def ended(error: Exception) -> int:
 
 def _mistake(error: Exception, cause: BaseException) -> int:
     """What nobody has foreseen. A daemon's log gets where it came from; who types a command, if asked for."""
-    if os.environ.get("EVENTBUS_TRACEBACK") or sys.argv[1:2] == ["run"]:
+    if os.environ.get("EVENTBUS_TRACEBACK") or _is_daemon():
         lines = "".join(traceback.format_exception(error)).splitlines(keepends=True)
         sys.stderr.write("".join(map(redact, lines)))
     sys.stderr.write(
@@ -50,3 +59,7 @@ def _mistake(error: Exception, cause: BaseException) -> int:
         "It is a mistake of eventbus: please report it, with what EVENTBUS_TRACEBACK=1 prints.\n"
     )
     return _MISTAKE
+
+
+def _is_daemon() -> bool:
+    return sys.argv[1:2] == ["run"]

@@ -15,6 +15,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from anyio.abc import SocketStream
 from hypothesis import given
 from hypothesis import strategies as st
@@ -300,6 +302,24 @@ def test_in_no_stretch_of_time_more_is_granted_than_flows_in(
             assert limits.refused_for("one") == 0
         assert granted <= burst + per_sec * now + 1e-6
     assert limits.refused_for("another") == 0
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"{}", b'{"subscriptions": 1}'])
+async def test_the_command_line_knows_another_server(body: bytes) -> None:
+    """One that took the port instead: it is said, and no mistake of ours."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", answer)
+    async with TestServer(app) as server:
+        daemon = DaemonAt(str(server.make_url("")), READ)
+        assert not await daemon.seen()
+        with pytest.raises(Unreachable, match="is no eventbus"):
+            await daemon.standing(None)
+        with pytest.raises(Unreachable, match="is no eventbus"):
+            await daemon.reload()
 
 
 async def test_the_command_line_asks_by_tls_and_with_its_token(tmp_path: Path) -> None:

@@ -101,6 +101,22 @@ def test_nobody_reads_the_answer(name: str, line: CommandLine, monkeypatch: pyte
     assert "should not happen" not in answer.err
 
 
+class _Full(_Gone):
+    """Standard output into a file on a disk that is full."""
+
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as what it is, and nobody takes what was written for all."""
+    with Path(os.devnull).open("w") as nowhere, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", _Full(nowhere.fileno()))
+        answer = _call(line, "schema", line.config_path)
+    assert answer.code == 1
+    assert "not all could be written: the output: No space left on device" in answer.err
+
+
 def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 

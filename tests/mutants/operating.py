@@ -77,6 +77,14 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         f"{API}::test_nothing_is_told_without_a_token",
     ),
     Mutant(
+        "another server's answer is taken for a daemon's",
+        "no command calls a mistake of ours what is none",
+        "cli/daemon_seen.py",
+        "        except _OTHERS:\n            raise Unreachable",
+        "        except ZeroDivisionError:\n            raise Unreachable",
+        f"{ACCESS}::test_the_command_line_knows_another_server",
+    ),
+    Mutant(
         "who validates does not ask the state store",
         "what keeps the daemon from its work is told beforehand",
         "cli/commands.py",
