@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.util import find_spec
@@ -25,6 +26,7 @@ from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import Config
 from eventbus.core.backoff import until_reachable
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.notices import Desk
 from eventbus.reloading.beside import ReloadsBeside
 from eventbus.reloading.files import ConfigFiles
 from eventbus.reloading.fleet import Fleet
@@ -51,6 +53,7 @@ from eventbus.state.sqlite_file import Access
 from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.loop_delay import keep_measuring
+from eventbus.telemetry.notices import heard_by
 from eventbus.telemetry.progress import Progress
 from eventbus.tracing import traced
 
@@ -63,6 +66,9 @@ _STUCK_SECS = 60.0
 
 _CLOSE_SECS = 5.0
 """How long connections may take to close, beyond the drain and the last save."""
+
+_LAST_NOTICES_SECS = 2.0
+"""How long notices may take to go out once everything has drained."""
 
 _COLLECTIONS = (10_000, 20, 50)
 """Thresholds of the garbage collector. Events come and go by the thousand, and none of them is garbage."""
@@ -139,6 +145,7 @@ class Daemon:
             self._store, lease_secs=config.daemon.lease, every_secs=config.daemon.checkpoint_every
         )
         self._progress = Progress(margin_secs=config.daemon.stuck_after)
+        self._desk = Desk(config.daemon.instance)
         self._supervisor: Supervisor | None = None
         self._reloader: Reloader | None = None
         self._beside = ReloadsBeside(self)
@@ -159,7 +166,7 @@ class Daemon:
             metrics.lease_held(declared.name, held=False)  # or nobody would miss one that never had its lease
         metrics.config_loaded(time.time())
         try:
-            with self._progress.heard(), traced(self._config):
+            with self._progress.heard(), heard_by(self._desk.outbox), traced(self._config):
                 await self._run()
         except (ConfigurationError, ExceptionGroup) as error:
             refused, rest = _split(error)
@@ -252,7 +259,9 @@ class Daemon:
                 lease_secs=self._config.daemon.lease,
                 headroom_warning_secs=self._config.daemon.headroom_warning,
             )
-            self._reloader = Reloader(self._files, fleet, self._supervisor)
+            notices = self._config.notices
+            self._desk.use(notices, fleet.sink(notices.sink) if notices is not None else None)
+            self._reloader = Reloader(self._files, fleet, self._supervisor, self._desk)
             self._saver.ticked_at = anyio.current_time()
             log.info("daemon_started", version=__version__, subscriptions=sorted(self._config.subscriptions))
             self._say_ready()
@@ -260,12 +269,23 @@ class Daemon:
                 tasks.start_soon(keep_purging, self._store)
                 tasks.start_soon(_keep_beating, self._config)
                 tasks.start_soon(keep_measuring)
+                tasks.start_soon(self._desk.run, self._store, self._running)
                 tasks.start_soon(self._reload_when_asked)
                 if self._config.daemon.watch_config:
                     tasks.start_soon(watch, self._files, self.reload)
                 await self._supervisor.run()
+                await self._desk.close(_LAST_NOTICES_SECS)
                 tasks.cancel_scope.cancel()
             log.info("daemon_stopped")
+
+    def _running(self) -> Mapping[str, Sequence[str]]:
+        """The routes of the subscriptions that run here."""
+        assert self._supervisor is not None
+        return {
+            status.name: [route.name for route in self._config.subscriptions[status.name].routes]
+            for status in self._supervisor.statuses()
+            if status.state == "running" and status.name in self._config.subscriptions
+        }
 
     def _say_ready(self) -> None:
         if self._supervisor is not None and not self._supervisor.is_stopping:

@@ -11,8 +11,9 @@ from eventbus.config.nodes import MappingNode, Node, Path, Place, ScalarNode, de
 from eventbus.config.problems import Problems
 from eventbus.config.resolved import ResolvedRoute, ResolvedSink, ResolvedSubscription
 from eventbus.encoding.choice import contradictions
+from eventbus.encoding.notices import NoticeEncoder, notice_event
 from eventbus.errors import ConfigurationError
-from eventbus.sdk import Carries, TransactionalSink
+from eventbus.sdk import Carries, Rejected, TransactionalSink
 from eventbus.suggestions import did_you_mean, listed
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "encoding_is_possible",
     "exactly_once_is_possible",
     "lease_outlasts_attempts",
+    "notices_have_a_sink",
     "ordering_is_possible",
     "policies_are_sound",
     "routes_are_distinct",
@@ -210,3 +212,29 @@ def lease_outlasts_attempts(
             f"one attempt may take {timeout:g}s, which must be less than daemon.lease ({daemon.lease:g}s)"
         )
         problems.add((given or sink).place, ("sinks", name, "timeout"), message)
+
+
+def notices_have_a_sink(
+    name: str, sink: ResolvedSink | None, declared: Collection[str], given: Node, problems: Problems
+) -> None:
+    """Notices lead to a sink that the configuration has, and that takes what is no change of a document."""
+    node, path = descend(given, "sink") or given, ("notices", "sink")
+    sink_is_declared(node, path, declared, problems)
+    if sink is None:
+        return
+    why = _why_no_notice(name, sink)
+    if why is not None:
+        problems.add(node.place, path, f"{name} takes no notices: {why}")
+
+
+def _why_no_notice(name: str, sink: ResolvedSink) -> str | None:
+    """Why a sink would not take a notice; asked with one."""
+    names = {"subscription": "name", "route": "name", "sink": "name"}
+    event = notice_event("id", 0, {"kind": "circuit_opened", **names}, time_secs=0.0)
+    try:
+        made = sink.cls(name, sink.options).encode(event, NoticeEncoder("name"))
+    except Exception as error:  # noqa: BLE001 - the sink may be a plugin; its texts may be anything
+        return f"it cannot write them ({type(error).__name__})"
+    if isinstance(made, Rejected):
+        return made.reason
+    return None if made.body else "it keeps documents, and passes over what the daemon itself says"

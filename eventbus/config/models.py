@@ -23,6 +23,7 @@ from pydantic import (
 from eventbus.config.compressors import installed_compressor
 from eventbus.config.encoding import ClaimCheckPolicy, EncodingPolicy, RegistryPolicy
 from eventbus.config.mongodb_uri import checked_mongodb_uri
+from eventbus.config.notices import NoticesSection
 from eventbus.config.section import Section
 from eventbus.config.server import ServerSection, ServerTLSSection, TokenSection
 from eventbus.config.starts import START_SCHEMA, checked_default_start, checked_start, unwrapped_start
@@ -48,6 +49,7 @@ __all__ = [
     "MongoDBSection",
     "MongoDBStateSection",
     "Name",
+    "NoticesSection",
     "PriorityPolicy",
     "RegistryPolicy",
     "RetryPolicy",
@@ -465,6 +467,8 @@ class Document(Section):
     """Settings of this process as a whole."""
     dead_letters: Any = None
     """How many dead letters are kept, of all subscriptions together."""
+    notices: Any = None
+    """Which changes of state are told to a sink; by default none."""
     tracing: Any = None
     """Traces by OpenTelemetry; by default none."""
     defaults: Any = None

@@ -21,6 +21,7 @@ from eventbus.config.models import (
     LogSection,
     MongoDBSection,
     MongoDBStateSection,
+    NoticesSection,
     ServerSection,
     SinkSection,
     SQLiteStateSection,
@@ -56,6 +57,7 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
     dead_letters = _section("dead_letters", DeadLettersSection, root, problems)
     tracing = _section("tracing", TracingSection, root, problems) if "tracing" in root.values else None
     sinks = _sinks(root, registry, problems)
+    notices = _notices(root, sinks, problems)
     subscriptions = _subscriptions(root, registry, sinks, problems)
     if daemon is not None:
         options = {name: sink.options for name, sink in sinks.items()}
@@ -78,6 +80,7 @@ def resolve(root: MappingNode, registry: Registry, problems: Problems) -> Config
         tracing=tracing,
         sinks=MappingProxyType(sinks),
         subscriptions=MappingProxyType(subscriptions),
+        notices=notices,
     )
 
 
@@ -108,6 +111,20 @@ def _resolved_state(
     if isinstance(state, SQLiteStateSection):
         return SQLiteState(state.path)
     return MongoDBState(state_access(state, mongodb), state.database)
+
+
+def _notices(
+    root: MappingNode, sinks: Mapping[str, ResolvedSink], problems: Problems
+) -> NoticesSection | None:
+    """What is to be told, if anything is; a sink that is wrong itself is reported there."""
+    node = root.values.get("notices")
+    if node is None:
+        return None
+    section = check(NoticesSection, node, ("notices",), problems, place=root.keys["notices"])
+    if section is not None:
+        declared = {name for name, _, _ in _entries(root.values.get("sinks"))}
+        checks.notices_have_a_sink(section.sink, sinks.get(section.sink), declared, node, problems)
+    return section
 
 
 def _sinks(root: MappingNode, registry: Registry, problems: Problems) -> dict[str, ResolvedSink]:

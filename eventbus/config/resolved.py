@@ -29,6 +29,7 @@ from eventbus.config.models import (
     TracingSection,
     WindowPolicy,
 )
+from eventbus.config.notices import NoticesSection
 from eventbus.expressions.expression import Condition, Expression
 from eventbus.registry import SinkClass, SourceClass, StageClass, made
 from eventbus.sdk import Sink, Source, SourceContext, Stage, StageContext
@@ -243,3 +244,4 @@ class Config:
     tracing: TracingSection | None
     sinks: Mapping[str, ResolvedSink]
     subscriptions: Mapping[str, ResolvedSubscription]
+    notices: NoticesSection | None

@@ -20,6 +20,7 @@ from eventbus.config.models import (
     Document,
     LogSection,
     MongoDBSection,
+    NoticesSection,
     RouteSection,
     ServerSection,
     SinkSection,
@@ -42,6 +43,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "log": LogSection,
     "daemon": DaemonSection,
     "dead_letters": DeadLettersSection,
+    "notices": NoticesSection,
     "tracing": TracingSection,
     "defaults": DefaultsSection,
 }

@@ -18,7 +18,7 @@ from eventbus.config import Config, MongoDBAccess, MongoDBState, ResolvedSubscri
 
 __all__ = ["Difference", "difference", "same", "sinks_of"]
 
-_SUBSCRIPTIONS = frozenset({"sinks", "subscriptions"})
+_CHANGEABLE = frozenset({"sinks", "subscriptions", "notices"})
 _ENCRYPTION = frozenset({"tls", "tlsCAFile", "tlsCertificateKeyFile", "tlsCertificateKeyFilePassword"})
 _KEYS_OF_SETTINGS = {**dict.fromkeys(_ENCRYPTION, "tls"), "authMechanism": "tls"}
 
@@ -34,6 +34,7 @@ class Difference:
         changed: Subscriptions that are made from something else, or whose sinks are.
         new_sinks: Sinks that are to be made: added ones, and changed ones anew.
         old_sinks: Sinks that are to be closed: removed ones, and changed ones.
+        notices: Whether something else is to be told, or by another sink.
     """
 
     fixed: Sequence[str]
@@ -42,12 +43,13 @@ class Difference:
     changed: Sequence[str]
     new_sinks: AbstractSet[str]
     old_sinks: AbstractSet[str]
+    notices: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         lists = (self.fixed, self.added, self.removed, self.changed, self.new_sinks, self.old_sinks)
-        return not any(lists)
+        return not any(lists) and not self.notices
 
 
 def difference(old: Config, new: Config) -> Difference:
@@ -67,6 +69,8 @@ def difference(old: Config, new: Config) -> Difference:
         changed=changed,
         new_sinks=changed_sinks | (new.sinks.keys() - kept),
         old_sinks=changed_sinks | (old.sinks.keys() - kept),
+        notices=not same(old.notices, new.notices)
+        or (old.notices is not None and old.notices.sink in changed_sinks),
     )
 
 
@@ -105,10 +109,10 @@ def sinks_of(subscription: ResolvedSubscription) -> set[str]:
 
 
 def _fixed(old: Config, new: Config) -> list[str]:
-    """The keys, as users write them, of all that differs outside of sinks and subscriptions."""
+    """The keys, as users write them, of all that differs outside of what can be changed."""
     found: list[str] = []
     for part in fields(Config):
-        if part.name not in _SUBSCRIPTIONS:
+        if part.name not in _CHANGEABLE:
             found += _keys(part.name, getattr(old, part.name), getattr(new, part.name))
     return list(dict.fromkeys(found))
 

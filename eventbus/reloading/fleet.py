@@ -82,6 +82,10 @@ class Fleet:
         """What the subscriptions are made from, to be run."""
         return list(self._specs.values())
 
+    def sink(self, name: str) -> SharedSink:
+        """A declared sink, for whoever has something to send that is no event of a subscription."""
+        return self._sinks[name]
+
     async def begin(self, config: Config, names: Iterable[str]) -> Addition:
         """A client with room for a configuration, and the sources of some of its subscriptions. No I/O yet.
 

@@ -12,12 +12,13 @@ from anyio import to_thread
 from eventbus.config import Config
 from eventbus.core.backoff import until_reachable
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.notices import Desk
 from eventbus.reloading.comparing import Difference, difference
 from eventbus.reloading.files import ConfigFiles
 from eventbus.reloading.fleet import Addition, Fleet
 from eventbus.reloading.outcome import ReloadOutcome
 from eventbus.runtime.supervisor import Supervisor
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, notices
 
 __all__ = ["Reloader"]
 
@@ -34,6 +35,7 @@ class Reloader:
         files: Where they write.
         fleet: What runs now.
         supervisor: Runs it.
+        desk: Sends notices.
         patience_secs: How long a source that does not answer is waited for.
     """
 
@@ -42,12 +44,14 @@ class Reloader:
         files: ConfigFiles,
         fleet: Fleet,
         supervisor: Supervisor,
+        desk: Desk,
         *,
         patience_secs: float = _PATIENCE_SECS,
     ) -> None:
         self._files = files
         self._fleet = fleet
         self._supervisor = supervisor
+        self._desk = desk
         self._patience_secs = patience_secs
         self._lock = anyio.Lock()
 
@@ -85,7 +89,11 @@ class Reloader:
             with anyio.CancelScope(shield=True):
                 await self._fleet.discard(addition)
             raise
+        if change.notices:
+            await self._desk.release()
         await self._fleet.change(addition, change, self._supervisor)
+        if change.notices:
+            self._desk.use(config.notices, self._fleet.sink(config.notices.sink) if config.notices else None)
         gc.collect()  # lives that ended are cycles, and of themselves collections come seldom here
         return ReloadOutcome(
             "applied",
@@ -122,6 +130,7 @@ def _tell(outcome: ReloadOutcome, read_at: float) -> None:
     metrics.reload_ended(outcome.result)
     if outcome.result == "refused":
         log.warning("reload_refused", problems=outcome.problems)
+        notices.reload_refused(outcome.problems)
         return
     metrics.config_loaded(read_at)
     if outcome.result == "unchanged":
@@ -133,4 +142,7 @@ def _tell(outcome: ReloadOutcome, read_at: float) -> None:
             removed=outcome.removed,
             restarted=outcome.restarted,
             sinks=outcome.sinks,
+        )
+        notices.reload_done(
+            added=outcome.added, removed=outcome.removed, restarted=outcome.restarted, sinks=outcome.sinks
         )

@@ -18,7 +18,7 @@ from eventbus.reloading.comparing import Difference, sinks_of
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.subscription import SubscriptionSpec
 from eventbus.runtime.supervisor import Supervisor
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, notices
 
 __all__ = ["Closes", "Turnover", "publish_versions"]
 
@@ -86,6 +86,7 @@ class Turnover:
         else:
             await self._supervisor.remove(name)
             metrics.forget(subscription=name)
+            notices.forgotten(name)
         self._ended[name].set()
 
     async def _close_sink(self, name: str) -> None:
@@ -122,6 +123,7 @@ def _forget_old(old: ResolvedSubscription, new: ResolvedSubscription) -> None:
     for name in {route.name for route in old.routes} - {route.name for route in new.routes}:
         metrics.forget(subscription=old.name, route=name)
         metrics.forget(subscription=old.name, route=f"{name}@replay")
+        notices.forgotten(old.name, name)
     for stage in _stages(old) - _stages(new):
         metrics.forget(subscription=old.name, stage=stage)
 

@@ -22,7 +22,7 @@ import structlog
 from eventbus.model import Position, Snapshot
 from eventbus.runtime.flow import Flow
 from eventbus.runtime.route import Route
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, notices
 
 __all__ = ["Arrangement", "CatchUpPolicy"]
 
@@ -264,6 +264,8 @@ class Arrangement:
         first = max(live, key=lambda flow: flow.position.token, default=None)
         if first is None or self.main not in live or self._is_beyond(first.position, self.main):
             self.main = first
+            for route in first.routes if first is not None else ():
+                notices.route_merged(self._subscription, route.name)
 
     def _waiting(self) -> list[Route]:
         """Routes that could work if somebody fed them: the longest unserved first, then the most advanced."""
@@ -432,6 +434,8 @@ class Arrangement:
             raise AssertionError(f"the flow reads no snapshot, or another than route {route.name}'s")
         route.flow = flow
         flow.routes.append(route)
+        if flow is self.main:
+            notices.route_merged(self._subscription, route.name)
         flow.held_until = 0.0
         flow.woken.notify()
 
@@ -439,6 +443,8 @@ class Arrangement:
         self._leave(route)
         self._log.info("route_detached", route=route.name, reason=reason)
         metrics.route_detached(self._subscription, route.name)
+        if not route.is_replay:
+            notices.route_detached(self._subscription, route.name, reason)
 
     def _leave(self, route: Route) -> None:
         flow = route.flow

@@ -19,6 +19,7 @@ from eventbus.core.signal import Signal
 from eventbus.model import DELIVERED, Delivered, Fault, Message, Outcome, Retry
 from eventbus.telemetry import tracing
 from eventbus.telemetry.metrics import RouteMetrics
+from eventbus.telemetry.notices import RouteNotices
 from eventbus.telemetry.tracing import Attempted
 
 __all__ = ["Attempts", "Call"]
@@ -36,6 +37,7 @@ class Attempts:
         limit: How much may go out, on this route and into the sink; None for no bound.
         changed: Notified when the circuit opened or closed.
         metrics: The route's metrics.
+        notices: The route's notices.
         log: Bound to the route.
         pause: Has the route paused, with the reason, when the sink wants nothing more or fails for too long.
         whose: The route, for traces.
@@ -48,6 +50,7 @@ class Attempts:
         limit: Limit | None,
         changed: Signal,
         metrics: RouteMetrics,
+        notices: RouteNotices,
         log: structlog.stdlib.BoundLogger,
         pause: Callable[[str], None],
         whose: Attempted,
@@ -60,6 +63,7 @@ class Attempts:
         self._gate = gate
         self._changed = changed
         self._metrics = metrics
+        self._notices = notices
         self._log = log
         self._limit = limit
         self._probe = anyio.Lock()
@@ -157,8 +161,12 @@ class Attempts:
             if failure.pauses:
                 self._pause(failure.reason)
         if answers := len(outcomes) - len(failures):
+            is_first = self.answers == 0  # an earlier life may have told that the circuit is open
             self.answers += answers
-            if self._circuit.succeeded():
+            closed = self._circuit.succeeded()
+            if closed or is_first:
+                self._notices.circuit_closed()
+            if closed:
                 self._log.info("circuit_closed")
                 self._changed.notify()
             return
@@ -175,6 +183,7 @@ class Attempts:
             self._log.warning(
                 "circuit_opened", reason=worst.reason, fault=worst.fault.value, kind=worst.kind.value
             )
+            self._notices.circuit_opened(worst.reason, fault=worst.fault.value, kind=worst.kind.value)
             self._changed.notify()
         if self._circuit.is_hopeless(now):
             self._pause(f"every attempt has failed for longer than circuit.pause_after: {worst.reason}")

@@ -33,6 +33,7 @@ from eventbus.runtime.settling import Settling
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import Encoder
 from eventbus.telemetry.metrics import RouteMetrics
+from eventbus.telemetry.notices import RouteNotices
 from eventbus.telemetry.tracing import Attempted
 
 __all__ = ["Delivery", "DeliveryParts"]
@@ -88,12 +89,14 @@ class Delivery(ABC):
         self._rng = parts.rng
         self._log = log.bind(subscription=parts.subscription, route=parts.route)
         self._limit = _limit(parts.policy, parts.sink)
+        notices = RouteNotices(parts.subscription, parts.route, parts.sink.name)
         self._attempts = Attempts(
             parts.circuit,
             parts.gate,
             self._limit,
             parts.changed,
             parts.metrics,
+            notices,
             self._log,
             parts.pause,
             Attempted(parts.subscription, parts.route, parts.sink.name),
@@ -108,6 +111,7 @@ class Delivery(ABC):
             backoff=self._backoff,
             changed=parts.changed,
             metrics=parts.metrics,
+            notices=notices,
             log=self._log,
         )
 

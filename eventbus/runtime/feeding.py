@@ -23,7 +23,7 @@ from eventbus.runtime.flow import Flow
 from eventbus.runtime.recovery import RecoveringReader, Recovery
 from eventbus.runtime.route import Route
 from eventbus.sdk import Reader, Stage
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, notices
 
 __all__ = ["Feeding", "Supply"]
 
@@ -67,6 +67,8 @@ class Feeding:
         self._supplies: dict[str, Supply] = {}
         self._arrangement = Arrangement(subscription, policy, self._open_flow)
         self._lost_at: dict[str, float] = {}
+        self._stood: dict[str, str] = {}
+        """Where routes stood when they were lost, or were first seen here."""
         self._tasks: TaskGroup | None = None
 
     @asynccontextmanager
@@ -97,6 +99,7 @@ class Feeding:
         """Feed a route no more."""
         self._arrangement.remove(route)
         self._supplies.pop(route.name, None)
+        self._stood.pop(route.name, None)
 
     def begin_snapshot(self, routes: Sequence[Route], snapshot: Snapshot) -> None:
         """Have documents read beside the changes for these routes, soon."""
@@ -163,6 +166,9 @@ class Feeding:
             route.lose(reason)
             metrics.position_lost(self._subscription, route.name)
             log.error("position_lost", subscription=self._subscription, route=route.name, reason=reason)
+            if not route.is_replay:
+                notices.position_lost(self._subscription, route.name, reason)
+            self._stood[route.name] = route.admitted.token
 
     async def _make_rounds(self) -> None:
         """A safety net for the arrangement, and another try for what was lost."""
@@ -173,3 +179,11 @@ class Feeding:
                 if route.lost is not None and now - self._lost_at[route.name] >= _LOST_SECS:
                     route.lost = None
             self._arrangement.arrange()
+            self._notice_found()
+
+    def _notice_found(self) -> None:
+        """A route that has come further since it was lost, or since the life before, is lost no more."""
+        for route in self._arrangement.routes:
+            stood = self._stood.setdefault(route.name, route.admitted.token)
+            if route.lost is None and route.admitted.token > stood:
+                notices.position_found(self._subscription, route.name)

@@ -18,7 +18,7 @@ from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import ClusterTime
 from eventbus.runtime.route import Route
 from eventbus.sdk import Source
-from eventbus.telemetry import metrics, progress
+from eventbus.telemetry import metrics, notices, progress
 
 __all__ = ["Headroom", "Outlook"]
 
@@ -160,6 +160,14 @@ class Headroom:
 
     def _warn(self, subscription: str, watched: _Watched, outlook: Outlook, *, is_full: bool) -> None:
         least = min(outlook.secs, outlook.left_secs) if is_full else outlook.left_secs
+        notices.headroom_seen(
+            subscription,
+            watched.route.name,
+            least,
+            secs=outlook.secs,
+            burn_rate=outlook.rate,
+            left_secs=outlook.left_secs,
+        )
         if least < self._warn_below_secs and not watched.is_in_danger:
             watched.is_in_danger = True
             log.warning(

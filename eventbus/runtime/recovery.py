@@ -22,7 +22,7 @@ from eventbus.runtime.gap_events import gap_event, names_gap
 from eventbus.sdk import OnPositionLost, Reader, SnapshotMode, SnapshotSource, Source, SourcePolicy
 from eventbus.state.gaps import Gap
 from eventbus.state.store import GapStore
-from eventbus.telemetry import metrics, progress
+from eventbus.telemetry import metrics, notices, progress
 
 __all__ = ["RecoveringReader", "Recovery", "record_gap"]
 
@@ -222,6 +222,15 @@ async def record_gap(store: GapStore, gap: Gap) -> None:
             end=_clock(gap.end),
             secs=gap.secs,
             reason=gap.reason,
+        )
+        notices.gap_recorded(
+            gap.subscription,
+            gap.route,
+            gap.reason,
+            policy=gap.policy,
+            start=_clock(gap.start),
+            end=_clock(gap.end),
+            secs=gap.secs,
         )
 
 

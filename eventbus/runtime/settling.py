@@ -22,6 +22,7 @@ from eventbus.model import DeadLetter, Event, FailedAttempt, Failure, Rejected, 
 from eventbus.runtime.letters import Letters
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.telemetry.metrics import RouteMetrics
+from eventbus.telemetry.notices import RouteNotices
 
 __all__ = ["Settling"]
 
@@ -42,6 +43,7 @@ class Settling:
         backoff: Makes the waits between tries to reach the store.
         changed: Notified when room came back.
         metrics: The route's metrics.
+        notices: The route's notices.
         log: Bound to the route.
     """
 
@@ -57,6 +59,7 @@ class Settling:
         backoff: Callable[[], Backoff],
         changed: Signal,
         metrics: RouteMetrics,
+        notices: RouteNotices,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._subscription = subscription
@@ -67,6 +70,7 @@ class Settling:
         self._backoff = backoff
         self._changed = changed
         self._metrics = metrics
+        self._notices = notices
         self._log = log
         self.holds = Holds(held if policy.holds_keys else {})
         self._parks = anyio.Semaphore(_MOST_PARKS_AT_ONCE)
@@ -177,6 +181,7 @@ class Settling:
         for entry, letter in zip(entries, letters, strict=True):
             self._metrics.parked(letter.kind)
             self._settle(entry)
+        self._notices.parked()
 
     async def _until_durable(self, write: Callable[[], Awaitable[None]], event_id: str) -> None:
         backoff = self._backoff()

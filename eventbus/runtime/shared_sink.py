@@ -15,6 +15,7 @@ from eventbus.core.limit import Limit
 from eventbus.errors import Unreachable
 from eventbus.model import Failure, Fault, Message, Outcome, Retry
 from eventbus.sdk import Sink, TransactionalSink, Transactions
+from eventbus.telemetry import notices
 
 __all__ = ["SharedSink"]
 
@@ -56,6 +57,7 @@ class SharedSink:
             self.waiting_for = None
             self._tried.set()
             log.debug("sink_opened", sink=self.name)
+            notices.sink_opened(self.name)
 
     async def tried(self) -> None:
         """Wait until it is open, or was not there at the first try."""
@@ -86,6 +88,7 @@ class SharedSink:
     def _report_waiting(self, error: Unreachable) -> None:
         if self.waiting_for != str(error):
             log.warning("sink_waited_for", sink=self.name, reason=str(error))
+            notices.sink_waiting(self.name, str(error))
         self.waiting_for = str(error)
         self._tried.set()
 

@@ -42,6 +42,7 @@ from eventbus.runtime.takeover import Takeover, parked_beyond
 from eventbus.sdk import Encoder, Source, Stage
 from eventbus.state.operations import Control
 from eventbus.state.store import Lease, Store
+from eventbus.telemetry import notices
 
 __all__ = ["RouteSpec", "Subscription", "SubscriptionSpec"]
 
@@ -243,6 +244,7 @@ class Subscription:
             self._feeding.add(*self.routes.values())
             self.state, self.running_since = "running", anyio.current_time()
             self._log.info("subscription_started", routes=sorted(self.routes))
+            notices.subscription_started(self.spec.name)
             with self._controls.obeyed(self.spec.name, obey):
                 await self._stopping.wait()
             self.state = "draining"
@@ -272,9 +274,13 @@ class Subscription:
             if reason is not None and route.paused is None:
                 route.pause(reason)
                 self._log.info("route_paused", route=name, reason=reason)
+                if name == live:
+                    notices.route_paused(self.spec.name, name, reason)
             elif reason is None and route.paused is not None:
                 route.resume()
                 self._log.info("route_resumed", route=name)
+            if reason is None and name == live:
+                notices.route_resumed(self.spec.name, name)
 
     async def _await_lease(self) -> tuple[Lease, float]:
         """The lease, and the moment from which on it surely lasts."""
@@ -282,6 +288,8 @@ class Subscription:
             lease, asked_at = await self._patiently(self._ask_for_lease)
             self._reclaim = False
             if lease is not None:
+                if self.state == "standby":
+                    notices.lease_taken_over(self.spec.name)
                 return lease, asked_at
             if self.state != "standby":
                 self._log.info("subscription_standing_by")

@@ -20,7 +20,7 @@ from eventbus.runtime.saver import Saver
 from eventbus.runtime.status import Ending, SubscriptionStatus, status_of
 from eventbus.runtime.subscription import Subscription, SubscriptionSpec
 from eventbus.state.store import Lease, Store
-from eventbus.telemetry import metrics
+from eventbus.telemetry import metrics, notices
 
 __all__ = ["Supervisor"]
 
@@ -202,14 +202,19 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - the boundary where a crash is made visible and ends
             cause = first_cause(error)
             life.state = "crashed"
+            reason = f"{type(cause).__name__}: {cause}"
             if isinstance(cause, LeaseLost):
                 bound.warning("lease_lost", reason=str(cause))
-            elif isinstance(cause, EventbusError):
+                notices.lease_lost(life.spec.name, str(cause))
+                return Ending(reason, is_crash=False)
+            if isinstance(cause, EventbusError):
                 bound.error("subscription_failed", reason=str(cause))
             else:
                 bound.error("subscription_crashed", exc_info=cause)
-            reason = f"{type(cause).__name__}: {cause}"
-            return Ending(reason, is_crash=not isinstance(cause, LeaseLost))
+            notices.subscription_crashed(life.spec.name, _told(cause))
+            return Ending(reason, is_crash=True)
+        if life.running_since is not None and not life.begins_anew:
+            notices.subscription_stopped(life.spec.name)
         return None
 
     def _running(self) -> Mapping[str, Mapping[str, Route]]:
@@ -218,3 +223,8 @@ class Supervisor:
             for name, seat in self._seats.items()
             if seat.life is not None and seat.life.state == "running"
         }
+
+
+def _told(cause: BaseException) -> str:
+    """Why a subscription ended, for others than readers of the log: a foreign error may hold anything."""
+    return str(cause) if isinstance(cause, EventbusError) else f"{type(cause).__name__}, see the log"

@@ -66,6 +66,11 @@ class MongoLetterStore(MongoConnection):
         with patiently():
             return await self._fates.count(where)
 
+    async def count_parked(self, subscription: str, route: str, *, most: int) -> int:
+        """See `eventbus.state.store.LetterStore.count_parked`."""
+        with bounded():
+            return await self._letters.count_parked(subscription, route, most)
+
     async def letter_hours(self, since: datetime) -> Sequence[LetterHour]:
         """See `eventbus.state.store.LetterStore.letter_hours`."""
         with patiently():

@@ -85,6 +85,19 @@ class MongoLetters:
         if writes:
             await self._insert(writes)
 
+    async def count_parked(self, subscription: str, route: str, most: int) -> int:
+        """Count the parked ones of a route and its replays, up to a number.
+
+        A replay's are of a route named after it, with an @ and an id; and A comes after @.
+        """
+        of_replays = {"route": {"$gte": f"{route}@", "$lt": f"{route}A"}}
+        where = {
+            "subscription": subscription,
+            "status": LetterStatus.PARKED.value,
+            "$or": [{"route": route}, of_replays],
+        }
+        return await self.rows.count_documents(where, limit=most)
+
     async def parked_after(self, subscription: str, route: str, token: str) -> list[str]:
         """Ids of the route's events beyond a token, read from the index alone."""
         where = {"subscription": subscription, "route": route, "token": {"$gt": token}}

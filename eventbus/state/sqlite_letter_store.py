@@ -69,6 +69,10 @@ class SqliteLetterStore:
         letters, size, superseded, held, legal_hold = sums
         return LetterTotals(letters, len(keys), size, superseded, held, legal_hold)
 
+    async def count_parked(self, subscription: str, route: str, *, most: int) -> int:
+        """See `eventbus.state.store.LetterStore.count_parked`."""
+        return await self._file.run(lambda db: letters_sql.count_parked(db, subscription, route, most))
+
     async def letter_hours(self, since: datetime) -> Sequence[LetterHour]:
         """See `eventbus.state.store.LetterStore.letter_hours`."""
         return await self._file.run(lambda db: letters_sql.hours(db, since))

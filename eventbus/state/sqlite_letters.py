@@ -20,7 +20,7 @@ from eventbus.state.sqlite_file import transaction
 from eventbus.state.store import LetterHour, LetterLimit, LetterStatus, StoredDeadLetter, WhenFull
 from eventbus.state.values import OPTIONS
 
-__all__ = ["date_of", "hours", "key_of", "letter", "now_ms", "park", "parked_after", "remove"]
+__all__ = ["count_parked", "date_of", "hours", "key_of", "letter", "now_ms", "park", "parked_after", "remove"]
 
 _COLUMNS: Final = (
     *("id", "subscription", "route", "event_id", "operation", "database", "collection", "document_key"),
@@ -43,6 +43,11 @@ _HOURS: Final = """
     SELECT subscription, route, kind, (created_at - ?) / 3600000 AS hour, count(*), max(created_at)
     FROM dead_letters WHERE created_at >= ?
     GROUP BY subscription, route, kind, hour ORDER BY subscription, route, kind, hour"""
+_PARKED: Final = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM dead_letters WHERE subscription = :subscription AND status = :status
+        AND (route = :route OR (route >= :route || '@' AND route < :route || 'A')) LIMIT :most)"""
+"""A replay's letters are of a route named after it, with an @ and an id; and A comes after @."""
 _OLDEST: Final = "SELECT id FROM dead_letters WHERE NOT legal_hold ORDER BY created_at, token, id LIMIT ?"
 
 
@@ -100,6 +105,12 @@ def letter(connection: sqlite3.Connection, row_id: str) -> StoredDeadLetter | No
         "expires_at": None if expires_at is None else date_of(expires_at),
     }
     return restore(row, _payload(connection, row_id))
+
+
+def count_parked(connection: sqlite3.Connection, subscription: str, route: str, most: int) -> int:
+    """Count the parked letters of a route and its replays, up to a number."""
+    values = {"subscription": subscription, "route": route, "most": most, "status": LetterStatus.PARKED.value}
+    return int(connection.execute(_PARKED, values).fetchone()[0])
 
 
 def key_of(connection: sqlite3.Connection, row_id: str) -> bytes:

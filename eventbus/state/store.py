@@ -248,6 +248,9 @@ class LetterStore(Protocol):
     async def count_letters(self, query: LetterQuery) -> LetterTotals:
         """What a query finds, in numbers."""
 
+    async def count_parked(self, subscription: str, route: str, *, most: int) -> int:
+        """How many dead letters of a route and of its replays are parked, counted up to `most`."""
+
     async def letter_hours(self, since: datetime) -> Sequence[LetterHour]:
         """How many dead letters were first parked in each hour from a moment on, whatever became of them.
 

@@ -20,6 +20,7 @@ LOGGERS: Final = (
     "eventbus.controls",
     "eventbus.daemon",
     "eventbus.headroom",
+    "eventbus.notices",
     "eventbus.operation",
     "eventbus.pausing",
     "eventbus.pipeline",

@@ -55,6 +55,8 @@ __all__ = [
     "looked_up",
     "lookups_missing",
     "loop_delayed",
+    "notice_ended",
+    "observe_notices",
     "position_lost",
     "reader_recovered",
     "reader_reopened",
@@ -221,6 +223,8 @@ _reloaded_at = _gauge(
 _reload_successful = _gauge(
     "config_last_reload_successful", "1, or 0 while the last reload of the configuration was refused"
 )
+_notices = _counter("notices", "Notices that found their end, by kind and outcome", ["kind", "outcome"])
+_notices_waiting = _gauge("notices_waiting", "Notices that wait to be sent")
 _build = _gauge("build_info", "The version that runs, as a label", ["version"])
 _configuration = _gauge(
     "config_info", "The version of the configuration of each route, as a label", [*_ROUTE, "version"]
@@ -242,6 +246,16 @@ def configuration_info(subscription: str, versions: Mapping[str, str]) -> None:
 def loop_delayed(seconds: float) -> None:
     """The event loop woke a task so late."""
     _loop_delay.observe(seconds)
+
+
+def notice_ended(kind: str, outcome: str) -> None:
+    """A notice was sent, refused, dropped, suppressed or given up."""
+    _notices.labels(kind, outcome).inc()
+
+
+def observe_notices(waiting: Callable[[], float]) -> None:
+    """Read at every scrape how many notices wait."""
+    _notices_waiting.set_function(waiting)
 
 
 def config_loaded(timestamp: float) -> None:

@@ -37,6 +37,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`tracing`": models.TracingSection,
     "`daemon`": models.DaemonSection,
     "`dead_letters`": models.DeadLettersSection,
+    "`notices`": models.NoticesSection,
     "`defaults`": models.DefaultsSection,
     "`retry`": models.RetryPolicy,
     "`window`": models.WindowPolicy,

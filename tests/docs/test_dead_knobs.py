@@ -52,6 +52,7 @@ READERS: dict[type[BaseModel], tuple[str, set[str]]] = {
     models.DaemonSection: ("daemon.py", {"daemon"}),
     models.TracingSection: ("tracing.py", {"tracing"}),
     models.DeadLettersSection: ("servers.py", {"dead_letters"}),
+    models.NoticesSection: ("notices", {"section"}),
     models.RetryPolicy: ("assembly.py", {"retry"}),
     models.WindowPolicy: ("assembly.py", {"window"}),
     models.BatchPolicy: ("assembly.py", {"batch"}),

@@ -35,6 +35,7 @@ class Scripted:
     ) -> None:
         self.traits = traits or SinkTraits(lanes=1, max_batch=10, keeps_order=True)
         self.calls: list[list[Event]] = []
+        self.bodies: list[bytes] = []
         self.times: list[float] = []
         self.most_at_once = 0
         self.keys_at_once: set[bytes] = set()
@@ -60,6 +61,7 @@ class Scripted:
         self._under_way.append(keys)
         self.most_at_once = max(self.most_at_once, len(self._under_way))
         self.calls.append([message.event for message in messages])
+        self.bodies += [message.body for message in messages]
         self.times.append(anyio.current_time())
         await anyio.sleep(self._secs)
         self._under_way.remove(keys)

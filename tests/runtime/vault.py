@@ -350,6 +350,13 @@ class MemoryStore:
         await self._back("count_letters")
         return LetterTotals(letters=letters)
 
+    async def count_parked(self, subscription: str, route: str, *, most: int) -> int:
+        """See `LetterStore`."""
+        await self._there("count_parked")
+        found = len(self._parked(subscription, route))
+        await self._back("count_parked")
+        return min(found, most)
+
     async def letter_hours(self, since: datetime) -> Sequence[LetterHour]:
         """See `LetterStore`."""
         raise AssertionError("the engine counts no hours")
