@@ -29,6 +29,7 @@ from tests.mutants.gaps import GAP_MUTANTS
 from tests.mutants.health import HEALTH_MUTANTS
 from tests.mutants.kafka import KAFKA_MUTANTS
 from tests.mutants.narrowing import NARROWING_MUTANTS
+from tests.mutants.notices import NOTICE_MUTANTS
 from tests.mutants.operating import OPERATING_MUTANTS
 from tests.mutants.packages import PACKAGE_MUTANTS
 from tests.mutants.pages import PAGE_MUTANTS
@@ -58,6 +59,7 @@ def main(wanted: str) -> int:
             *FIELD_MUTANTS,
             *CALL_MUTANTS,
             *DEPLOYMENT_MUTANTS,
+            *NOTICE_MUTANTS,
             *RELOAD_MUTANTS,
             *GAP_MUTANTS,
             *HEALTH_MUTANTS,

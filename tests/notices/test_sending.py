@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import orjson
@@ -16,6 +16,7 @@ from eventbus.notices import Desk
 from eventbus.notices.letters import LetterWatch
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import Encoder
+from eventbus.state.store import LetterStore
 from eventbus.telemetry import notices
 from eventbus.telemetry.metrics import REGISTRY
 from tests.runtime.clock import run_virtual
@@ -61,12 +62,16 @@ def _played(
         with notices.heard_by(desk.outbox):
             desk.use(NoticesSection(sink="scripted", **section), SharedSink(sink))
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(desk.run, Letters(), dict)
+                tasks.start_soon(desk.run, _store(Letters()), dict)
                 await scene(desk)
                 tasks.cancel_scope.cancel()
 
     run_virtual(whole, within_secs=within_secs)
     return [orjson.loads(body) for body in sink.bodies]
+
+
+def _store(letters: Letters) -> LetterStore:
+    return cast("LetterStore", letters)
 
 
 def _ended(kind: str) -> dict[str, float]:
@@ -271,7 +276,7 @@ def test_dead_letters_are_counted_when_there_are_news() -> None:
 
     async def scene(desk: Desk) -> None:
         hook = notices.RouteNotices("orders", "hook", "partner")
-        watch = LetterWatch(store, desk.outbox, lambda: {"orders": ["hook"]})  # type: ignore[arg-type]
+        watch = LetterWatch(_store(store), desk.outbox, lambda: {"orders": ["hook"]})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch.run)
             await anyio.sleep(200.0)

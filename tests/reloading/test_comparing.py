@@ -23,7 +23,9 @@ BASE: dict[str, Any] = {
         "out": {"type": "stdout"},
         "letters": {"type": "discard"},
         "unused": {"type": "discard"},
+        "told": {"type": "file", "path": "told.jsonl"},
     },
+    "notices": {"sink": "told"},
     "subscriptions": {
         "orders": {
             "source": {"database": "shop", "collections": ["orders"]},
@@ -131,6 +133,24 @@ def test_a_sink_that_is_made_otherwise_for_an_added_route_is_changed(before: Con
 
     found = _difference(before, tmp_path, edit)
     assert (found.added, found.changed, found.new_sinks) == (["more"], ["orders"], {"hook"})
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda c: c["notices"].update(kinds=["gap_recorded"]),
+        lambda c: c["notices"].update(sink="unused"),
+        lambda c: c.pop("notices"),
+        lambda c: c["sinks"]["told"].update(path="other.jsonl"),
+    ],
+    ids=["kinds", "sink", "none", "the sink itself"],
+)
+def test_notices_are_told_otherwise(before: Config, tmp_path: Path, edit: Edit) -> None:
+    """That is no reason to begin a subscription anew, nor to refuse."""
+    found = _difference(before, tmp_path, edit)
+    assert found.notices
+    assert not found.is_empty
+    assert (found.added, found.removed, found.changed, found.fixed) == ([], [], [], [])
 
 
 @pytest.mark.parametrize(
