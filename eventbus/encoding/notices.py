@@ -89,7 +89,11 @@ class NoticeEncoder:
 
 def told_moment(secs: float) -> str:
     """A moment in seconds since 1970 as a notice tells it."""
-    return datetime.fromtimestamp(secs, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(round(secs * 1000) / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def _subject(data: Mapping[str, Any]) -> str:

@@ -90,7 +90,8 @@ class Changes:
         if state.held is not None:
             state.changes += 1
             self._let_go(subject, state)
-        if last is notice.kind or (nature is Nature.RECOVERY and last is None):
+        only_ends = nature is Nature.RECOVERY or notice.only_ends
+        if last is notice.kind or (only_ends and last is None):
             return None
         state.changes += 1
         return self._tell(state, notice, since)

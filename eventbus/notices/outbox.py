@@ -67,11 +67,12 @@ class Outbox:
     def configure(self, section: NoticesSection | None) -> None:
         """Take over what users ask for; what waits still goes out, if it is wanted and anybody is there."""
         self.section = section
+        for queued in [queued for queued in self._queue if not self._is_wanted(queued.kind)]:
+            self._queue.remove(queued)
+            metrics.notice_ended(queued.kind.value, "dropped")
         if section is None:
-            self._queue.clear()
             return
         self._changes.min_interval_secs = section.min_interval
-        self._queue = deque(queued for queued in self._queue if self._is_wanted(queued.kind))
         self._keep_bound()
         self._moved.notify()
 
@@ -101,6 +102,9 @@ class Outbox:
     def forgotten(self, subscription: str, route: str) -> None:
         """See `eventbus.telemetry.notices.Listener`."""
         self._changes.forget(subscription, route)
+        self.parked_routes = {
+            one for one in self.parked_routes if one[0] != subscription or (route and one[1] != route)
+        }
 
     def has_many_letters(self, subscription: str, route: str) -> bool:
         """Whether it was told that a route has too many dead letters."""
@@ -128,6 +132,8 @@ class Outbox:
         self._taken = None
         if self._is_wanted(queued.kind):
             self._queue.appendleft(queued)
+        else:
+            metrics.notice_ended(queued.kind.value, "dropped")
 
     async def emptied(self) -> None:
         """Wait until nothing waits any more."""

@@ -288,8 +288,7 @@ class Subscription:
             lease, asked_at = await self._patiently(self._ask_for_lease)
             self._reclaim = False
             if lease is not None:
-                if self.state == "standby":
-                    notices.lease_taken_over(self.spec.name)
+                notices.lease_taken_over(self.spec.name, stood_by=self.state == "standby")
                 return lease, asked_at
             if self.state != "standby":
                 self._log.info("subscription_standing_by")

@@ -78,6 +78,7 @@ class Notice:
         route: Name of the route; empty if it concerns none, or all of them.
         sink: Name of the sink; empty if it concerns none.
         details: What else is known, by name.
+        only_ends: Whether it is of no interest but as the end of a problem that was told.
     """
 
     kind: NoticeKind
@@ -86,6 +87,7 @@ class Notice:
     route: str = ""
     sink: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    only_ends: bool = False
 
 
 class Listener(Protocol):
@@ -171,9 +173,14 @@ def lease_lost(subscription: str, reason: str) -> None:
     _tell(Notice(NoticeKind.LEASE_LOST, reason, subscription))
 
 
-def lease_taken_over(subscription: str) -> None:
-    """It stood by for another daemon, and is run here now."""
-    _tell(Notice(NoticeKind.LEASE_TAKEN_OVER, subscription=subscription))
+def lease_taken_over(subscription: str, *, stood_by: bool) -> None:
+    """It is run here from now on.
+
+    Args:
+        subscription: Name of the subscription.
+        stood_by: Whether another daemon had it; if not, it matters only to those who think so.
+    """
+    _tell(Notice(NoticeKind.LEASE_TAKEN_OVER, subscription=subscription, only_ends=not stood_by))
 
 
 def route_detached(subscription: str, route: str, reason: str) -> None:

@@ -17,8 +17,7 @@ from eventbus.notices.letters import LetterWatch
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import Encoder
 from eventbus.state.store import LetterStore
-from eventbus.telemetry import notices
-from eventbus.telemetry.metrics import REGISTRY
+from eventbus.telemetry import metrics, notices
 from tests.runtime.clock import run_virtual
 from tests.runtime.scripted import Scripted
 
@@ -76,13 +75,18 @@ def _store(letters: Letters) -> LetterStore:
 
 def _ended(kind: str) -> dict[str, float]:
     """How many notices of a kind have found which end, in this process."""
-    found = REGISTRY.get_sample_value
-    outcomes = ("sent", "refused", "expired", "dropped", "suppressed")
-    return {one: found("eventbus_notices_total", {"kind": kind, "outcome": one}) or 0.0 for one in outcomes}
+    (family,) = metrics._notices.collect()
+    return {
+        sample.labels["outcome"]: sample.value
+        for sample in family.samples
+        if sample.name == "eventbus_notices_total" and sample.labels["kind"] == kind
+    }
 
 
 def _counted(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    return {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    return {
+        name: value - before.get(name, 0.0) for name, value in after.items() if value != before.get(name, 0.0)
+    }
 
 
 def test_a_notice_says_what_why_since_when_and_what_to_do() -> None:
