@@ -199,6 +199,7 @@ class Daemon:
             source=open_source,
             client=lambda config: open_client(config.mongodb, "status", 1, config.read_preference),
             reloads=self._beside,
+            written=self._files.read,
         )
 
     async def reload(self) -> ReloadOutcome:

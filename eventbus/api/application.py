@@ -19,7 +19,7 @@ import anyio
 import structlog
 from aiohttp import web
 
-from eventbus.api import dead_letters, operating, running, sinks
+from eventbus.api import dead_letters, examining, operating, running, sinks
 from eventbus.api.access import Access, Caller
 from eventbus.api.checking import body_of, params_of
 from eventbus.api.endpoints import Call, Endpoint
@@ -46,6 +46,7 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosni
 
 ENDPOINTS: Final[Sequence[Endpoint]] = (
     *running.ENDPOINTS,
+    *examining.ENDPOINTS,
     *operating.ENDPOINTS,
     *dead_letters.ENDPOINTS,
     *sinks.ENDPOINTS,

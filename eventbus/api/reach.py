@@ -7,7 +7,7 @@ opened for one request. So what is asked takes no connection, nor the store's on
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,7 +25,7 @@ from eventbus.reloading.outcome import Reloads
 from eventbus.sdk import Source
 from eventbus.state.store import Store
 
-__all__ = ["Installation", "Reach"]
+__all__ = ["Examined", "Installation", "Reach"]
 
 _LOOK_AGAIN_SECS: Final = 5.0
 _TRY_AGAIN_SECS: Final = 1.0
@@ -42,6 +42,7 @@ class Installation:
         source: Opens the source of a subscription.
         client: Opens a client of the deployment that is read.
         reloads: Takes another configuration; it goes on if nobody waits for it any more.
+        written: Reads what stands in the daemon's files now, and puts nothing in force.
     """
 
     config: Callable[[], Config]
@@ -50,6 +51,29 @@ class Installation:
     source: Callable[[Config, str], AbstractAsyncContextManager[Source]]
     client: Callable[[Config], AbstractAsyncContextManager[AsyncMongoClient[Any]]]
     reloads: Reloads
+    written: Callable[[], Config]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the last look at everything has found.
+
+    Args:
+        config: The configuration that was in force.
+        names: The subscriptions that were looked at.
+        begun: When it began, in seconds of the loop's clock.
+        answer: What was answered.
+    """
+
+    config: Config
+    names: Sequence[str]
+    begun: float
+    answer: Mapping[str, Any]
+
+    def is_of(self, config: Config, names: Sequence[str], *, max_age_secs: float) -> bool:
+        """Whether it answers the same question, and is young enough."""
+        is_young = anyio.current_time() - self.begun <= max_age_secs
+        return self.config is config and self.names == names and is_young
 
 
 class Reach:
@@ -67,6 +91,10 @@ class Reach:
         self._failed: tuple[float, str] | None = None
         self._oplog: tuple[float, Oplog | str] | None = None
         self._client: AsyncMongoClient[Any] | None = None
+        self.looking = anyio.Lock()
+        """Held while everything there is is looked at."""
+        self.examined: Examined | None = None
+        """What the last look has found."""
 
     @property
     def config(self) -> Config:
@@ -101,6 +129,10 @@ class Reach:
             if self._oplog is None or now - self._oplog[0] > _LOOK_AGAIN_SECS:
                 self._oplog = (now, await self._asked())
             return self._oplog[1]
+
+    def remember(self, config: Config, names: Sequence[str], begun: float, answer: Mapping[str, Any]) -> None:
+        """Keep what a look has found, for whoever asks the same soon."""
+        self.examined = Examined(config, names, begun, answer)
 
     async def close(self) -> None:
         """Close what is open."""

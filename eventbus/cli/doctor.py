@@ -42,7 +42,10 @@ async def examine(config: Config, subscription: str | None, *, write: bool, as_j
     async with aclosing(examination.findings()) as findings:
         async for finding in findings:
             counts[finding.verdict] += 1
-            (_print_json if as_json else _print)(finding)
+            if as_json:
+                print_json(finding.row())
+            else:
+                _print(finding)
     note(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
     return not counts[Verdict.FAIL]
 
@@ -52,15 +55,3 @@ def _print(finding: Finding) -> None:
     typer.echo(f"{_SHOWN[finding.verdict]:<5} {finding.code:<22} {printable(about + finding.text)}")
     if finding.mend:
         typer.echo(f"{'':<5} do: {printable(finding.mend)}")
-
-
-def _print_json(finding: Finding) -> None:
-    print_json(
-        {
-            "code": finding.code,
-            "verdict": finding.verdict.value,
-            "about": finding.about or None,
-            "found": finding.text,
-            "mend": finding.mend or None,
-        }
-    )

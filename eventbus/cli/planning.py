@@ -114,20 +114,10 @@ def _long(stretch: Stretch) -> str:
     return f"{secs / 3600:.1f} h" if secs >= 3600 else f"{secs} s"
 
 
-def _row(row: Planned, walked: Walked | None) -> Row:
-    time = row.position.cluster_time if row.position is not None else None
-    return {
-        "subscription": row.subscription,
-        "route": row.route,
-        "prospect": row.prospect.value,
-        "position": datetime.fromtimestamp(time.seconds, UTC).isoformat() if time is not None else None,
-        "documents": row.documents,
-        "paused": row.paused,
-        "owner": row.holder.instance if row.holder is not None else None,
-        **_compared(row.route, walked),
-        "why": row.why,
-        "next": row.next or None,
-    }
+def _row(planned_route: Planned, walked: Walked | None) -> Row:
+    row = planned_route.row()
+    reasons = {"why": row.pop("why"), "next": row.pop("next")}
+    return {**row, **_compared(planned_route.route, walked), **reasons}
 
 
 def _compared(route: str, walked: Walked | None) -> Mapping[str, Any]:

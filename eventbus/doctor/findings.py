@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,6 +54,16 @@ class Finding:
     about: str
     text: str
     mend: str = ""
+
+    def row(self) -> Mapping[str, str | None]:
+        """The same for programs."""
+        return {
+            "code": self.code,
+            "verdict": self.verdict.value,
+            "about": self.about or None,
+            "found": self.text,
+            "mend": self.mend or None,
+        }
 
 
 def well(check: str, text: str, about: str = "") -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -71,6 +72,21 @@ class Planned:
     documents: int | None = None
     paused: str | None = None
     holder: Holder | None = None
+
+    def row(self) -> dict[str, Any]:
+        """The same for programs."""
+        time = self.position.cluster_time if self.position is not None else None
+        return {
+            "subscription": self.subscription,
+            "route": self.route,
+            "prospect": self.prospect.value,
+            "position": datetime.fromtimestamp(time.seconds, UTC).isoformat() if time is not None else None,
+            "documents": self.documents,
+            "paused": self.paused,
+            "owner": self.holder.instance if self.holder is not None else None,
+            "why": self.why,
+            "next": self.next or None,
+        }
 
 
 _STARTS: Final = {

@@ -34,6 +34,10 @@ class ConfigFiles:
             ConfigurationError: With every problem.
         """
         self.loaded = self.digest()
+        return self.read()
+
+    def read(self) -> Config:
+        """The same for a look: what was loaded stays what it is."""
         return load(self._paths, Registry.from_entry_points())
 
     def digest(self) -> bytes:

@@ -88,9 +88,9 @@ async def _filled(store: Store) -> None:
     await store.record_gap(Gap("orders", "feed", Position("82"), Position("83"), "oldest", "the oplog"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def installation(mongo: MongoService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The one of the module."""
+    """The one of all tests of the API: they change what they are about, and nothing else."""
     directory = tmp_path_factory.mktemp("api")
     database = f"test_{uuid.uuid4().hex[:12]}"
     daemon = DaemonProcess(directory, configuration(mongo, database, directory))

@@ -6,8 +6,8 @@ import json
 import re
 import shlex
 import socket
-import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from aiohttp import web
 from eventbus.api.application import ENDPOINTS
 from eventbus.api.reach import Reach
 from eventbus.api.server import Health, application
+from eventbus.cli import main
 from eventbus.config.models import ServerSection
 from tests.api.caller import READ, WRITE, Answer, Caller
 from tests.api.conftest import EVENT_ID, HEADER, PASSWORD, Installation
@@ -110,6 +111,57 @@ def test_it_reads_its_configuration_again(installation: Installation) -> None:
         assert "subscriptions.products" in refused.json["errors"][0]["message"]
     finally:
         assert reload(before).json["restarted"] == ["products"]
+
+
+def test_it_looks_as_the_command_line_does(installation: Installation) -> None:
+    """What is wrong is found, a look of just now is told again, and a report has what the daemon counted."""
+    call = installation.caller.with_token(READ)
+    found = call.get("/v1/doctor?subscription=orders").json
+    by_code = {(one["code"], one["about"]): one for one in found["findings"]}
+    assert found["complete"] is True
+    assert by_code["stream", "orders"]["verdict"] == "ok"
+    assert by_code["sink.unreachable", "hook"]["verdict"] == "fail"
+    assert ("stream", "products") not in by_code
+    assert call.get("/v1/doctor?subscription=orders").json == found
+    assert ("stream", "products") in {
+        (f["code"], f["about"]) for f in call.get("/v1/doctor").json["findings"]
+    }
+    (row,) = call.get("/v1/report?subscription=products&window=1h").json["routes"]
+    assert (row["route"], row["window"]) == ("feed", "1h")
+    assert row["counted_secs"] is not None
+
+
+def test_a_plan_says_what_a_reload_would_do_and_does_nothing(installation: Installation) -> None:
+    """The files are read, and what runs stays as it is; other servers are not asked."""
+    path = installation.daemon.config_path
+    before = path.read_text()
+
+    def plan(changed: Mapping[str, Any]) -> Answer:
+        path.write_text(json.dumps({**yaml.safe_load(before), **changed}))
+        return installation.caller.post("/v1/plan")
+
+    subscriptions = yaml.safe_load(before)["subscriptions"]
+    more = {**subscriptions["products"], "routes": ["feed", "hook"]}
+    try:
+        in_force = installation.caller.get("/v1/configuration").json
+        planned = plan({"subscriptions": {"products": more}}).json
+        fixed = plan({"mongodb": {"uri": "mongodb://nowhere.invalid/?replicaSet=rs"}}).json
+        wrong = plan({"subscriptions": {"products": {**more, "routs": []}}})
+        assert installation.caller.get("/v1/configuration").json == in_force
+    finally:
+        path.write_text(before)
+    assert (planned["reload"]["restarted"], planned["reload"]["removed"]) == (["products"], ["orders"])
+    prospects = {(row["subscription"], row["route"]): row["prospect"] for row in planned["routes"]}
+    assert prospects == {
+        ("products", "feed"): "kept",
+        ("products", "hook"): "new",
+        ("orders", "feed"): "orphaned",
+        ("orders", "hook"): "orphaned",
+    }
+    assert planned["agreed"] is False
+    assert (fixed["reload"]["needs_restart"], fixed["routes"]) == (["mongodb.uri", "state.uri"], [])
+    assert wrong.code == "conflict"
+    assert any("routs" in error["message"] for error in wrong.json["errors"])
 
 
 def _ended(installation: Installation, operation: str) -> Any:
@@ -257,12 +309,17 @@ def test_every_path_is_on_the_page_with_an_example_that_works(installation: Inst
     assert listed[1:] == [(one.method, one.path, one.scope) for one in ENDPOINTS]
 
 
-def test_status_needs_no_configuration(installation: Installation) -> None:
+def test_status_needs_no_configuration(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With an address and a token it is the daemon that looks."""
     url = f"http://127.0.0.1:{installation.caller.port}"
-    words = [sys.executable, "-m", "eventbus", "status", "orders", "--url", url, "--json"]
-    shown = subprocess.run(words, env={"EVENTBUS_TOKEN": READ}, capture_output=True, text=True, check=True)
-    rows = [json.loads(line) for line in shown.stdout.splitlines()]
+    monkeypatch.setenv("EVENTBUS_TOKEN", READ)
+    monkeypatch.setattr(sys, "argv", ["eventbus", "status", "orders", "--url", url, "--json"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code in {None, 0}
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["subscription"], row["route"], row["owner"]) for row in rows] == [
         ("orders", "feed", "here"),
         ("orders", "hook", "here"),

@@ -23,9 +23,12 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
+from eventbus.api.application import ENDPOINTS
 from eventbus.api.connections import MOST
+from eventbus.api.endpoints import Call
 from eventbus.api.limits import Limits
-from eventbus.api.reach import Installation
+from eventbus.api.problems import Refused
+from eventbus.api.reach import Installation, Reach
 from eventbus.api.server import Health, admin_server
 from eventbus.cli.daemon_seen import DaemonAt
 from eventbus.config.models import ServerSection, ServerTLSSection, TokenSection
@@ -70,7 +73,7 @@ async def _served(
     nothing: Any = None
     config: Any = SimpleNamespace(subscriptions={})
     store = (away or _Away()).opened
-    installation = Installation(lambda: config, dict, store, nothing, nothing, nothing)
+    installation = Installation(lambda: config, dict, store, nothing, nothing, nothing, nothing)
     server = ServerSection(port=0, **{"tokens": TOKENS, **options})
     ok = Health(ok=True)
     async with admin_server(server, installation, live=lambda: ok, ready=lambda: ok) as port:
@@ -118,7 +121,7 @@ async def test_a_bug_is_written_down_and_not_told() -> None:
         raise RuntimeError("what nobody thought of")
 
     nothing: Any = None
-    installation = Installation(lambda: nothing, dict, nothing, nothing, nothing, nothing)
+    installation = Installation(lambda: nothing, dict, nothing, nothing, nothing, nothing, nothing)
     with capture_logs() as log:
         async with admin_server(ServerSection(port=0), installation, live=broken, ready=broken) as port:
             answer = await _get(Caller(port, ""), "/readyz")
@@ -236,6 +239,25 @@ async def test_a_store_that_is_away_is_told_and_not_asked_by_everybody() -> None
             answer = await _get(call, "/v1/operations")
             assert (answer.code, answer.json["detail"]) == ("unavailable", "the state store is away")
     assert away.asked == 1
+
+
+async def test_one_closer_look_at_a_time() -> None:
+    """Whoever comes meanwhile is told to come again, and holds up nobody."""
+    nothing: Any = None
+    reach = Reach(nothing)
+
+    async def hold(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+        async with reach.looking:
+            task_status.started()
+            await anyio.sleep_forever()
+
+    (plan,) = (one for one in ENDPOINTS if one.name == "plan")
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(hold)
+        with pytest.raises(Refused, match="another look") as refused:
+            await plan.handler(Call(nothing, reach, nothing), None, None)
+        tasks.cancel_scope.cancel()
+    assert refused.value.reason.code == "too_many_requests"
 
 
 async def test_certificates(tmp_path: Path) -> None:

@@ -69,6 +69,22 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         f"{API}::test_nothing_is_told_without_a_token",
     ),
     Mutant(
+        "a plan asks the servers that are written now",
+        "only the servers in force are asked",
+        "api/examining.py",
+        "        if change.fixed:\n",
+        "        if change.fixed and not change.fixed:\n",
+        f"{API}::test_a_plan_says_what_a_reload_would_do_and_does_nothing",
+    ),
+    Mutant(
+        "a look is told again whatever was asked",
+        "a look answers its own question",
+        "api/reach.py",
+        "self.config is config and self.names == names and is_young",
+        "self.config is config and is_young",
+        f"{API}::test_it_looks_as_the_command_line_does",
+    ),
+    Mutant(
         "who may look may act",
         "a token of scope read changes nothing",
         "api/application.py",
