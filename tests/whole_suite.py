@@ -19,7 +19,7 @@ from tests.side_by_side import main as side_by_side
 
 PYTEST = f"{sys.executable} -m pytest --durations=12"
 END_TO_END = "tests/e2e"
-ENDS = ("tests/sources", "tests/sinks")
+ENDS = ("tests/sources", "tests/sinks", "plugins")
 """Where we meet the servers: half of the tests that need one."""
 LANES = {
     "first": ("servers", "end-to-end-1"),
