@@ -24,7 +24,7 @@ NOTICE_MUTANTS: tuple[Mutant, ...] = (
         "notices/changes.py",
         "            self._let_go(subject, state)\n",
         "            pass\n",
-        f"{CHANGES}::test_whatever_happens_the_last_word_is_true_and_words_are_few",
+        f"{CHANGES}::test_what_comes_and_goes_is_told_once_an_interval",
     ),
     Mutant(
         "notices: one that a reload interrupts is lost",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eventbus.notices.changes import Changes
@@ -132,6 +132,7 @@ def test_what_is_no_more_is_forgotten(teller: Teller) -> None:
     assert teller.told == ["circuit_opened", "circuit_closed", "circuit_opened", "circuit_opened"]
 
 
+@example([(OPENED, 1.0), (CLOSED, 1.0), (OPENED, 1.0), (CLOSED, 1.0)])
 @given(st.lists(st.tuples(st.sampled_from([OPENED, CLOSED]), st.floats(0.0, 50.0)), max_size=30))
 def test_whatever_happens_the_last_word_is_true_and_words_are_few(
     steps: list[tuple[NoticeKind, float]],
