@@ -24,6 +24,7 @@ API = "tests/api/test_admin_api.py"
 ACCESS = "tests/api/test_api_access.py"
 PLANNED = "tests/cli/test_plan.py::test_every_prospect"
 QUIET = "tests/e2e/test_quiet.py"
+KEPT_SECRET = "tests/e2e/test_secrets.py::test_nothing_gets_out_of_a_daemon"
 
 OPERATING_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -59,6 +60,22 @@ OPERATING_MUTANTS: tuple[Mutant, ...] = (
         "            metrics.lease_held(declared.name, held=False)",
         "            pass",
         "tests/e2e/test_start.py::test_an_unreachable_mongodb_is_waited_for",
+    ),
+    Mutant(
+        "an endpoint prints nothing that it was sent",
+        "no secret gets out",
+        "sinks/webhook/target.py",
+        "        if self.secrets is not None:\n",
+        "        if False:\n",
+        KEPT_SECRET,
+    ),
+    Mutant(
+        "who may look may see the secrets of a configuration",
+        "no secret gets out",
+        "administration/configuration.py",
+        "        case SecretStr() | SecretBytes():\n            return MASK\n",
+        "        case SecretStr() | SecretBytes():\n            return str(value.get_secret_value())\n",
+        KEPT_SECRET,
     ),
     Mutant(
         "only what is known to be an endpoint asks for a token",
