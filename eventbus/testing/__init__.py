@@ -1,4 +1,4 @@
-"""Contract checks that any sink or stage must pass, built in or of a plugin."""
+"""Contract checks that any sink, source or stage must pass, built in or of a plugin."""
 
 import pytest
 
@@ -6,6 +6,7 @@ pytest.register_assert_rewrite(
     "eventbus.testing.committing",
     "eventbus.testing.driving",
     "eventbus.testing.sinks",
+    "eventbus.testing.sources",
     "eventbus.testing.stages",
     "eventbus.testing.transactions",
 )
@@ -19,6 +20,12 @@ from eventbus.testing.harness import (  # noqa: E402 - after the rewrite hook
     TargetOutage,
 )
 from eventbus.testing.sinks import SinkContract, SinkOutageContract, SinkRejectionContract  # noqa: E402 - as above
+from eventbus.testing.sources import (  # noqa: E402 - as above
+    SourceContract,
+    SourceHarness,
+    SourceOutage,
+    SourceOutageContract,
+)
 from eventbus.testing.stages import StageContract  # noqa: E402 - as above
 from eventbus.testing.transactions import (  # noqa: E402 - as above
     TransactionContract,
@@ -34,6 +41,10 @@ __all__ = [
     "SinkHarness",
     "SinkOutageContract",
     "SinkRejectionContract",
+    "SourceContract",
+    "SourceHarness",
+    "SourceOutage",
+    "SourceOutageContract",
     "StageContract",
     "StageHarness",
     "TargetOutage",

@@ -15,6 +15,10 @@ ACTIONS: Final = f"{_SOURCE}/actions.py"
 OUTCOMES: Final = f"{_SOURCE}/outcomes.py"
 SINK: Final = f"{_SOURCE}/sink.py"
 
+_API_PACKAGE: Final = "plugins/eventbus-source-http"
+_API: Final = f"../{_API_PACKAGE}/src/eventbus_source_http"
+_API_TESTS: Final = f"{_API_PACKAGE}/tests/test_http_source.py"
+
 PACKAGE_MUTANTS: Final = (
     Mutant(
         "an index takes no second change of a transaction",
@@ -55,5 +59,37 @@ PACKAGE_MUTANTS: Final = (
         "        if answer.status in _DIVIDED and len(messages) > 1:\n",
         "        if False:\n",
         f"{_TESTS}_answers.py::test_a_request_that_is_too_large_is_divided",
+    ),
+    Mutant(
+        "a value that a page cuts is whole",
+        "whoever begins at a position is given exactly what comes behind",
+        f"{_API}/reader.py",
+        "            items = self._whole(items)\n",
+        "            items = list(items)\n",
+        f"{_API_TESTS}::TestHttpSource",
+    ),
+    Mutant(
+        "a time is read at once",
+        "nothing comes between what was read",
+        f"{_API}/reader.py",
+        "total_seconds() - self._options.settle",
+        "total_seconds()",
+        f"{_API_TESTS}::test_a_time_is_read_when_it_is_settled",
+    ),
+    Mutant(
+        "items that were given are given again",
+        "whoever begins at a position is given exactly what comes behind",
+        f"{_API}/reader.py",
+        "if token > self._end.token]",
+        "if token >= self._end.token]",
+        f"{_API_TESTS}::TestHttpSource",
+    ),
+    Mutant(
+        "an API that asks for patience is asked again as any other",
+        "Retry-After is honoured",
+        f"{_API}/reader.py",
+        "max(refusal.wait_secs or 0.0, ",
+        "max(0.0, ",
+        f"{_API_TESTS}::test_it_is_left_alone_as_long_as_it_asks",
     ),
 )

@@ -1,0 +1,213 @@
+"""Reads on from a position: asks from its value on, and leaves out what lies before it.
+
+The API is asked anew from the last value that was read, rather than for its next page: pages shift when items
+change. Only where a page does not get beyond the first value is the next one asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import anyio
+
+from eventbus.sdk import Batch, ConfigurationError, Event, Operation, Parked, Position, Slot
+from eventbus_source_http.api import Api, Page, Refusal
+from eventbus_source_http.options import HttpSourceOptions
+from eventbus_source_http.places import MISSING, at_path, before, cluster_time, order_of, token_of, value_of
+
+__all__ = ["HttpReader"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_WAIT_SECS: Final = 60.0
+
+
+class HttpReader:
+    """See `eventbus.sdk.Reader`."""
+
+    def __init__(self, options: HttpSourceOptions, start: Position) -> None:
+        self._options = options
+        self._api = Api(options)
+        self._end = start
+        self._wait_secs = 0.0
+        self._failures = 0
+        self._known: tuple[str, str] | None = None
+        self._trouble: str | None = None
+        self._closed = anyio.Event()
+        self._scope: anyio.CancelScope | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """See `eventbus.sdk.Reader`."""
+        return self._trouble
+
+    async def next(self) -> Batch | None:
+        """See `eventbus.sdk.Reader`. What can pass is waited for, and an empty batch says that it lives."""
+        if self._closed.is_set():
+            return None
+        with anyio.CancelScope() as self._scope:
+            await self._rest()
+            slots = await self._look()
+        if self._closed.is_set():
+            return None
+        if slots:
+            self._end = slots[-1].event.position
+        return Batch(slots, self._end, anyio.current_time())
+
+    async def close(self) -> None:
+        """See `eventbus.sdk.Reader`."""
+        self._closed.set()
+        if self._scope is not None:
+            self._scope.cancel()
+        await self._api.close()
+
+    async def run_to_the_end(self) -> Position:
+        """The position behind all that there is.
+
+        Raises:
+            Unreachable: The API does not answer now.
+            ConfigurationError: It refuses.
+        """
+        while slots := await self._fresh():
+            self._end = slots[-1].event.position
+        return self._end
+
+    async def _rest(self) -> None:
+        """Wait as long as was decided last; whoever is cancelled here waits again."""
+        await anyio.sleep(self._wait_secs)
+
+    async def _look(self) -> Sequence[Slot]:
+        try:
+            slots = await self._fresh()
+        except Refusal as refusal:
+            self._trouble = str(refusal)
+            self._wait_secs = self._patience_secs(refusal)
+            return ()
+        self._trouble, self._failures = None, 0
+        self._wait_secs = 0.0 if slots else self._options.poll_every
+        return slots
+
+    def _patience_secs(self, refusal: Refusal) -> float:
+        """As long as it asks for; otherwise ever longer, and not all readers at once."""
+        self._failures += 1
+        most = min(self._options.poll_every * 2 ** min(self._failures, 10), _LONGEST_WAIT_SECS)
+        return max(refusal.wait_secs or 0.0, random.uniform(most / 2, most))
+
+    async def _fresh(self) -> list[Slot]:
+        """What lies behind the position, as far as one can be sure that nothing will come between."""
+        while True:
+            begun = self._end
+            if (fresh := await self._found()) or self._end == begun:
+                return fresh
+
+    async def _found(self) -> list[Slot]:
+        """What one question finds; where its page ends among what is known already, the position moves."""
+        url = self._api.first(value_of(self._end.token, self._options.order))
+        first = str(url)
+        etag = self._known[1] if self._known is not None and self._known[0] == first else None
+        page = await self._api.page(url, etag)
+        if not page.is_new:
+            return []
+        present, new_etag, seen = page.present, page.etag, {first}
+        items = [(self._value(item), item) for item in page.items]
+        while page.next is not None and not self._reaches_beyond(items):
+            if str(page.next) in seen:
+                raise ConfigurationError(
+                    "the API's next page is one that was read before: look at the options for pages"
+                )
+            seen.add(str(page.next))
+            page = await self._api.page(page.next)
+            items += [(self._value(item), item) for item in page.items]
+        self._see_order([value for value, _ in items])
+        if page.next is not None or self._may_be_cut(page, len(seen)):  # the last value may go on there
+            last = items[-1][0]
+            items = self._whole(items)
+        else:
+            last = None
+        settled = [(value, item) for value, item in items if self._is_settled(value, present)]
+        slots = {slot.event.token: slot for slot in (self._slot(value, item) for value, item in settled)}
+        fresh = [slots[token] for token in sorted(slots) if token > self._end.token]
+        if not fresh and last is not None and self._is_settled(last, present):
+            self._end = Position(before(last), cluster_time=cluster_time(last, self._options.order))
+        is_all = not fresh and last is None and len(settled) == len(items) and len(seen) == 1
+        self._known = (first, new_etag) if is_all and new_etag is not None else None
+        return fresh
+
+    def _may_be_cut(self, page: Page, pages: int) -> bool:
+        """Whether an API that never speaks of a next page may have had no place for all of the last value.
+
+        Raises:
+            ConfigurationError: There is no way to the others.
+        """
+        options = self._options
+        if options.next_link or options.next_cursor or pages > 1 or len(page.items) < options.page_size:
+            return False
+        if self._value(page.items[0]) == self._value(page.items[-1]):
+            raise ConfigurationError(
+                f"{options.page_size} items have one value of {options.order_by!r} and there is no next: "
+                "give a larger page_size, next_link or next_cursor"
+            )
+        return True
+
+    @staticmethod
+    def _whole(items: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
+        """Without the last value, of which there may be more."""
+        return [(value, item) for value, item in items if value < items[-1][0]]
+
+    def _reaches_beyond(self, items: Sequence[tuple[int, Any]]) -> bool:
+        """Whether a whole value is there that lies behind the position."""
+        if not items:
+            return False
+        whole = self._whole(items)
+        return any(self._token(value, item) > self._end.token for value, item in whole)
+
+    def _value(self, item: Any) -> int:
+        value = order_of(at_path(item, self._options.order_by), self._options.order)
+        if value is None:
+            raise ConfigurationError(
+                f"an item has no {self._options.order} at {self._options.order_by!r}: "
+                "look at the options order_by and order"
+            )
+        return value
+
+    def _see_order(self, values: Sequence[int]) -> None:
+        if values != sorted(values):
+            raise ConfigurationError(
+                f"the items are not in the order of {self._options.order_by!r}: ask the API for that in url"
+            )
+
+    def _is_settled(self, value: int, present: datetime) -> bool:
+        if self._options.order == "number":
+            return True
+        return value / 1_000_000 <= (present - _EPOCH).total_seconds() - self._options.settle
+
+    def _token(self, value: int, item: Any) -> str:
+        key = at_path(item, self._options.key)
+        return token_of(value, item if key is MISSING or key is None else key)
+
+    def _slot(self, value: int, item: Any) -> Slot:
+        """A change, or why it is none, without showing what it holds."""
+        key = at_path(item, self._options.key)
+        if key is MISSING or key is None:
+            return Parked(self._event(value, item, None), f"the item has no {self._options.key!r}")
+        return self._event(value, item, key)
+
+    def _event(self, value: int, item: Mapping[str, Any], key: object) -> Event:
+        """The same change has the same id whoever reads it, and that of another API another one."""
+        token = self._token(value, item)
+        name = f"{self._options.url}:{token}"
+        time = cluster_time(value, self._options.order)
+        return Event(
+            token=token,
+            id=hashlib.blake2b(name.encode(), digest_size=16).hexdigest(),
+            operation=Operation.REPLACE,
+            database=self._options.database,
+            collection=self._options.collection,
+            cluster_time=time,
+            time_ms=value // 1000 if time is not None else 0,
+            document_key={"_id": key if key is not None else token},
+            document={"_id": key, **item} if key is not None else dict(item),
+        )
