@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import anyio
 import structlog
 
 from eventbus.assembly import shared_sinks, spec_of
 from eventbus.config import Config
 from eventbus.encoding.avro import RegisteredSchema
+from eventbus.errors import Unreachable
 from eventbus.model import Event, Failure, Filtered, Message, Rejected, Slot, Taken
 from eventbus.runtime.messages import message_of
 from eventbus.runtime.subscription import RouteSpec
@@ -63,6 +65,9 @@ class Passed(NamedTuple):
         """The change."""
         return self.slot.event
 
+
+_PATIENCE_SECS = 60.0
+"""How long a batch may take in the pipeline."""
 
 _BY_PIPELINE = Fate(Outcome.FILTERED, "pipeline")
 _BY_WHEN = Fate(Outcome.FILTERED, "when")
@@ -114,13 +119,23 @@ class Passage:
         self._routes = {name: _Route(spec, log) for name, spec in self._spec.routes.items()}
 
     async def through(self, slots: Sequence[Slot]) -> list[Passed]:
-        """What becomes of a batch; nothing where a stage stops the subscription."""
-        try:
-            for stage in self._spec.stages:
-                slots = await stage.apply(slots)
-        except PipelineStopped as stopped:
-            self.stopped = str(stopped)
-            return []
+        """What becomes of a batch; nothing where a stage stops the subscription.
+
+        Raises:
+            Unreachable: A stage waits for something that is away; a daemon would wait as long as it takes.
+        """
+        with anyio.move_on_after(_PATIENCE_SECS) as patience:
+            try:
+                for stage in self._spec.stages:
+                    slots = await stage.apply(slots)
+            except PipelineStopped as stopped:
+                self.stopped = str(stopped)
+                return []
+        if patience.cancelled_caught:
+            raise Unreachable(
+                f"subscription {self._spec.name}: a stage waits for what is away, as the daemon would: "
+                "stage_waited in the log names it"
+            )
         return [
             Passed(slot, {name: route.fate(slot) for name, route in self._routes.items()}) for slot in slots
         ]

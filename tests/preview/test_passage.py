@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from eventbus.errors import Unreachable
 from eventbus.model import ClusterTime, Event, Position
 from eventbus.preview.passage import Outcome, Passage, Passed
 from eventbus.preview.stretch import Stretch
@@ -79,6 +80,15 @@ def test_a_stage_that_stops_ends_it() -> None:
     assert found == []
     assert through.stopped is not None
     assert "strict" in through.stopped
+
+
+def test_a_stage_that_waits_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its service is not there, and a daemon would wait for it: whoever asks what would come is told so."""
+    monkeypatch.setattr("eventbus.preview.passage._PATIENCE_SECS", 0.05)
+    lookup = {"url": "http://127.0.0.1:1/{document.customer}", "into": "document.who"}
+    through = passage({}, {"http_lookup": lookup})
+    with pytest.raises(Unreachable, match="a stage waits for what is away, as the daemon would"):
+        passed(through, changes(2))
 
 
 def test_samples_are_the_same_whatever_comes_first() -> None:
