@@ -86,6 +86,9 @@ def test_the_quickstart(environ: dict[str, str], tmp_path: Path) -> None:
     insert, update = _starting("python -c")
 
     second.start()
+    between = PAGE.read_text().partition("$ eventbus run")[2].partition(insert)[0]
+    assert "`subscription_started`" in between  # a change that is made before that line never comes
+    assert "subscription_started" in second.log()
     typed(insert)
     second.wait_for(second.changes, "insert")
     (shown,) = [json.loads(block.text) for block in blocks("json", PAGE)]

@@ -57,6 +57,15 @@ def test_the_runbook_lists_every_event_with_its_level() -> None:
     assert list(listed) == sorted(listed)
 
 
+def test_the_list_at_the_top_leads_to_every_section() -> None:
+    """Whoever comes with a failure and not with a log line looks there first."""
+    for page in (RUNBOOK, ROOT / "docs/api.md"):
+        top, *sections = re.split(r"^## (.+)$", page.read_text(), flags=re.MULTILINE)
+        named = re.findall(r"\]\(#([\w-]+)\)", top)
+        headings = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in sections[::2]]
+        assert sorted(named) == sorted(headings), page
+
+
 def test_every_warning_and_error_leads_to_a_section_that_speaks_of_it() -> None:
     """It is not enough to be in the list: the section says what to do."""
     text = RUNBOOK.read_text()
