@@ -18,7 +18,7 @@ def traced(config: Config) -> Iterator[None]:
     """Attempts are traced while the body runs, if they are to be; what is left is exported at its end.
 
     Raises:
-        ConfigurationError: They are to be, and the libraries are not installed.
+        ConfigurationError: They are to be, and the libraries are not installed, or refuse their variables.
     """
     tracing = config.tracing
     if tracing is None:
@@ -29,14 +29,17 @@ def traced(config: Config) -> Iterator[None]:
     except ImportError:
         raise ConfigurationError("tracing needs the extra otel: pip install 'eventbus[otel]'") from None
 
-    tracer = OtlpTracer(
-        tracing.endpoint.get_secret_value(),
-        {name: value.get_secret_value() for name, value in tracing.headers.items()},
-        sample_ratio=tracing.sample_ratio,
-        service_name=tracing.service_name,
-        instance=config.daemon.instance,
-        trace_of=trace_of_events(config),
-    )
+    try:
+        tracer = OtlpTracer(
+            tracing.endpoint.get_secret_value(),
+            {name: value.get_secret_value() for name, value in tracing.headers.items()},
+            sample_ratio=tracing.sample_ratio,
+            service_name=tracing.service_name,
+            instance=config.daemon.instance,
+            trace_of=trace_of_events(config),
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"tracing: a variable OTEL_... has a wrong value: {error}") from None
     try:
         with at_work(tracer):
             yield

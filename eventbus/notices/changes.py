@@ -126,6 +126,12 @@ class Changes:
                 del self._states[subject]
                 self._held.discard(subject)
 
+    def clear(self) -> None:
+        """Nobody listens any more: what was told counts no longer."""
+        for subject in list(self._held):
+            self._let_go(subject, self._states[subject])
+        self._states.clear()
+
     def _hold(self, subject: _Subject, state: _State, notice: Notice, since: float) -> None:
         if state.held is not None:
             self._on_suppressed(state.held[0].kind)

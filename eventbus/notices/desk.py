@@ -19,6 +19,9 @@ __all__ = ["Desk"]
 
 log = structlog.get_logger("eventbus.notices")
 
+_AFTER_BUG_SECS = 60.0
+"""Until a sink is tried again that raised."""
+
 
 class Desk:
     """Listens to all of a daemon, and sends what users want to be told.
@@ -87,4 +90,8 @@ class Desk:
             await anyio.sleep_forever()
         else:
             section, sink = self._wanted
-            await Sending(self.outbox, section, sink, self._encoder).run()
+            try:
+                await Sending(self.outbox, section, sink, self._encoder).run()
+            except Exception as error:  # the sink may be a plugin, and no subscription must end for its bugs
+                log.exception("notices_not_sent", sink=sink.name, reason=type(error).__name__)
+                await anyio.sleep(_AFTER_BUG_SECS)

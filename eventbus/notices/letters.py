@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import anyio
 import structlog
 
-from eventbus.errors import Unreachable
+from eventbus.errors import said
 from eventbus.notices.outbox import Outbox
 from eventbus.state.store import LetterStore
 from eventbus.telemetry import progress
@@ -47,8 +47,8 @@ class LetterWatch:
                 progress.expected(_LOOK_SECS)
                 try:
                     await self._look()
-                except Unreachable as error:
-                    log.debug("dead_letters_not_counted", reason=str(error))
+                except Exception as error:  # noqa: BLE001 - whatever it is, no subscription must end for it
+                    log.debug("dead_letters_not_counted", reason=said(error))
                 await anyio.sleep(_LOOK_SECS)
 
     async def _look(self) -> None:
@@ -60,7 +60,7 @@ class LetterWatch:
             self._outbox.parked_routes.discard((subscription, route))
             try:
                 found = await self._store.count_parked(subscription, route, most=most + 1)
-            except Unreachable:
+            except Exception:
                 self._outbox.parked(subscription, route)
                 raise
             self._looked[subscription, route] = anyio.current_time()

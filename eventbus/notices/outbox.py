@@ -71,6 +71,7 @@ class Outbox:
             self._queue.remove(queued)
             metrics.notice_ended(queued.kind.value, "dropped")
         if section is None:
+            self._changes.clear()  # or what happens unheard would be taken as known later
             return
         self._changes.min_interval_secs = section.min_interval
         self._keep_bound()

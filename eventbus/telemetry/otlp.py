@@ -9,9 +9,10 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from opentelemetry.context import Context
@@ -31,16 +32,18 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from requests import RequestException, Session
 
 from eventbus import __version__
 from eventbus.model import Delivered, Event, Message, Outcome, Rejected, Retry
 from eventbus.telemetry import metrics, tracing
+from eventbus.telemetry.redaction import redact
 
 __all__ = ["OtlpTracer"]
 
 _MOST_LINKS: Final = 128
 _EXPORT_SECS: Final = 5
-_FLUSH_MS: Final = 2000
+_CLOSE_SECS: Final = 2.0
 
 log = structlog.get_logger("eventbus.tracing")
 
@@ -55,6 +58,9 @@ class OtlpTracer:
         service_name: What the daemon is called.
         instance: Which of the daemons it is.
         trace_of: The trace that an event belongs to; None if none does.
+
+    Raises:
+        ValueError: A variable of the library has a value that it does not take.
     """
 
     def __init__(
@@ -67,7 +73,8 @@ class OtlpTracer:
         instance: str,
         trace_of: Callable[[Event], str | None] | None,
     ) -> None:
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # what it says we say, once
+        for library in ("opentelemetry", "urllib3"):  # what they say we say, once and without the endpoint
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         named = {
             "service.name": service_name,
             "service.version": __version__,
@@ -78,7 +85,9 @@ class OtlpTracer:
             resource=Resource.create(named),
             shutdown_on_exit=False,
         )
-        exporter = OTLPSpanExporter(endpoint=endpoint, headers=dict(headers), timeout=_EXPORT_SECS)
+        exporter = OTLPSpanExporter(
+            endpoint=endpoint, headers=dict(headers), timeout=_EXPORT_SECS, session=_Unread()
+        )
         self._processor = BatchSpanProcessor(_Watched(exporter))
         self._provider.add_span_processor(self._processor)
         self._tracer = self._provider.get_tracer("eventbus", __version__)
@@ -114,15 +123,19 @@ class OtlpTracer:
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier, set_span_in_context(span, Context()))
         try:
-            with tracing.entered(carrier["traceparent"]):
+            with tracing.entered(carrier.get("traceparent")):  # none if OTEL_SDK_DISABLED is set
                 yield _Attempt(span)
         finally:
             span.end()
 
     def close(self) -> None:
-        """Export what there is, in bounded time. It blocks."""
-        self._provider.force_flush(_FLUSH_MS)
-        self._provider.shutdown()
+        """Export what there is, in bounded time. It blocks.
+
+        The library's own bounds are none: one is passed over, and the other is that of a single export.
+        """
+        ending = threading.Thread(target=self._provider.shutdown, name="last spans", daemon=True)
+        ending.start()
+        ending.join(_CLOSE_SECS)
 
     def _contexts(self, messages: Sequence[Message]) -> list[tuple[Context, SpanContext]]:
         """The traces of the events that have one, each once."""
@@ -149,7 +162,24 @@ class _Attempt:
         self._span.set_attribute("eventbus.rejected", sum(isinstance(one, Rejected) for one in others))
         self._span.set_attribute("eventbus.to_retry", sum(isinstance(one, Retry) for one in others))
         self._span.set_attribute("error.type", others[0].kind.value)
-        self._span.set_status(Status(StatusCode.ERROR, others[0].reason))
+        self._span.set_status(Status(StatusCode.ERROR, redact(others[0].reason)))
+
+
+class _Unread(Session):
+    """Takes no more of an answer than its head: a collector's body may have no end. A redirect is none."""
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """See the library."""
+        response = super().request(*args, **{**kwargs, "stream": True})
+        response.close()
+        if 300 <= response.status_code < 400:
+            raise RequestException("the collector is elsewhere")
+        response._content = b""  # noqa: SLF001 - or whoever asks for it would read on
+        return response
+
+    def resolve_redirects(self, *_args: Any, **_kwargs: Any) -> Generator[Any, None, None]:
+        """See the library, which would read the body."""
+        yield from ()
 
 
 class _Watched(SpanExporter):

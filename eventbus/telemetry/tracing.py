@@ -76,8 +76,8 @@ def attempt(whose: Attempted, messages: Sequence[Message]) -> AbstractContextMan
 
 
 @contextmanager
-def entered(traceparent: str) -> Iterator[None]:
-    """The body is part of this trace."""
+def entered(traceparent: str | None) -> Iterator[None]:
+    """The body is part of this trace, or of none."""
     before = _CURRENT.set(traceparent)
     try:
         yield

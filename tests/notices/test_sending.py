@@ -343,6 +343,67 @@ def test_a_sink_that_refuses_to_open_is_said_so_and_tried_again() -> None:
     assert sink.times == [600.0]
 
 
+def test_a_sink_with_a_bug_ends_nothing() -> None:
+    """It raises while it is opened, and answers what is no outcome: it is tried again, and all goes on."""
+
+    class Buggy(Scripted):
+        async def open(self) -> None:
+            """See `eventbus.sdk.Sink`."""
+            if anyio.current_time() < 50.0:
+                raise RuntimeError("a bug of a plugin")
+
+    async def scene(desk: Desk) -> None:
+        notices.subscription_started("orders")
+        await desk.close(HOUR)
+        assert desk.outbox.waiting == 0
+
+    nonsense = cast("Rejected", None)
+    sink = Buggy([nonsense], secs=0.0)
+    _played(sink, scene)
+    assert [call[0].id for call in sink.calls] == [sink.calls[0][0].id] * 2
+
+
+def test_a_store_that_refuses_ends_nothing() -> None:
+    """Whatever it says, the next look asks again."""
+
+    class Refusing(Letters):
+        async def count_parked(self, subscription: str, route: str, *, most: int) -> int:
+            """See `eventbus.state.store.LetterStore`."""
+            await super().count_parked(subscription, route, most=most)
+            if self.asked == 1:
+                raise ConfigurationError("not authorised")
+            return 0
+
+    store = Refusing()
+
+    async def scene(desk: Desk) -> None:
+        watch = LetterWatch(_store(store), desk.outbox, lambda: {"orders": ["hook"]})
+        with anyio.move_on_after(10.0):
+            await watch.run()
+
+    _played(Scripted(secs=0.0), scene)
+    assert store.asked == 2
+
+
+def test_what_changes_while_nobody_listens_is_told_when_it_comes_again() -> None:
+    """A reload took the section away, and another one brought it back."""
+    sink = Scripted(secs=0.0)
+
+    async def scene(desk: Desk) -> None:
+        circuit = notices.RouteNotices("orders", "hook", "partner")
+        circuit.circuit_opened("one", fault="unavailable", kind="network")
+        await desk.close(HOUR)
+        await desk.release()
+        desk.use(None, None)
+        circuit.circuit_closed()
+        desk.use(NoticesSection(sink="scripted"), SharedSink(sink))
+        circuit.circuit_opened("two", fault="unavailable", kind="network")
+        await desk.close(HOUR)
+
+    arrived = _played(sink, scene)
+    assert [one["data"]["reason"] for one in arrived] == ["one", "two"]
+
+
 def test_where_nobody_listens_nothing_happens() -> None:
     """Commands and tests run the same code."""
     notices.subscription_started("orders")
