@@ -49,6 +49,11 @@ class Connection:
         await self._client.connect(error_cb=self._note, disconnected_cb=self._lose, **self._settings)
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it is of no use: the client does not tell of an end that comes while it connects."""
+        return self.lost.is_set() or not self._client.is_connected
+
+    @property
     def max_payload(self) -> int:
         """The most bytes of headers and content that the server takes."""
         return self._client.max_payload
@@ -85,7 +90,7 @@ class Connector:
             ConfigurationError: Trying again is of no use.
         """
         async with self._turn:
-            if self._connection is not None and self._connection.lost.is_set():
+            if self._connection is not None and self._connection.is_lost:
                 await self.close()
             if self._connection is None:
                 self._connection = await self._made()

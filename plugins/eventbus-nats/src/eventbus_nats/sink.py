@@ -121,6 +121,8 @@ class NatsSink:
                 await connection.lost.wait()
                 tasks.cancel_scope.cancel()
         missing = LOST if connection.lost.is_set() else unacknowledged(connection.trouble)
+        if all(outcome is None for outcome in outcomes):  # no word of anything: it may be half open
+            connection.lost.set()
         return [missing if outcome is None else outcome for outcome in outcomes]
 
     async def _attempt(self, streams: JetStreamContext, message: Message) -> Outcome | None:
