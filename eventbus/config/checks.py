@@ -232,7 +232,7 @@ def _why_no_notice(name: str, sink: ResolvedSink) -> str | None:
     names = {"subscription": "name", "route": "name", "sink": "name"}
     event = notice_event("id", 0, {"kind": "circuit_opened", **names}, time_secs=0.0)
     try:
-        made = sink.cls(name, sink.options).encode(event, NoticeEncoder("name"))
+        made = sink.make(name).encode(event, NoticeEncoder("name"))
     except Exception as error:  # noqa: BLE001 - the sink may be a plugin; its texts may be anything
         return f"it cannot write them ({type(error).__name__})"
     if isinstance(made, Rejected):

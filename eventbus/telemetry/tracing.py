@@ -51,18 +51,18 @@ class _NoSpan:
 
 
 _OFF: Final = nullcontext[Span](_NoSpan())
-_TRACERS: Final[list[Tracer]] = []
+_TRACER: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
 _CURRENT: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 @contextmanager
 def at_work(tracer: Tracer) -> Iterator[None]:
-    """All attempts of the process are traced while the body runs."""
-    _TRACERS.append(tracer)
+    """All attempts are traced that are made in the body, or by tasks that are started in it."""
+    before = _TRACER.set(tracer)
     try:
         yield
     finally:
-        _TRACERS.remove(tracer)
+        _TRACER.reset(before)
 
 
 def attempt(whose: Attempted, messages: Sequence[Message]) -> AbstractContextManager[Span]:
@@ -72,7 +72,8 @@ def attempt(whose: Attempted, messages: Sequence[Message]) -> AbstractContextMan
         whose: Whose attempt it is.
         messages: What it sends.
     """
-    return _TRACERS[-1].attempt(whose, messages) if _TRACERS else _OFF
+    tracer = _TRACER.get()
+    return tracer.attempt(whose, messages) if tracer is not None else _OFF
 
 
 @contextmanager
