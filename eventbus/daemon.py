@@ -148,8 +148,7 @@ class Daemon:
         self._desk = Desk(config.daemon.instance)
         self._supervisor: Supervisor | None = None
         self._reloader: Reloader | None = None
-        self._beside = ReloadsBeside(self)
-        self._asked_to_reload = anyio.Event()
+        self._reloads = ReloadsBeside(self._reload)
         self._waiting_for: str | None = "starting"
         self._last_resort: asyncio.TimerHandle | None = None
         self._service_manager = ServiceManager(os.environ)
@@ -184,7 +183,6 @@ class Daemon:
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks.cancel_scope)
             tasks.start_soon(self._service_manager.keep_alive, self.live)
-            tasks.start_soon(self._beside.run)
             server = self._config.server
             async with admin_server(server, self._installation(), live=self.live, ready=self.ready):
                 await self._carry()
@@ -198,7 +196,7 @@ class Daemon:
             store=partial(open_store, access=Access.OPERATE),
             source=open_source,
             client=lambda config: open_client(config.mongodb, "status", 1, config.read_preference),
-            reloads=self._beside,
+            reloads=self,
             written=self._files.read,
         )
 
@@ -207,6 +205,10 @@ class Daemon:
         if self._reloader is None:
             reason = f"it has not started yet ({self._waiting_for}): restart it, or reload when it is ready"
             return ReloadOutcome("refused", problems=[reason])
+        return await self._reloads.reload()
+
+    async def _reload(self) -> ReloadOutcome:
+        assert self._reloader is not None
         self._service_manager.reloading()
         outcome = await self._reloader.reload()
         self._config = self._reloader.config
@@ -271,7 +273,7 @@ class Daemon:
                 tasks.start_soon(_keep_beating, self._config)
                 tasks.start_soon(keep_measuring)
                 tasks.start_soon(self._desk.run, self._store, self._running)
-                tasks.start_soon(self._reload_when_asked)
+                tasks.start_soon(self._reloads.run)
                 if self._config.daemon.watch_config:
                     tasks.start_soon(watch, self._files, self.reload)
                 await self._supervisor.run()
@@ -293,13 +295,6 @@ class Daemon:
             names = sorted(status.name for status in self._supervisor.statuses())
             self._service_manager.ready(f"carries {', '.join(names)}")
 
-    async def _reload_when_asked(self) -> None:
-        """One reload for all signals that have come since the last one began."""
-        while True:
-            await self._asked_to_reload.wait()
-            self._asked_to_reload = anyio.Event()
-            await self.reload()
-
     async def _patiently(self, call: Any) -> None:
         await until_reachable(call, on_failure=self._report_waiting)
         self._waiting_for = "starting"
@@ -318,7 +313,7 @@ class Daemon:
             stopping = False
             async for number in signals:
                 if number == signal.SIGHUP:
-                    self._asked_to_reload.set()
+                    self._reloads.ask()
                     continue
                 if stopping:
                     log.warning("daemon_stopped_at_once", signal=number.name)

@@ -30,7 +30,7 @@ class Slow:
 async def test_who_stops_waiting_ends_no_reload() -> None:
     """It has drained something by then, and must begin it anew."""
     daemon = Slow()
-    beside = ReloadsBeside(daemon)
+    beside = ReloadsBeside(daemon.reload)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(beside.run)
         async with anyio.create_task_group() as waiting:
@@ -47,7 +47,7 @@ async def test_who_stops_waiting_ends_no_reload() -> None:
 async def test_what_is_asked_for_meanwhile_is_one_more_reload() -> None:
     """The files may have changed since the first one read them; all who asked hear of the second."""
     daemon = Slow()
-    beside = ReloadsBeside(daemon)
+    beside = ReloadsBeside(daemon.reload)
     heard: list[str] = []
 
     async def ask() -> None:
@@ -62,3 +62,37 @@ async def test_what_is_asked_for_meanwhile_is_one_more_reload() -> None:
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
     assert heard == ["1", "2", "2"]
+
+
+async def test_who_waits_when_the_daemon_ends_is_told_so() -> None:
+    """Those whose reload was broken off, those who came after them, and those who come later."""
+    daemon = Slow()
+    beside = ReloadsBeside(daemon.reload)
+    heard: list[str] = []
+
+    async def ask() -> None:
+        heard.append((await beside.reload()).result)
+
+    async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as running:
+            running.start_soon(beside.run)
+            for _ in range(2):
+                tasks.start_soon(ask)
+                await anyio.wait_all_tasks_blocked()
+            running.cancel_scope.cancel()
+        tasks.start_soon(ask)
+    assert heard == ["refused"] * 3
+
+
+async def test_what_nobody_waits_for_is_done_once_it_runs() -> None:
+    """A signal may come while the daemon starts; several are one reload."""
+    daemon = Slow()
+    daemon.let.set()
+    beside = ReloadsBeside(daemon.reload)
+    beside.ask()
+    beside.ask()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beside.run)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert daemon.ended == 1
