@@ -19,6 +19,7 @@ from eventbus.config.nodes import MappingNode, Node, Scalar, ScalarNode, Sequenc
 __all__ = ["Expectation", "expected_by", "plain_data"]
 
 _TYPING_KEYS: Final = frozenset({"type", "const", "enum"})
+_DEEP: Final = 3
 _Schema = Mapping[str, Any]
 
 
@@ -67,6 +68,14 @@ class Expectation:
     def secret(self) -> bool:
         """Whether what stands here must not be shown."""
         return any(schema.get("format") == "password" for schema in self.alternatives)
+
+    @property
+    def holds_secret(self) -> bool:
+        """Whether what belongs here has a secret in it, at most `_DEEP` steps below.
+
+        What was written in place of the whole may then be that secret.
+        """
+        return _has_secret(self, _DEEP)
 
     def below(self, step: str | int) -> Expectation:
         """What is expected under a key or at an index."""
@@ -118,6 +127,13 @@ def _children(schema: _Schema, step: str | int) -> list[Any]:
     if named is not None:
         return [named]
     return [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties", {})]
+
+
+def _has_secret(expectation: Expectation, steps: int) -> bool:
+    if expectation.secret:
+        return True
+    below: list[str | int] = [0, "", *expectation.keys]  # an item, any key, those that are known
+    return steps > 0 and any(_has_secret(expectation.below(step), steps - 1) for step in below)
 
 
 def _takes_text(schema: _Schema) -> bool:

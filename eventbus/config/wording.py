@@ -107,9 +107,14 @@ def either(messages: Sequence[str]) -> str:
 def _got(kind: str, node: Node, expectation: Expectation) -> str:
     if kind == "string_type" and isinstance(node, ScalarNode) and node.value is not None:
         return f"{described(node)} (put it in quotes)"
-    if expectation.secret:
+    if expectation.secret or (_is_literal(node) and expectation.holds_secret):
         return described(node)
     return f"{written(node)}{_quotes_hint(node)}"
+
+
+def _is_literal(node: Node) -> bool:
+    """Whether it is text that would be shown; of a variable only the name is."""
+    return isinstance(node, ScalarNode) and isinstance(node.value, str) and node.substitution is None
 
 
 def _quotes_hint(node: Node) -> str:

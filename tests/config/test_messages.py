@@ -9,6 +9,7 @@ import pytest
 
 from eventbus.config import load
 from eventbus.errors import ConfigurationError
+from eventbus.registry import Registry
 from tests.config.fakes import REGISTRY, SMALLEST, problems_of, with_sink
 
 GOLDEN: Final = Path(__file__).parent / "golden"
@@ -216,3 +217,31 @@ def test_a_priority_of_nothing_is_a_mistake(tmp_path: Path, priority: str) -> No
     text = SMALLEST.replace("[feed]", f"[{{sink: feed, priority: {priority}}}]")
     (problem,) = problems_of(text, tmp_path)
     assert problem.endswith("routes[0].priority: name operations, or collections, or both")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "wanted"),
+    [
+        ("[hunter2]", "server.tokens[0]: expected a mapping, got text"),
+        ("hunter2", "server.tokens: expected a list, got text"),
+    ],
+)
+def test_what_stands_in_place_of_what_has_a_secret_is_not_shown(
+    tokens: str, wanted: str, tmp_path: Path
+) -> None:
+    problems = problems_of(f"{SMALLEST}\nserver: {{tokens: {tokens}}}\n", tmp_path)
+
+    assert [problem.partition(": ")[2] for problem in problems] == [wanted]
+
+
+@pytest.mark.parametrize("option", ["headers", "signing", "basic", "oauth2"])
+def test_nor_in_place_of_a_webhooks_secrets(option: str, tmp_path: Path) -> None:
+    hook = f"{{type: webhook, url: 'https://h/', {option}: hunter2hunter2}}"
+    path = tmp_path / "eventbus.yaml"
+    path.write_text(f"sinks:\n  hook: {hook}\n")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load([path], Registry.from_entry_points(), {})
+
+    assert any(f"sinks.hook.{option}: " in problem for problem in caught.value.problems)
+    assert "hunter2" not in str(caught.value)
