@@ -87,6 +87,7 @@ class AdminApi:
         self._reach = reach
         self._open = _OPEN if metrics_need_token else _OPEN | {_METRICS}
         self._working = anyio.CapacityLimiter(_MOST_AT_ONCE)
+        self._waiting = anyio.CapacityLimiter(_MOST_WAITING)
         self._exporting = anyio.CapacityLimiter(_MOST_EXPORTS)
         self._document = document(ENDPOINTS)
 
@@ -168,12 +169,12 @@ class AdminApi:
         call = Call(self._reach.config, self._reach, caller)
         if endpoint.answer is None:
             return await self._export(endpoint, request, call, params)
-        if self._working.statistics().tasks_waiting >= _MOST_WAITING:
+        places = self._waiting if endpoint.waits else self._working
+        if places.statistics().tasks_waiting >= _MOST_WAITING:
             raise Refused("busy", "too much is asked at once", headers={"Retry-After": "1"})
-        with _mapped(endpoint):
-            async with self._working:
-                with anyio.fail_after(_REQUEST_SECS):
-                    answer = await endpoint.handler(call, params, body)
+        with _mapped(endpoint), anyio.fail_after(_REQUEST_SECS):
+            async with places:
+                answer = await endpoint.handler(call, params, body)
         return web.Response(
             status=endpoint.status,
             body=answer.model_dump_json(by_alias=True).encode(),

@@ -81,6 +81,7 @@ class Endpoint:
         body: The model of the body; None if there is none.
         status: The status of the answer.
         refusals: Codes of problems that it may have beside those that all have.
+        waits: Whether it does nothing but wait for others: then it takes no place of those that work.
     """
 
     method: Literal["GET", "POST"]
@@ -93,6 +94,7 @@ class Endpoint:
     body: type[Wish] | None = None
     status: int = 200
     refusals: Sequence[str] = ()
+    waits: bool = False
 
     @property
     def scope(self) -> Literal["read", "write"]:

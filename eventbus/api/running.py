@@ -230,6 +230,7 @@ ENDPOINTS: Final = (
         _reload,
         answers.Reload,
         refusals=["conflict"],
+        waits=True,
     ),
     Endpoint(
         "GET",

@@ -34,6 +34,7 @@ from eventbus.cli.daemon_seen import DaemonAt
 from eventbus.config.models import ServerSection, ServerTLSSection, TokenSection
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import DeadLetter, Event
+from eventbus.reloading.outcome import ReloadOutcome
 from eventbus.state.store import StoredDeadLetter
 from tests.api.caller import READ, WRITE, Answer, Caller
 from tests.sources.certificates import Certificates
@@ -68,12 +69,12 @@ class _Away:
 
 @asynccontextmanager
 async def _served(
-    context: ssl.SSLContext | None = None, away: _Away | None = None, **options: Any
+    context: ssl.SSLContext | None = None, away: _Away | None = None, reloads: Any = None, **options: Any
 ) -> AsyncIterator[Caller]:
     nothing: Any = None
     config: Any = SimpleNamespace(subscriptions={})
     store = (away or _Away()).opened
-    installation = Installation(lambda: config, dict, store, nothing, nothing, nothing, nothing)
+    installation = Installation(lambda: config, dict, store, nothing, nothing, reloads, nothing)
     server = ServerSection(port=0, **{"tokens": TOKENS, **options})
     ok = Health(ok=True)
     async with admin_server(server, installation, live=lambda: ok, ready=lambda: ok) as port:
@@ -239,6 +240,40 @@ async def test_a_store_that_is_away_is_told_and_not_asked_by_everybody() -> None
             answer = await _get(call, "/v1/operations")
             assert (answer.code, answer.json["detail"]) == ("unavailable", "the state store is away")
     assert away.asked == 1
+
+
+class _Slow:
+    """A daemon that drains something slow."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.drained = anyio.Event()
+
+    async def reload(self) -> ReloadOutcome:
+        """See `eventbus.reloading.outcome.Reloads`."""
+        self.asked += 1
+        await self.drained.wait()
+        return ReloadOutcome("unchanged")
+
+
+async def test_who_waits_for_a_reload_holds_up_nobody() -> None:
+    """More of them than requests are worked on at once; another one is answered meanwhile."""
+    slow = _Slow()
+    answers: list[Answer] = []
+    async with _served(reloads=slow) as call, anyio.create_task_group() as tasks:
+
+        async def reload() -> None:
+            answers.append(await anyio.to_thread.run_sync(lambda: call.ask("POST", "/v1/reload")))
+
+        for _ in range(12):
+            tasks.start_soon(reload)
+        with anyio.fail_after(15):
+            while slow.asked < 12:  # noqa: ASYNC110 - they come by threads
+                await anyio.sleep(0.01)
+            assert (await _get(call, "/v1/gaps")).status == 503
+        assert answers == []
+        slow.drained.set()
+    assert [answer.json["result"] for answer in answers] == ["unchanged"] * 12
 
 
 async def test_one_closer_look_at_a_time() -> None:
