@@ -17,7 +17,7 @@ import structlog
 from eventbus.core.backoff import Backoff, until_reachable
 from eventbus.core.signal import Signal
 from eventbus.errors import EventbusError, Unreachable
-from eventbus.model import Delivered, Fault, Message, Outcome, Rejected, Retry
+from eventbus.model import Delivered, Failure, Fault, Message, Outcome, Rejected, Retry
 from eventbus.runtime.copies import CopiesTo, Copy
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.state.store import LetterQuery, LetterStatus, LetterStore, StoredDeadLetter
@@ -104,7 +104,7 @@ class Forwarding:
         """Copy what there is, until cancelled. No fault of a sink or of a letter gets out."""
         while True:
             try:
-                await self._sink.open()
+                await self._sink.open(self._not_there_yet)
                 while True:
                     start, self._next = self._next, None
                     if start is not None:
@@ -260,6 +260,9 @@ class Forwarding:
         )
         for copy in copies:
             self._tries.pop(copy.stored.id, None)
+
+    def _not_there_yet(self, error: Unreachable) -> None:  # noqa: ARG002 - the sink itself says why
+        metrics.dead_letter_forwarding_failed(self._subscription, self._route, Failure.NETWORK)
 
     def _report_waiting(self, error: Unreachable) -> None:
         self._log.debug("dead_letters_not_read", reason=str(error))

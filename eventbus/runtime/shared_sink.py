@@ -5,7 +5,7 @@ A sink's exception is a bug of the sink; here it becomes a failed attempt, so th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import structlog
@@ -40,24 +40,27 @@ class SharedSink:
         self.waiting_for: str | None = "not opened yet"
         """Why it is not open, for people; None once it is."""
         self._opening = anyio.Lock()
+        self._told: list[Callable[[Unreachable], None]] = []
         self._tried = anyio.Event()
         self.limit = _limit(rate_per_sec, _smaller(sink.traits.concurrency, concurrency))
         """Who sends must enter it first; None for no bound."""
 
-    async def open(self) -> None:
+    async def open(self, on_failure: Callable[[Unreachable], None] | None = None) -> None:
         """Connect, waiting for the sink for as long as it takes; at once if it is open.
+
+        Args:
+            on_failure: Told of every try in vain meanwhile, whoever made it.
 
         Raises:
             ConfigurationError: Waiting is of no use.
         """
-        async with self._opening:
-            if self.waiting_for is None:
-                return
-            await until_reachable(self.sink.open, on_failure=self._report_waiting)
-            self.waiting_for = None
-            self._tried.set()
-            log.debug("sink_opened", sink=self.name)
-            notices.sink_opened(self.name)
+        if on_failure is None:
+            return await self._open()
+        self._told.append(on_failure)
+        try:
+            await self._open()
+        finally:
+            self._told.remove(on_failure)
 
     async def tried(self) -> None:
         """Wait until it is open, or was not there at the first try."""
@@ -85,12 +88,24 @@ class SharedSink:
         """Release what the sink holds."""
         await self.sink.close()
 
+    async def _open(self) -> None:
+        async with self._opening:
+            if self.waiting_for is None:
+                return
+            await until_reachable(self.sink.open, on_failure=self._report_waiting)
+            self.waiting_for = None
+            self._tried.set()
+            log.debug("sink_opened", sink=self.name)
+            notices.sink_opened(self.name)
+
     def _report_waiting(self, error: Unreachable) -> None:
         if self.waiting_for != str(error):
             log.warning("sink_waited_for", sink=self.name, reason=str(error))
             notices.sink_waiting(self.name, str(error))
         self.waiting_for = str(error)
         self._tried.set()
+        for on_failure in self._told:
+            on_failure(error)
 
 
 def _limit(rate_per_sec: float | None, concurrency: int | None) -> Limit | None:

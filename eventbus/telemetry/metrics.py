@@ -168,7 +168,7 @@ _forwarded = _counter(
 )
 _forwarding_failures = _counter(
     "dead_letter_forwarding_failures",
-    "Copies for the dead-letter sink whose attempt failed, by kind",
+    "Copies for the dead-letter sink whose attempt failed, and tries to connect to it in vain, by kind",
     [*_ROUTE, "kind"],
 )
 _readers = _gauge("readers_open", "Readers of the source that are open or closing", ["subscription"])
@@ -375,7 +375,7 @@ def dead_letter_forwarded(subscription: str, route: str, outcome: str) -> None:
 
 
 def dead_letter_forwarding_failed(subscription: str, route: str, kind: Failure) -> None:
-    """An attempt to give a copy to the dead-letter sink failed; there will be another."""
+    """A try to give a copy to the dead-letter sink, or to connect to it, failed; there will be another."""
     _forwarding_failures.labels(subscription, route, kind.value).inc()
 
 

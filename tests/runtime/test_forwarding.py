@@ -8,11 +8,16 @@ from functools import partial
 import anyio
 import pytest
 
+from eventbus.errors import Unreachable
 from eventbus.model import DeadLetter, Event
 from eventbus.runtime import forwarding
+from eventbus.runtime.shared_sink import SharedSink
 from eventbus.sdk import SinkTraits
+from eventbus.telemetry.metrics import REGISTRY
+from tests.runtime.clock import run_virtual
 from tests.runtime.history import Pace
 from tests.runtime.scenes import changes, delivered, load, route, running
+from tests.runtime.scripted import Scripted
 from tests.runtime.target import Target, Trouble
 from tests.runtime.vault import LetterFate, StoreTrouble
 from tests.runtime.world import NAME, World, WorldPlan
@@ -39,6 +44,11 @@ def _park_unseen(world: World, event: Event) -> None:
     identity = (NAME, "only@1f", event.id)
     world.vault.letters[identity] = DeadLetter(NAME, "only@1f", event, "refused")
     world.vault.fates[identity] = LetterFate()
+
+
+def _failures() -> float:
+    labels = {"subscription": NAME, "route": "only", "kind": "network"}
+    return REGISTRY.get_sample_value("eventbus_dead_letter_forwarding_failures_total", labels) or 0.0
 
 
 def _all_forwarded(world: World) -> bool:
@@ -83,6 +93,49 @@ def test_a_dead_letter_sink_that_is_down_delays_nobody_and_loses_nothing() -> No
         assert len(delivered(world, "only")) == len(world.history.events) - len(_letters(world))
 
     world.play(scene)
+
+
+def test_a_dead_letter_sink_that_is_not_there_yet_counts_as_failing() -> None:
+    """Each try to connect counts, though there is nothing to copy; and it counts no more once it is there."""
+    world = _world(Trouble("closed", end=60.0))
+
+    async def scene() -> None:
+        before = _failures()
+        life = await running(world)
+        await anyio.sleep(30.0)
+        there_were = _failures() - before
+        assert there_were >= 5
+        await anyio.sleep(60.0)
+        failed = _failures()
+        await load(world, until=95.0, per_sec=20, keys="xab")
+        await world.until(lambda: _letters(world) and _all_forwarded(world))
+        assert _failures() == failed
+        await life.stop()
+
+    world.play(scene)
+
+
+def test_a_dead_letter_sink_that_a_route_waits_for_too_counts_as_failing() -> None:
+    """All who wait for a sink are told of each try, whoever makes it; and nobody afterwards."""
+
+    class Away(Scripted):
+        async def open(self) -> None:
+            """See `eventbus.sdk.Sink`."""
+            if anyio.current_time() < 30.0:
+                raise Unreachable("nobody listens")
+
+    async def whole() -> None:
+        sink = SharedSink(Away())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sink.open)
+            tasks.start_soon(sink.open, first.append)
+            tasks.start_soon(sink.open, second.append)
+        await sink.open(late.append)
+
+    first, second, late = list[Unreachable](), list[Unreachable](), list[Unreachable]()
+    run_virtual(whole)
+    assert len(first) >= 5
+    assert (first, late) == (second, [])
 
 
 def test_what_the_dead_letter_sink_refuses_is_given_up_and_stays_a_dead_letter() -> None:
