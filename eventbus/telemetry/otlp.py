@@ -9,6 +9,9 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +35,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from requests import RequestException, Session
+from requests import RequestException, Session, Timeout
 
 from eventbus import __version__
 from eventbus.model import Delivered, Event, Message, Outcome, Rejected, Retry
@@ -85,10 +88,11 @@ class OtlpTracer:
             resource=Resource.create(named),
             shutdown_on_exit=False,
         )
+        session = _Unread()
         exporter = OTLPSpanExporter(
-            endpoint=endpoint, headers=dict(headers), timeout=_EXPORT_SECS, session=_Unread()
+            endpoint=endpoint, headers=dict(headers), timeout=_EXPORT_SECS, session=session
         )
-        self._processor = BatchSpanProcessor(_Watched(exporter))
+        self._processor = BatchSpanProcessor(_Watched(exporter, session))
         self._provider.add_span_processor(self._processor)
         self._tracer = self._provider.get_tracer("eventbus", __version__)
         self._trace_of = trace_of
@@ -168,11 +172,20 @@ class _Attempt:
 class _Unread(Session):
     """Takes no more of an answer than its head: a collector's body may have no end. A redirect is none."""
 
+    failure = ""
+    """Why the last request failed, for people; empty if it did not. It has nothing of the endpoint."""
+
     def request(self, *args: Any, **kwargs: Any) -> Any:
         """See the library."""
-        response = super().request(*args, **{**kwargs, "stream": True})
+        try:
+            response = super().request(*args, **{**kwargs, "stream": True})
+        except Exception as error:
+            self.failure = _why(error)
+            raise
         response.close()
+        self.failure = f"the collector answered with status {response.status_code}" * (not response.ok)
         if 300 <= response.status_code < 400:
+            self.failure = f"the collector redirects, with status {response.status_code}"
             raise RequestException("the collector is elsewhere")
         response._content = b""  # noqa: SLF001 - or whoever asks for it would read on
         return response
@@ -182,15 +195,50 @@ class _Unread(Session):
         yield from ()
 
 
-class _Watched(SpanExporter):
-    """Counts what an exporter is given, and says when it cannot get through and when it can again."""
+def _why(error: BaseException) -> str:
+    """Why there is no answer, in the words of the system: those of the libraries have the endpoint."""
+    known = filter(None, map(_known, _causes(error)))
+    return next(known, f"the collector cannot be asked: {type(error).__name__}")
 
-    def __init__(self, exporter: SpanExporter) -> None:
+
+def _known(cause: BaseException) -> str:
+    match cause:
+        case socket.gaierror():
+            return "the host name does not resolve"
+        case ssl.SSLError():
+            return f"TLS: {getattr(cause, 'verify_message', None) or cause.reason or 'handshake failed'}"
+        case Timeout() | TimeoutError():
+            return "the collector did not answer in time"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case ConnectionError():
+            return "the collector closed the connection without an answer"
+        case _:
+            return ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+class _Watched(SpanExporter):
+    """Counts what an exporter is given, and says when it cannot get through and when it can again.
+
+    Args:
+        exporter: The exporter.
+        session: Makes its requests.
+    """
+
+    def __init__(self, exporter: SpanExporter, session: _Unread) -> None:
         self._exporter = exporter
+        self._session = session
         self._fails = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See the library. It is called in its thread."""
+        self._session.failure = ""
         try:
             result = self._exporter.export(spans)
         except Exception:  # noqa: BLE001 - the library's; the spans are lost either way
@@ -198,7 +246,7 @@ class _Watched(SpanExporter):
         ok = result is SpanExportResult.SUCCESS
         metrics.spans_exported(len(spans), ok=ok)
         if not ok and not self._fails:
-            log.warning("traces_not_exported")
+            log.warning("traces_not_exported", reason=self._session.failure or "not sent at all")
         elif ok and self._fails:
             log.info("traces_exported_again")
         self._fails = not ok

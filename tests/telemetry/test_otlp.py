@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,19 +13,21 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
+from structlog.testing import capture_logs
 
 from eventbus.errors import ConfigurationError
 from eventbus.model import Failure, Fault, Retry
 from eventbus.telemetry import otlp, tracing
 from eventbus.tracing import traced
 from tests.config.fakes import SMALLEST, load_text
+from tests.sources.certificates import Certificates
 
 WHOSE = tracing.Attempted("orders", "hook", "partner")
 FOR_GOOD = 20.0
 
 
 @contextmanager
-def _collector(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def _collector(answer: Callable[[socket.socket], None], *, reads_first: bool = True) -> Iterator[str]:
     """Where somebody answers each connection as told, once something has come."""
 
     def serve() -> None:
@@ -38,7 +41,8 @@ def _collector(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
     def answered(connection: socket.socket) -> None:
         try:
-            connection.recv(1 << 16)
+            if reads_first:
+                connection.recv(1 << 16)
             answer(connection)
         except OSError:
             pass
@@ -142,6 +146,71 @@ def test_rubbish_from_a_collector_shows_nothing_of_the_endpoint(
         tracer.close()
     assert len(seen) == 1
     assert "a-key" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (
+            lambda one: one.sendall(b"HTTP/1.1 403 No\r\n\r\na-key is wrong"),
+            "the collector answered with status 403",
+        ),
+        (
+            lambda one: one.sendall(b"HTTP/1.1 503 No\r\n\r\n"),
+            "the collector answered with status 503",
+        ),
+        (
+            lambda one: one.sendall(b"HTTP/1.1 308 No\r\nLocation: http://[::1]:1/a-key\r\n\r\n"),
+            "the collector redirects, with status 308",
+        ),
+        (lambda _: threading.Event().wait(FOR_GOOD), "the collector did not answer in time"),
+        (lambda one: one.close(), "the collector closed the connection without an answer"),
+    ],
+    ids=["refused", "overloaded", "redirected", "silent", "hung up"],
+)
+def test_why_spans_are_lost_is_said(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[socket.socket], None], reason: str
+) -> None:
+    """Once, and with nothing of the address or of what the collector wrote."""
+    with _collector(answer) as endpoint:
+        assert _reasons(monkeypatch, endpoint) == [reason]
+
+
+def test_a_collector_that_is_not_there_is_said_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one without an address has none."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    assert _reasons(monkeypatch, f"http://127.0.0.1:{port}/a-key") == ["Connection refused"]
+    assert _reasons(monkeypatch, "http://nowhere.invalid/a-key") == ["the host name does not resolve"]
+
+
+def test_a_collector_whose_certificate_nobody_knows_is_said_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The reason is that of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Certificates.made_in(tmp_path).server)
+
+    def answer(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True):
+            pass
+
+    with _collector(answer, reads_first=False) as endpoint:
+        (reason,) = _reasons(monkeypatch, endpoint.replace("http:", "https:"))
+    assert reason.startswith("TLS: ")
+
+
+def _reasons(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> list[str]:
+    """Why spans were lost, as the log has it, of two attempts."""
+    monkeypatch.setattr(otlp, "_EXPORT_SECS", 0.5)
+    monkeypatch.setattr(otlp, "_CLOSE_SECS", FOR_GOOD)
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
+    with capture_logs() as logs:
+        tracer = _tracer(endpoint)
+        _attempted(tracer)
+        _attempted(tracer)
+        tracer.close()
+    return [line["reason"] for line in logs if line["event"] == "traces_not_exported"]
 
 
 def test_no_span_says_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
