@@ -26,6 +26,7 @@ from eventbus.runtime.policy import Ordering, RetryPolicy, RoutePolicy
 from eventbus.runtime.shared_sink import SharedSink
 from eventbus.runtime.start import RouteStart
 from eventbus.runtime.subscription import RouteSpec, SubscriptionSpec
+from eventbus.runtime.work import work_secs
 from eventbus.sdk import Carries, Collections, Encoder, Source, StageContext, Views, carried_by
 from eventbus.sinks.claiming import ClaimingSink
 from eventbus.sinks.fanning_out import FanOutSink
@@ -182,7 +183,9 @@ def spec_of(
         routes,
         stages=[pipeline] if pipeline is not None else [],
         letter_stages=[UnfinishedLetters(pipeline)] if pipeline is not None else [],
-        catch_up=CatchUpPolicy(isolate_after_secs=catch_up.isolate_after, max_readers=catch_up.max_readers),
+        catch_up=CatchUpPolicy(
+            isolate_after_secs=catch_up.isolate_after, max_readers=catch_up.max_readers, work_secs=work_secs
+        ),
         drain_timeout_secs=drain_timeout_secs,
     )
 

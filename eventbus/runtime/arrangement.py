@@ -13,7 +13,7 @@ share such a flow, nobody joins it later, and it is never main.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 import anyio
@@ -46,6 +46,8 @@ class CatchUpPolicy:
         max_readers: The most readers beside the main flow's.
         quantum_secs: How long a reader is its routes' own when others wait for one.
         near_secs: Routes whose positions lie so close in cluster time share a reader.
+        work_secs: A clock of how long the process has worked, in seconds from any start. With one that stands
+            still, all waits are idle ones.
     """
 
     isolate_after_secs: float = 0.3
@@ -53,6 +55,7 @@ class CatchUpPolicy:
     max_readers: int = 4
     quantum_secs: float = 30.0
     near_secs: float = 2.0
+    work_secs: Callable[[], float] = field(default=lambda: 0.0)
 
 
 @dataclass(slots=True)
@@ -146,6 +149,10 @@ class Arrangement:
             self._detach(route, "circuit open" if route.is_stuck else "slow")
         self.arrange()
         return None
+
+    def work_secs(self) -> float:
+        """How long the process has worked, in seconds from any start."""
+        return self._policy.work_secs()
 
     def leave_behind(self, flow: Flow, position: Position) -> list[Route]:
         """A flow's position is lost. Routes that are further on leave it, for theirs may not be.

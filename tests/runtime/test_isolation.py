@@ -61,6 +61,41 @@ def test_a_slow_but_steady_route_does_not_pace_the_others() -> None:
     assert lateness(world, "fast") < ISOLATE_AFTER + 0.2
 
 
+BUSY = WorldPlan(pace=PACE, catch_up=CatchUpPolicy(work_secs=anyio.current_time))
+"""A process that works all the while: whoever waits, waits for the processor."""
+
+
+@pytest.mark.parametrize(
+    ("plan", "apart"), [(BUSY, False), (WorldPlan(pace=PACE), True)], ids=["busy", "idle"]
+)
+def test_routes_of_a_busy_process_stay_together(plan: WorldPlan, apart: bool) -> None:
+    """One is slower, but apart both would read and encode everything, and neither would gain."""
+    slower = route("slower", Trouble("slow", secs=0.1), window=32, lanes=1)
+    other = route("other", Trouble("slow", secs=0.07), window=32, lanes=1)
+    world = World([slower, other], plan)
+
+    async def scene() -> None:
+        await running(world)
+        await load(world, until=30.0, per_sec=20)
+        await world.all_passed()
+
+    world.play(scene)
+    assert (len(world.source.readers) > 1) == apart
+
+
+def test_a_sink_that_hangs_in_a_busy_process_is_left_a_little_later() -> None:
+    """A tenth of the time is owed even then: the others do not wait for ever."""
+    world = World([route("bad", Trouble("hanging", start=3.0, end=25.0), window=16), route("good")], BUSY)
+
+    async def scene() -> None:
+        await running(world)
+        await load(world, until=35.0, per_sec=40)
+        await world.all_passed()
+
+    world.play(scene)
+    assert ISOLATE_AFTER < lateness(world, "good") < 10 * ISOLATE_AFTER + 0.5
+
+
 def test_a_sole_route_is_never_detached_however_slow() -> None:
     """Nobody waits for it: that is plain backpressure, and costs no second reader."""
     world = World([route("slow", Trouble("slow", secs=1.0), window=8, lanes=1)], WorldPlan(pace=PACE))
