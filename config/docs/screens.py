@@ -98,18 +98,18 @@ def _take_demo(file: Path, servers: Mapping[str, str]) -> None:
 
 
 def _take_status(file: Path, uri: str) -> None:
-    with tempfile.TemporaryDirectory() as name, _daemon(Path(name), uri) as (config, url):
+    with tempfile.TemporaryDirectory() as name, _daemon(Path(name), uri) as url:
         with pymongo.MongoClient[dict[str, Any]](uri) as client:
             client["shop"]["orders"].insert_many([{"total": total} for total in range(5)])
-        status = ["status", "-c", config, "--url", url]
-        _wait(lambda: "waiting" in _printed(status, 220))
-        printed = _printed(status, 220)
+        status = ["status", "-c", "eventbus.yaml", "--url", url]
+        _wait(lambda: "waiting" in _printed(status, 220, folder=Path(name)))
+        printed = _printed(status, 220, folder=Path(name))
         _take(file, "eventbus status -c eventbus.yaml", printed, len(Text.from_ansi(printed).split()[0]))
 
 
 @contextmanager
-def _daemon(folder: Path, uri: str) -> Iterator[tuple[str, str]]:
-    """A daemon; its configuration, and where it answers."""
+def _daemon(folder: Path, uri: str) -> Iterator[str]:
+    """A daemon; where it answers."""
     config, log = folder / "eventbus.yaml", folder / "log"
     config.write_text(CONFIG.format(uri=uri, folder=folder))
     with log.open("wb") as said:
@@ -120,7 +120,7 @@ def _daemon(folder: Path, uri: str) -> Iterator[tuple[str, str]]:
         (port,) = [line["port"] for line in lines if line["event"] == "admin_server_started"]
         url = f"http://127.0.0.1:{port}"
         _wait(lambda: log.read_text().count("subscription_started") == 2)
-        yield str(config), url
+        yield url
     finally:
         process.terminate()
         process.wait(DEADLINE_SECS)
@@ -134,12 +134,14 @@ def _wait(condition: Any) -> None:
         time.sleep(0.2)
 
 
-def _printed(arguments: Sequence[str], columns: int, environ: Mapping[str, str] | None = None) -> str:
-    """What a command prints on a terminal of so many columns."""
+def _printed(
+    arguments: Sequence[str], columns: int, environ: Mapping[str, str] | None = None, folder: Path = ROOT
+) -> str:
+    """What a command prints on a terminal of so many columns, in a folder."""
     terminal = {"COLUMNS": str(columns), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
     done = subprocess.run(
         [*EVENTBUS, *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **terminal, **(environ or {})},
         capture_output=True,
         text=True,

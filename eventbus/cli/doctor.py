@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
 
 import typer
 
 from eventbus.administration.names import check_subscription
 from eventbus.cli.asking import requester
 from eventbus.cli.printing import note, print_json, printable
+from eventbus.cli.to_type import naming
 from eventbus.config import Config
 from eventbus.doctor.examination import Examination
 from eventbus.doctor.findings import Finding, Verdict
@@ -19,11 +23,14 @@ __all__ = ["examine"]
 _SHOWN = {Verdict.OK: "ok", Verdict.WARN: "warn", Verdict.FAIL: "FAIL"}
 
 
-async def examine(config: Config, subscription: str | None, *, write: bool, as_json: bool) -> bool:
+async def examine(
+    config: Config, files: Sequence[Path], subscription: str | None, *, write: bool, as_json: bool
+) -> bool:
     """Print what is found.
 
     Args:
         config: The configuration.
+        files: Where it is, for the commands that are to be typed.
         subscription: The only one to look at; None for all.
         write: Whether to send each sink a marked event.
         as_json: One object a line.
@@ -38,9 +45,11 @@ async def examine(config: Config, subscription: str | None, *, write: bool, as_j
         check_subscription(config, subscription)
     names = [subscription] if subscription is not None else list(config.subscriptions)
     counts = Counter[Verdict]()
+    named = naming(files)
     examination = Examination(config, names, write=write, sender=requester())
     async with aclosing(examination.findings()) as findings:
-        async for finding in findings:
+        async for found in findings:
+            finding = replace(found, mend=named(found.mend))
             counts[finding.verdict] += 1
             if as_json:
                 print_json(finding.row())

@@ -29,6 +29,7 @@ from eventbus.errors import ConfigurationError
 if TYPE_CHECKING:
     from eventbus.cli.daemon_seen import DaemonAt
     from eventbus.cli.status import Look
+    from eventbus.config import Config
 
 __all__ = ["doctor", "reload", "report", "status", "tail", "top"]
 
@@ -46,7 +47,7 @@ def doctor(
     from eventbus.cli.doctor import examine  # noqa: PLC0415
 
     do = partial(examine, write=write, as_json=as_json)
-    raise typer.Exit(0 if anyio.run(do, loaded(config), subscription) else 1)
+    raise typer.Exit(0 if anyio.run(do, loaded(config), config, subscription) else 1)
 
 
 def status(
@@ -92,7 +93,6 @@ def report(
     Example: eventbus report -c eventbus.yaml orders --window 30d --format markdown
     """
     from eventbus.administration.report import WINDOWS  # noqa: PLC0415
-    from eventbus.cli.daemon_seen import DaemonAt, address_of  # noqa: PLC0415
     from eventbus.cli.reporting import Form, print_report  # noqa: PLC0415
 
     if window not in WINDOWS:
@@ -100,10 +100,9 @@ def report(
     if form not in set(Form):
         raise ConfigurationError(f"--format: expected one of {', '.join(Form)}, got {form!r}")
     read = loaded(config)
-    address = url or address_of(read.server)
-    daemon = DaemonAt(address, token, ca, certificate) if address else None
+    daemon = _daemon(read, url, token, ca, certificate)
     do = partial(print_report, window=window, daemon=daemon, form=Form.JSON if as_json else Form(form))
-    anyio.run(do, read, subscription)
+    anyio.run(do, read, config, subscription)
 
 
 def top(
@@ -131,20 +130,6 @@ def top(
         anyio.run(show_top, look, every_secs)
 
 
-def _daemon(
-    files: list[Path] | None, url: str | None, token: str | None, ca: Path | None, certificate: Path | None
-) -> DaemonAt:
-    """The daemon that is to do something, by its configuration or its address."""
-    from eventbus.cli.daemon_seen import DaemonAt, address_of  # noqa: PLC0415
-
-    address = url or (address_of(loaded(files).server) if files else None)
-    if address is None:
-        raise ConfigurationError("give a configuration whose server.port is not 0 with -c, or --url")
-    if token is None:
-        raise ConfigurationError("give --token, or the variable EVENTBUS_TOKEN: a token with the scope write")
-    return DaemonAt(address, token, ca, certificate)
-
-
 def _look(
     files: list[Path] | None,
     subscription: str | None,
@@ -154,16 +139,25 @@ def _look(
     certificate: Path | None,
 ) -> Look:
     """Who looks: this command if it has a configuration, else the daemon."""
-    from eventbus.cli.daemon_seen import DaemonAt, address_of  # noqa: PLC0415
     from eventbus.cli.status import OwnLook, RemoteLook  # noqa: PLC0415
 
-    if not files:
-        if url is None or token is None:
-            raise ConfigurationError("give a configuration with -c, or --url and --token to ask a daemon")
-        return RemoteLook(DaemonAt(url, token, ca, certificate), subscription)
-    config = loaded(files)
-    address = url or address_of(config.server)
-    return OwnLook(config, subscription, DaemonAt(address, token, ca, certificate) if address else None)
+    config = loaded(files) if files else None
+    daemon = _daemon(config, url, token, ca, certificate)
+    if config is not None:
+        return OwnLook(config, files or [], subscription, daemon)
+    if daemon is None or token is None:
+        raise ConfigurationError("give a configuration with -c, or --url and --token to ask a daemon")
+    return RemoteLook(daemon, subscription)
+
+
+def _daemon(
+    config: Config | None, url: str | None, token: str | None, ca: Path | None, certificate: Path | None
+) -> DaemonAt | None:
+    """The daemon at an address, or else at that of its configuration; None if neither says where it is."""
+    from eventbus.cli.daemon_seen import DaemonAt, address_of  # noqa: PLC0415
+
+    address = url or (address_of(config.server) if config is not None else None)
+    return DaemonAt(address, token, ca, certificate) if address is not None else None
 
 
 def reload(
@@ -184,8 +178,12 @@ def reload(
     """
     from eventbus.cli.reloading import print_reload  # noqa: PLC0415
 
-    done = anyio.run(print_reload, _daemon(config, url, token, ca, certificate), as_json)
-    raise typer.Exit(0 if done else 1)
+    daemon = _daemon(loaded(config) if config else None, url, token, ca, certificate)
+    if daemon is None:
+        raise ConfigurationError("give a configuration whose server.port is not 0 with -c, or --url")
+    if token is None:
+        raise ConfigurationError("give --token, or the variable EVENTBUS_TOKEN: a token with the scope write")
+    raise typer.Exit(0 if anyio.run(print_reload, daemon, as_json) else 1)
 
 
 def tail(

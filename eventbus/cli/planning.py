@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -15,6 +17,7 @@ from eventbus.administration.names import check_subscription
 from eventbus.cli.options import duration_of
 from eventbus.cli.printing import Row, note, print_json, print_table, printable
 from eventbus.cli.stretch_progress import reading
+from eventbus.cli.to_type import naming
 from eventbus.config import Config, SQLiteState
 from eventbus.errors import ConfigurationError, PositionLost
 from eventbus.preview.planning import Planned, planned
@@ -34,12 +37,19 @@ _COLUMNS: Final = (
 
 
 async def print_plan(
-    config: Config, *, subscription: str | None, running: Config | None, window: str, as_json: bool
+    config: Config,
+    files: Sequence[Path],
+    *,
+    subscription: str | None,
+    running: Config | None,
+    window: str,
+    as_json: bool,
 ) -> bool:
     """Print what would become of each route.
 
     Args:
         config: The new configuration.
+        files: Where it is, for the commands that are to be typed.
         subscription: The only one to look at; None for all.
         running: The one that runs now; None if it is not known.
         window: How long the changes are that are compared, as people write it.
@@ -73,7 +83,8 @@ async def print_plan(
             for name in config.subscriptions
             if subscription in {None, name}
         }
-    shown = [_row(row, walked.get(row.subscription)) for row in rows]
+    named = naming(files)
+    shown = [_row(replace(row, next=named(row.next)), walked.get(row.subscription)) for row in rows]
     if as_json:
         for row in shown:
             print_json(row)

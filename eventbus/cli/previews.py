@@ -39,6 +39,7 @@ def plan(
     do: Any = partial(
         print_plan,
         loaded(config),
+        config,
         subscription=subscription,
         running=loaded(running) if running else None,
         window=window,

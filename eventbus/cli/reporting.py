@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -14,6 +15,7 @@ from eventbus.administration.report import report_rows
 from eventbus.administration.throughput import Throughput, throughput_in
 from eventbus.cli.daemon_seen import DaemonAt
 from eventbus.cli.printing import note, print_json, print_table, printable
+from eventbus.cli.to_type import naming
 from eventbus.config import Config
 from eventbus.servers import open_store
 from eventbus.state.sqlite_file import Access
@@ -46,12 +48,19 @@ class Form(StrEnum):
 
 
 async def print_report(
-    config: Config, subscription: str | None, *, window: str, daemon: DaemonAt | None, form: Form
+    config: Config,
+    files: Sequence[Path],
+    subscription: str | None,
+    *,
+    window: str,
+    daemon: DaemonAt | None,
+    form: Form,
 ) -> None:
     """Print how routes have done.
 
     Args:
         config: The configuration.
+        files: Where it is, for the commands that are typed next.
         subscription: The only one to look at; None for all.
         window: How far to look back.
         daemon: Whom to ask what it has counted; None if it is not known where it answers.
@@ -69,6 +78,8 @@ async def print_report(
         rows = await report_rows(
             config, store, names, window=window, throughput=counted, now=datetime.now(UTC)
         )
+    named = naming(files)
+    rows = [{**row, "next": [*map(named, row["next"])]} for row in rows]
     match form:
         case Form.JSON:
             for row in rows:

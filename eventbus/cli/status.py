@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import anyio
@@ -15,6 +16,7 @@ from eventbus.administration.seen import SubscriptionSeen
 from eventbus.administration.status import status_rows
 from eventbus.cli.daemon_seen import DaemonAt
 from eventbus.cli.printing import note, print_json, print_table, table_of
+from eventbus.cli.to_type import naming
 from eventbus.config import Config
 from eventbus.doctor.oplog import Oplog, oplog_of
 from eventbus.errors import ConfigurationError, Unreachable
@@ -112,6 +114,7 @@ class OwnLook:
 
     Args:
         config: The configuration.
+        files: Where it is, for the commands that are typed next.
         subscription: The only one to look at; None for all.
         daemon: May be asked; None if nobody knows where it answers.
 
@@ -119,10 +122,13 @@ class OwnLook:
         ConfigurationError: There is no such subscription.
     """
 
-    def __init__(self, config: Config, subscription: str | None, daemon: DaemonAt | None) -> None:
+    def __init__(
+        self, config: Config, files: Sequence[Path], subscription: str | None, daemon: DaemonAt | None
+    ) -> None:
         if subscription is not None:
             check_subscription(config, subscription)
         self._config = config
+        self._named = naming(files)
         self._names = [subscription] if subscription is not None else list(config.subscriptions)
         self._daemon = daemon
         self._store: Store | None = None
@@ -144,7 +150,8 @@ class OwnLook:
         assert self._store is not None, "it is not opened"
         self._unknown = []
         seen, oplog = await self._seen(), await self._oplog()
-        return await status_rows(self._config, self._store, self._names, seen=seen, oplog=oplog)
+        rows = await status_rows(self._config, self._store, self._names, seen=seen, oplog=oplog)
+        return [{**row, "next": row["next"] and self._named(row["next"])} for row in rows]
 
     async def _seen(self) -> Mapping[str, SubscriptionSeen]:
         if self._daemon is None:

@@ -125,7 +125,7 @@ def position_findings(oplog: Oplog, positions: Positions, *, warn_below_secs: fl
                 "oplog.position_lost",
                 f"it is {_hours(-ahead_secs)} older than the oldest change",
                 about=about,
-                mend=f"eventbus position set {subscription} --route {route} --to oldest, with -c: the loss "
+                mend=f"eventbus position set {subscription} --route {route} --to oldest: the loss "
                 f"is recorded as a gap; then eventbus snapshot {subscription} --route {route}",
             )
         elif oplog.is_full and ahead_secs < warn_below_secs:
@@ -133,7 +133,7 @@ def position_findings(oplog: Oplog, positions: Positions, *, warn_below_secs: fl
                 "oplog.position_near",
                 f"it is {_hours(ahead_secs)} ahead of what the oplog forgets",
                 about=about,
-                mend=f"eventbus status {subscription}, with -c, says what holds it up; {_larger(oplog)}",
+                mend=f"eventbus status {subscription} says what holds it up; {_larger(oplog)}",
             )
         else:
             yield well("oplog", f"its position is {_hours(ahead_secs)} ahead of the oldest change", about)

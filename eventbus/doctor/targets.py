@@ -80,4 +80,4 @@ def _unreachable(sink: Sink, text: str) -> Finding:
 
 
 def _how(sink: Sink) -> str:
-    return f"eventbus sink test {sink.name}, with -c, prints each step"
+    return f"eventbus sink test {sink.name} prints each step"

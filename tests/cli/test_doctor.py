@@ -26,7 +26,7 @@ FAIL topology.unreachable <reason>
  do: Start it, or correct the address, or open the network between it and here.
 ok state <state> is made when a daemon first runs
 FAIL sink.unreachable hook: connect: <reason>
- do: eventbus sink test hook, with -c, prints each step
+ do: eventbus sink test -c <folder>/eventbus.yaml hook prints each step
 ok sink feed: <folder> may be written to
 """
 

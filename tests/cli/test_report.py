@@ -193,9 +193,10 @@ def test_it_is_printed_for_people_pages_and_programs(command: CommandLine) -> No
     )
     assert table.code == 0, table.err
     assert "│ orders │ hook │ critical │ 6.0% of its events became dead letters │ 90 │ 4 │ 6 │" in table.text
-    assert "eventbus dlq list --subscription orders --route hook\n" in table.out
+    to_type = f"eventbus dlq list -c {command.config_path} --subscription orders --route hook"
+    assert f"{to_type}\n" in table.out
     assert "\n| orders | hook | rejected | 1 | <time> |\n" in page.text
-    assert "- `eventbus dlq list --subscription orders --route hook`\n" in page.out
+    assert f"- `{to_type}`\n" in page.out
     answer = command("report", "products")
     assert answer.code == 0
     assert "no daemon answers at http://127.0.0.1:8686" in answer.err

@@ -26,15 +26,15 @@ HEAD = (
 )
 ALONE = f"""\
 ┃ {HEAD} ┃
-│ orders │ hook │ paused │ │ │ │ │ │ 0 │ 0 │ counting (<who> <time>) │ eventbus resume orders --route hook │
-│ orders │ feed │ nobody runs it │ │ │ <n> │ │ │ 1 │ 1 │ │ eventbus run │
-│ products │ feed │ nobody runs it │ │ │ │ │ │ 0 │ 0 │ │ eventbus run │
-"""
+│ orders │ hook │ paused │ │ │ │ │ │ 0 │ 0 │ counting (<who> <time>) │ eventbus resume -c <config> orders --route hook │
+│ orders │ feed │ nobody runs it │ │ │ <n> │ │ │ 1 │ 1 │ │ eventbus run -c <config> │
+│ products │ feed │ nobody runs it │ │ │ │ │ │ 0 │ 0 │ │ eventbus run -c <config> │
+"""  # noqa: E501
 RUNNING = f"""\
 ┃ {HEAD} ┃
-│ orders │ hook │ waiting │ here │ <n> │ <n> │ <n> │ │ 0 │ 0 │ <reason> │ eventbus sink test hook │
+│ orders │ hook │ waiting │ here │ <n> │ <n> │ <n> │ │ 0 │ 0 │ <reason> │ eventbus sink test -c <config> hook │
 │ orders │ feed │ running │ here │ <n> │ <n> │ <n> │ │ 0 │ 0 │ │ │
-│ products │ feed │ paused │ here │ <n> │ <n> │ <n> │ │ 0 │ 0 │ counting (<who> since <time>) │ eventbus resume products │
+│ products │ feed │ paused │ here │ <n> │ <n> │ <n> │ │ 0 │ 0 │ counting (<who> since <time>) │ eventbus resume -c <config> products │
 """  # noqa: E501
 
 
@@ -43,6 +43,7 @@ def _masked(answer: Answer) -> str:
     text = "".join(f"{line}\n" for line in lines)
     for pattern, name in (
         (r"by <who>", "<who>"),
+        (r"-c \S+", "-c <config>"),
         (r"(?<=│ here │) .*?(?=│ 0 │ 0 │)", _numbers_masked),
         (r"(?<=nobody runs it │) .*?(?=│ \d │ \d │)", _numbers_masked),
         (r"127.0.0.1:1: cannot connect: .*?(?= │)", "<reason>"),
@@ -76,7 +77,9 @@ def test_what_is_known_when_nothing_runs(command: CommandLine) -> None:
     assert "no daemon answers at http://127.0.0.1:8686: what it alone knows is left out" in answer.err
     assert "headroom is not known" in answer.err
     (row,) = command("status", "products", "--json").rows
-    assert (row["state"], row["position_age_secs"], row["next"]) == ("nobody runs it", None, "eventbus run")
+    assert (row["state"], row["position_age_secs"], row["next"]) == (
+        *("nobody runs it", None, f"eventbus run -c {command.config_path}"),
+    )
     assert _masked(command("top", "--once")) == ALONE
 
 
@@ -207,6 +210,6 @@ def test_a_position_that_is_lost(served: CommandLine) -> None:
     lost = next(row for row in rows if row["route"] == "feed")
     assert (lost["state"], lost["next"]) == (
         "position lost",
-        "eventbus position set orders --route feed --to oldest",
+        f"eventbus position set -c {served.config_path} orders --route feed --to oldest",
     )
     assert lost["headroom_secs"] < 0

@@ -16,7 +16,13 @@ pytestmark = [pytest.mark.dist, pytest.mark.services]
 
 SHOWN = {
     "demo.svg": ["eventbus demo", "lost=0 duplicated=0"],
-    "status.svg": ["fulfilment", "waiting", "cannot connect", "eventbus sink test fulfilment", "eventbus-1"],
+    "status.svg": [
+        "fulfilment",
+        "waiting",
+        "cannot connect",
+        "eventbus sink test -c eventbus.yaml fulfilment",
+        "eventbus-1",
+    ],
     "test.svg": ["2 cases: 2 passed, 0 failed"],
 }
 
