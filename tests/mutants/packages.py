@@ -18,6 +18,7 @@ SINK: Final = f"{_SOURCE}/sink.py"
 _API_PACKAGE: Final = "plugins/eventbus-source-http"
 _API: Final = f"../{_API_PACKAGE}/src/eventbus_source_http"
 _API_TESTS: Final = f"{_API_PACKAGE}/tests/test_http_source.py"
+_API_HOSTILE: Final = f"{_API_PACKAGE}/tests/test_http_hostile.py"
 
 PACKAGE_MUTANTS: Final = (
     Mutant(
@@ -91,5 +92,21 @@ PACKAGE_MUTANTS: Final = (
         "max(refusal.wait_secs or 0.0, ",
         "max(0.0, ",
         f"{_API_TESTS}::test_it_is_left_alone_as_long_as_it_asks",
+    ),
+    Mutant(
+        "pages stand still while they are read",
+        "nothing is lost between two pages",
+        f"{_API}/reader.py",
+        "        if read.pages > 1 and (fresh or moves):\n",
+        "        if False:\n",
+        f"{_API_HOSTILE}::test_an_item_that_leaves_a_page_takes_no_other_out_of_sight",
+    ),
+    Mutant(
+        "a token goes wherever the next page is",
+        "a secret goes to whom it is for",
+        f"{_API}/api.py",
+        "        if is_elsewhere:\n",
+        "        if False:\n",
+        f"{_API_HOSTILE}::test_a_next_page_that_is_none_of_this_server_is_not_asked_for",
     ),
 )

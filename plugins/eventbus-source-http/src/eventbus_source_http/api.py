@@ -22,6 +22,8 @@ __all__ = ["Api", "Page", "Refusal"]
 _LARGEST_BODY: Final = 64 << 20
 _LONGEST_WAIT_SECS: Final = 3600.0
 _PASSING: Final = frozenset({408, 421, 425, 429})
+_ENDED: Final = frozenset({400, 404, 410})
+"""What may be said of a cursor that is good for a while only."""
 _NOT_MODIFIED: Final = 304
 
 
@@ -73,8 +75,13 @@ class Api:
             wanted[options.size_parameter] = str(options.page_size)
         return URL(str(options.url)).update_query(wanted)
 
-    async def page(self, url: URL, etag: str | None = None) -> Page:
+    async def page(self, url: URL, etag: str | None = None, *, is_first: bool = True) -> Page:
         """Ask for one page.
+
+        Args:
+            url: Its address.
+            etag: What the answer that is known already was told by.
+            is_first: Whether it is a first page: the address of a further one may be good for a while only.
 
         Raises:
             Refusal: It does not answer now, or with nothing that can be read.
@@ -83,9 +90,9 @@ class Api:
         try:
             async with self._opened().get(url, headers=self._headers(etag), allow_redirects=False) as answer:
                 present = _date(answer.headers.get("Date")) or datetime.now(UTC)
-                if answer.status == _NOT_MODIFIED:
+                if answer.status == _NOT_MODIFIED and etag is not None:
                     return Page([], None, present, etag, is_new=False)
-                self._judge(answer, present)
+                self._judge(answer, present, is_first)
                 body = await self._body(answer)
                 return Page(
                     self._items(body), self._next(answer, url, body), present, answer.headers.get("ETag")
@@ -113,13 +120,16 @@ class Api:
             headers["If-None-Match"] = etag
         return headers
 
-    def _judge(self, answer: aiohttp.ClientResponse, present: datetime) -> None:
-        status = answer.status
+    def _judge(self, answer: aiohttp.ClientResponse, present: datetime, is_first: bool) -> None:
+        status, wait = answer.status, answer.headers.get("Retry-After")
         if status == 200:
             return
         told = f"{self._place} answers {status}"
-        if status in _PASSING or status >= 500:
-            raise Refusal(told, _wait_secs(answer.headers.get("Retry-After"), present))
+        is_asked_to_wait = status >= 400 and wait is not None
+        if status in _PASSING or status >= 500 or is_asked_to_wait:
+            raise Refusal(told, _wait_secs(wait, present))
+        if status in _ENDED and not is_first:
+            raise Refusal(f"{told} to the address of a further page: the first one is asked for again")
         if 300 <= status < 400:
             raise ConfigurationError(f"{told}: it leads elsewhere; write the address that it leads to")
         raise ConfigurationError(f"{told}: look at url, token, headers and the names of parameters")
@@ -132,7 +142,7 @@ class Api:
                 raise ConfigurationError(f"{self._place}: a page has more than 64 MiB; ask for smaller ones")
         try:
             return json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refusal(f"{self._place}: the answer is no JSON") from error
 
     def _items(self, body: Any) -> list[Any]:
@@ -148,18 +158,24 @@ class Api:
         options = self._options
         if options.next_cursor:
             cursor = at_path(body, options.next_cursor)
-            if cursor is MISSING or cursor is None or cursor == "":
+            if cursor in (MISSING, None, "") or cursor is False:
                 return None
             return url.update_query({options.cursor_parameter: str(cursor)})
-        if options.next_link:
-            link = at_path(body, options.next_link)
-            found = url.join(URL(link)) if isinstance(link, str) and link else None
-        else:
-            link = answer.links["next"]["url"] if "next" in answer.links else None
-            found = link if isinstance(link, URL) else None
-        if found is not None and found.origin() != url.origin():
+        try:
+            found = self._link(answer, url, body)
+            is_elsewhere = found is not None and found.origin() != url.origin()
+        except ValueError:
+            raise ConfigurationError(f"{self._place}: the next page has no address of HTTP") from None
+        if is_elsewhere:
             raise ConfigurationError(f"{self._place}: the next page is on another server, which is not asked")
         return found
+
+    def _link(self, answer: aiohttp.ClientResponse, url: URL, body: Any) -> URL | None:
+        if self._options.next_link:
+            link = at_path(body, self._options.next_link)
+            return url.join(URL(link)) if isinstance(link, str) and link else None
+        link = answer.links["next"]["url"] if "next" in answer.links else None
+        return link if isinstance(link, URL) else None
 
 
 def _date(value: str | None) -> datetime | None:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, StringConstraints, model_validator
 
 from eventbus.sdk import Duration, Options
 
 __all__ = ["HttpSourceOptions"]
 
 _Name = Annotated[str, Field(min_length=1)]
+
+
+def _one_line(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().isprintable():
+        raise ValueError("must be one line, without tabs and the like: is there an end of line in the file?")
+    return secret
+
+
+_HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+_HeaderValue = Annotated[SecretStr, AfterValidator(_one_line)]
 
 
 class HttpSourceOptions(Options):
@@ -44,9 +54,9 @@ class HttpSourceOptions(Options):
     """How old a time must be, by the API's clock, before it is read: later ones may still get neighbours."""
     timeout: Duration = Field(default=30.0, gt=0)
     """How long one request may take."""
-    token: SecretStr | None = None
+    token: _HeaderValue | None = None
     """Sent as ``Authorization: Bearer``."""
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    headers: dict[_HeaderName, _HeaderValue] = Field(default_factory=dict)
     """Further headers of each request."""
     database: _Name = "http"
     """The database that events name."""
