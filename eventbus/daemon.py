@@ -48,8 +48,8 @@ from eventbus.servers import (
 )
 from eventbus.sources.mongodb.collections import MongoCollections
 from eventbus.sources.mongodb.heartbeat import keep_beating
+from eventbus.state.access import Access
 from eventbus.state.operations import Operation
-from eventbus.state.sqlite_file import Access
 from eventbus.telemetry import metrics
 from eventbus.telemetry.logs import configure_logs
 from eventbus.telemetry.loop_delay import keep_measuring

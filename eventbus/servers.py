@@ -14,10 +14,9 @@ from eventbus.config import Config, MongoDBAccess, MongoDBState, SQLiteState
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.sdk import Source, SourceContext
 from eventbus.sources.mongodb.client import stream_client
+from eventbus.state.access import Access
 from eventbus.state.mongodb import MongoStore
 from eventbus.state.mongodb_connection import POOL_SIZE
-from eventbus.state.sqlite import SqliteStore
-from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterLimit, Store, WhenFull
 from eventbus.telemetry.redaction import redact
 
@@ -78,6 +77,8 @@ def make_store(config: Config, *, access: Access = Access.DAEMON) -> Store:
     state, dead_letters = config.state, config.dead_letters
     limit = LetterLimit(dead_letters.max_letters, WhenFull(dead_letters.when_full))
     if isinstance(state, SQLiteState):
+        from eventbus.state.sqlite import SqliteStore  # noqa: PLC0415 - few keep their state in a file
+
         return SqliteStore(state.path, instance=config.daemon.instance, access=access, limit=limit)
     return MongoStore(
         state.access.uri.get_secret_value(),

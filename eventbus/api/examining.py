@@ -23,9 +23,7 @@ from eventbus.api.endpoints import Call, Endpoint, Nothing, Params
 from eventbus.api.named import there
 from eventbus.api.problems import Refused
 from eventbus.config import Config
-from eventbus.doctor.examination import Examination
 from eventbus.errors import ConfigurationError
-from eventbus.preview.planning import planned
 from eventbus.reloading.comparing import Difference, difference
 from eventbus.telemetry.metrics import REGISTRY
 
@@ -59,6 +57,8 @@ async def _doctor(call: Call, among: _Among, _: None) -> answers.Doctor:
 
 
 async def _examined(config: Config, names: Sequence[str]) -> answers.Doctor:
+    from eventbus.doctor.examination import Examination  # noqa: PLC0415 - a daemon is seldom asked for it
+
     began_at = datetime.now(UTC)
     rows: list[answers.Finding] = []
     with anyio.move_on_after(_LOOK_SECS) as patience:
@@ -76,6 +76,8 @@ async def _examined(config: Config, names: Sequence[str]) -> answers.Doctor:
 
 async def _plan(call: Call, _: Nothing, __: None) -> answers.Plan:
     """Other servers than those in force are not asked: what names them needs a restart anyway."""
+    from eventbus.preview.planning import planned  # noqa: PLC0415 - as above
+
     async with _alone(call):
         config = await _written(call)
         change = difference(call.config, config)

@@ -14,7 +14,10 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from eventbus.cli.commands import app  # noqa: PLC0415 - keeps the import of the package cheap
+    from eventbus.cli.leaving_out import leave_out  # noqa: PLC0415 - keeps the import of the package cheap
+
+    leave_out()
+    from eventbus.cli.commands import app  # noqa: PLC0415
     from eventbus.cli.ending import ended  # noqa: PLC0415
 
     try:

@@ -8,7 +8,7 @@ from eventbus.cli.asking import requester
 from eventbus.cli.letters import query_of
 from eventbus.config import Config
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import LetterQuery, Store
 
 __all__ = ["discard", "hold"]

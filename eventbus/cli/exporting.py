@@ -18,7 +18,7 @@ from eventbus.cli.printing import note
 from eventbus.config import Config
 from eventbus.errors import ConfigurationError
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import LetterQuery
 
 __all__ = ["export_letters"]

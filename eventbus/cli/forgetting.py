@@ -7,7 +7,7 @@ import typer
 from eventbus.administration.forgetting import forget_position
 from eventbus.config import Config
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 
 __all__ = ["forget"]
 

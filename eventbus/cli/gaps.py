@@ -9,7 +9,7 @@ from eventbus.cli.names import note_unknown
 from eventbus.cli.printing import print_json, print_table
 from eventbus.config import Config
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 
 __all__ = ["print_gaps"]
 

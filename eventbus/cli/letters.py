@@ -14,7 +14,7 @@ from eventbus.cli.names import note_unknown
 from eventbus.cli.printing import Row, note, print_json, print_pages, print_record, print_table
 from eventbus.config import Config
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import LetterQuery, Store, StoredDeadLetter
 
 __all__ = ["print_count", "print_letter", "print_letters", "query_of"]

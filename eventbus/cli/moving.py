@@ -12,7 +12,7 @@ from eventbus.cli.operations import follow_operations
 from eventbus.cli.printing import note
 from eventbus.config import Config
 from eventbus.servers import open_source, open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 
 __all__ = ["set_position"]
 

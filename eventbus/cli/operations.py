@@ -13,7 +13,7 @@ from eventbus.cli.printing import note, print_json, print_record, print_table
 from eventbus.cli.progress import Display, all_well, follow, operation_named
 from eventbus.config import Config
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import ControlStore
 
 __all__ = ["cancel", "follow_operations", "print_operation", "print_operations"]

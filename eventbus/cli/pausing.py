@@ -9,7 +9,7 @@ from eventbus.administration.pausing import named
 from eventbus.cli.asking import requester
 from eventbus.config import Config
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 
 __all__ = ["pause", "resume"]
 

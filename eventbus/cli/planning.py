@@ -24,7 +24,7 @@ from eventbus.preview.planning import Planned, planned
 from eventbus.preview.stretch import Stretch, stretch_of
 from eventbus.preview.walking import Walked, walk
 from eventbus.servers import open_client, open_store, source_of
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.telemetry.logs import configure_logs
 
 __all__ = ["print_plan"]

@@ -7,7 +7,7 @@ from eventbus.administration.positions import position_rows
 from eventbus.cli.printing import print_json, print_table
 from eventbus.config import Config
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 
 __all__ = ["print_positions"]
 

@@ -18,7 +18,7 @@ from eventbus.cli.printing import note, print_json, print_table, printable
 from eventbus.cli.to_type import naming
 from eventbus.config import Config
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 
 __all__ = ["Form", "print_report"]
 

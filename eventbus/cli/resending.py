@@ -27,8 +27,8 @@ from eventbus.config import Config
 from eventbus.daemon import run_operation
 from eventbus.errors import ConfigurationError
 from eventbus.servers import open_store
+from eventbus.state.access import Access
 from eventbus.state.operations import Operation
-from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery, Store
 
 __all__ = ["go_on", "print_plan", "resend", "without_superseded"]

@@ -18,8 +18,8 @@ from eventbus.cli.progress import Silence, operation_named
 from eventbus.cli.replaying import note_paused
 from eventbus.config import Config
 from eventbus.servers import open_source, open_store
+from eventbus.state.access import Access
 from eventbus.state.operations import Operation
-from eventbus.state.sqlite_file import Access
 from eventbus.state.store import ControlStore
 
 __all__ = ["snapshot"]

@@ -21,7 +21,7 @@ from eventbus.config import Config
 from eventbus.doctor.oplog import Oplog, oplog_of
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.servers import open_client, open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import Store
 
 __all__ = ["Look", "OwnLook", "RemoteLook", "print_status", "show_top"]

@@ -23,7 +23,7 @@ from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.servers import most_connections, open_client, open_source, open_store
 from eventbus.sources.mongodb.errors import Reaction, failure_of
 from eventbus.sources.mongodb.options import MongoOptions
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import Store
 
 __all__ = ["Examination"]

@@ -19,15 +19,15 @@ from pydantic_core import CoreSchema, core_schema
 
 from eventbus.errors import EncodingError
 from eventbus.expressions.functions import declared_functions, function_of
-from eventbus.expressions.library import STDLIB_FUNCTIONS, cel
+from eventbus.expressions.library import compiled, standard_functions
 from eventbus.expressions.scanning import MACROS, Call, Mention, place_in, scanned, with_doubles
 from eventbus.expressions.values import kind_of, to_bson, to_cel
 from eventbus.expressions.view import NAMES, SECTIONS, View
 from eventbus.suggestions import did_you_mean, listed
 
-__all__ = ["FUNCTIONS", "Condition", "Expression", "ExpressionError"]
+__all__ = ["Condition", "Expression", "ExpressionError"]
 
-_BUILT_IN: Final = frozenset(
+_BUILT_IN: Final = MACROS | frozenset(
     {
         *("bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"),
         *("contains", "endsWith", "matches", "size", "startsWith", "has"),
@@ -35,8 +35,7 @@ _BUILT_IN: Final = frozenset(
         *("getMilliseconds", "getMinutes", "getMonth", "getSeconds"),
     }
 )
-FUNCTIONS: Final = _BUILT_IN | MACROS | STDLIB_FUNCTIONS.keys()
-"""All functions that an expression may call, beside those that plugins bring."""
+"""Functions that an expression may call, beside the library's own and those that plugins bring."""
 
 _TYPES: Final = frozenset({"bool", "bytes", "double", "int", "list", "map", "string", "uint"})
 _TYPE_NAMES: Final = frozenset((name,) for name in _TYPES)
@@ -64,15 +63,17 @@ class Expression:
         self.text = text
         self._program = _compiled(text)
         scan = scanned(text)
-        own = _functions_of_plugins(text, [call for call in scan.calls if call.name not in FUNCTIONS])
+        standard = standard_functions()
+        known = _BUILT_IN | standard.keys()
+        own = _functions_of_plugins(text, [call for call in scan.calls if call.name not in known])
         self._environment = {name: declared for name, (declared, _) in own.items()}
         self.mentions = tuple(scan.mentions)
         self._is_path = scan.is_path
         self._nulls = scan.has_null
         self._paths = _without_redundant(self.mentions)
-        self._functions = {
-            call.name: STDLIB_FUNCTIONS[call.name] for call in scan.calls if call.name in STDLIB_FUNCTIONS
-        } | {name: function for name, (_, function) in own.items()}
+        self._functions = {call.name: standard[call.name] for call in scan.calls if call.name in standard} | {
+            name: function for name, (_, function) in own.items()
+        }
         self._with_doubles: Any = None
 
     @property
@@ -143,7 +144,7 @@ class Expression:
     def _computed_with_doubles(self, variables: Mapping[str, Any]) -> Any:
         """Once more with all numbers of one type, since documents mix what the language does not."""
         if self._with_doubles is None:
-            self._with_doubles = cel.compile(with_doubles(self.text))
+            self._with_doubles = compiled(with_doubles(self.text))
         try:
             return self._with_doubles.execute(_doubles(variables) | self._functions)
         except Exception as error:
@@ -214,7 +215,7 @@ def _functions_of_plugins(
     for call in calls:
         where = place_in(text, call.place)
         if call.name not in declared:
-            guess = did_you_mean(call.name, [*FUNCTIONS, *declared])
+            guess = did_you_mean(call.name, [*_BUILT_IN, *standard_functions(), *declared])
             raise ValueError(f"{where}: unknown function {call.name!r}{guess}")
         try:
             found[call.name] = declared[call.name], function_of(declared[call.name])
@@ -229,7 +230,7 @@ class _Missing(Exception):
 
 def _compiled(text: str) -> Any:
     try:
-        return cel.compile(text)
+        return compiled(text)
     except ValueError as error:
         raise ValueError(_syntax_error(text, str(error))) from None
 

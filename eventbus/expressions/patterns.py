@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Any, Final
 
-from eventbus.expressions.library import cel
+from eventbus.expressions.library import compiled
 
 __all__ = ["is_found", "wrong_with"]
 
@@ -30,4 +30,4 @@ def wrong_with(pattern: str) -> str | None:
 
 @cache
 def _program() -> Any:
-    return cel.compile("text.matches(pattern)")
+    return compiled("text.matches(pattern)")

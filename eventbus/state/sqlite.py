@@ -18,8 +18,9 @@ import bson
 
 from eventbus.errors import ConfigurationError
 from eventbus.model import ClusterTime, Origin, Position, PositionKind
+from eventbus.state.access import Access
 from eventbus.state.snapshot_documents import snapshot_document, snapshot_of
-from eventbus.state.sqlite_file import Access, SqliteFile, transaction
+from eventbus.state.sqlite_file import SqliteFile, transaction
 from eventbus.state.sqlite_gaps import SqliteGapStore
 from eventbus.state.sqlite_letter_store import SqliteControlStore, SqliteLetterStore
 from eventbus.state.sqlite_letters import now_ms

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -21,8 +20,9 @@ import anyio
 import anyio.to_thread
 
 from eventbus.errors import ConfigurationError, Unreachable
+from eventbus.state.access import Access
 
-__all__ = ["Access", "SqliteFile", "make_durable", "transaction"]
+__all__ = ["SqliteFile", "make_durable", "transaction"]
 
 _T = TypeVar("_T")
 
@@ -38,17 +38,6 @@ _PASSING: Final = frozenset(
 )
 _HOPELESS: Final = frozenset([sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_PERM])
 _REFUSED_AT_OPEN: Final = _HOPELESS | {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
-
-
-class Access(StrEnum):
-    """What a process wants with a file that a daemon may have."""
-
-    DAEMON = "daemon"
-    """Run: one process at a time, which makes the file if it is missing."""
-    OPERATE = "operate"
-    """Write what operators want, beside a daemon or while none runs."""
-    READ = "read"
-    """Look, and change nothing."""
 
 
 class SqliteFile:

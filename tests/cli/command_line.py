@@ -19,8 +19,8 @@ from eventbus.config import load
 from eventbus.model import DeadLetter
 from eventbus.registry import Registry
 from eventbus.servers import open_store
+from eventbus.state.access import Access
 from eventbus.state.operations import Operation
-from eventbus.state.sqlite_file import Access
 from eventbus.state.store import Store
 
 T = TypeVar("T")

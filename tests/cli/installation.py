@@ -29,9 +29,9 @@ from eventbus.model import ClusterTime, Position
 from eventbus.registry import Registry
 from eventbus.servers import open_store
 from eventbus.sources.mongodb.tokens import high_water_mark
+from eventbus.state.access import Access
 from eventbus.state.gaps import Gap
 from eventbus.state.operations import Operation, OperationKind
-from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery, Save, Store
 from tests.e2e.daemon import DEADLINE_SECS, DaemonProcess
 

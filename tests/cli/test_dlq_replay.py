@@ -10,8 +10,8 @@ from eventbus.cli import resending
 from eventbus.config import Config
 from eventbus.errors import Unreachable
 from eventbus.model import Failure
+from eventbus.state.access import Access
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
-from eventbus.state.sqlite_file import Access
 from eventbus.state.store import Store
 from tests.cli.by_hand import Step, ended, ending, move
 from tests.cli.command_line import CommandLine

@@ -18,7 +18,7 @@ import orjson
 from eventbus.config import load
 from eventbus.registry import Registry
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import Store
 from tests.e2e.daemon import DaemonProcess
 

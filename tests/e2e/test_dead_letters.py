@@ -17,8 +17,8 @@ import pytest
 import redis
 
 from eventbus.model import DeadLetter, Failure
+from eventbus.state.access import Access
 from eventbus.state.operations import Operation, OperationStatus
-from eventbus.state.sqlite_file import Access
 from eventbus.state.store import LetterQuery, LetterStatus, Store
 from tests.e2e.changes import Changes
 from tests.e2e.command import Operator, peak_bytes

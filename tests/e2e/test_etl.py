@@ -25,7 +25,7 @@ from eventbus.config import load
 from eventbus.devservices import KafkaService, MongoService
 from eventbus.registry import Registry
 from eventbus.servers import open_store
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import LetterQuery
 from tests.e2e.daemon import DaemonProcess
 from tests.e2e.endpoints import Services

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from eventbus.devservices import MongoService
 from eventbus.sources.mongodb.tokens import cluster_time_of
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import Store
 from tests.e2e.command import Operator
 from tests.e2e.daemon import DaemonProcess

@@ -13,7 +13,7 @@ import yaml
 from pymongo import MongoClient
 
 from eventbus.devservices import MongoService, RedisService
-from eventbus.state.sqlite_file import Access
+from eventbus.state.access import Access
 from eventbus.state.store import LetterQuery, Store
 from tests.e2e.command import Operator
 from tests.e2e.daemon import DaemonProcess

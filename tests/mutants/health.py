@@ -10,6 +10,14 @@ LIVENESS = "tests/runtime/test_liveness.py"
 
 HEALTH_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "libraries load whatever is installed",
+        "a daemon holds what it needs",
+        "cli/__init__.py",
+        "    leave_out()\n",
+        "",
+        "tests/e2e/test_loaded.py::test_no_library_is_loaded_that_is_not_used",
+    ),
+    Mutant(
         "a reader without room is stuck",
         "who waits for a sink is not stuck",
         "runtime/flow.py",

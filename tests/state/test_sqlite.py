@@ -16,8 +16,8 @@ import pytest
 
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import Position
+from eventbus.state.access import Access
 from eventbus.state.sqlite import SqliteStore
-from eventbus.state.sqlite_file import Access
 from eventbus.state.store import Save
 from tests.state.letters import found, letter
 

@@ -14,10 +14,10 @@ import pytest
 
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.model import Failure, Position, Snapshot
+from eventbus.state.access import Access
 from eventbus.state.letters import key_id
 from eventbus.state.operations import Operation, OperationKind, OperationStatus
 from eventbus.state.sqlite import SqliteStore
-from eventbus.state.sqlite_file import Access
 from eventbus.state.sqlite_search import Search
 from eventbus.state.store import LetterLimit, LetterQuery, LetterStatus, Save
 from tests.state.letters import event, found, letter
