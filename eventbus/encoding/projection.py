@@ -11,7 +11,7 @@ from typing import Any, Final
 from eventbus.encoding.json import decoded
 from eventbus.model import Event, Section
 
-__all__ = ["Projection", "Tree", "by_sides", "only", "part_of", "tree_of", "within_document"]
+__all__ = ["Projection", "Tree", "by_sides", "named", "only", "part_of", "tree_of", "within_document"]
 
 _DOCUMENTS: Final = ("document", "fullDocument")
 """What the document of an event is called, in conditions and in MQL."""
@@ -72,7 +72,7 @@ class Projection:
             if part is _ALL:
                 kept[path] = value
             elif part is not _NOTHING and not self._keeps:
-                kept[path] = by_sides(value, part, _without_in)
+                kept[path] = _without_in(_without_on_sides(value, part), part)
             elif part is not _NOTHING and isinstance(value, Mapping | list):
                 kept[path] = by_sides(value, part, _only_in)
         return kept
@@ -109,17 +109,37 @@ _NOTHING: Final = Tree()
 
 
 def part_of(tree: Tree, path: str) -> Tree | None:
-    """What of the value at a path of an update is meant: a tree, an empty one for all of it; or None."""
-    at = tree
-    for name in path.split("."):
-        if name.isdecimal() and name not in at and at is not tree:
-            continue  # an index of an array: paths reach into arrays without it
-        if name not in at:
+    """What of the value at a path of an update is meant: a tree, an empty one for all of it; or None.
+
+    A name of digits may be a field's, or the place of an item in an array, which paths reach without it, too.
+    """
+    ats = [tree]
+    for depth, name in enumerate(path.split(".")):
+        ahead = [at[name] for at in ats if name in at]
+        if not all(ahead):
+            return Tree()
+        if depth and name.isdecimal():
+            ahead += ats
+        if not ahead:
             return None
-        at = at[name]
-        if not at:
-            return at
-    return at
+        ats = ahead
+    return _united(ats)
+
+
+def named(tree: Tree, name: str) -> Tree | None:
+    """What of the value of a field is meant, as `part_of` has it: the name of a field may have dots in it."""
+    return part_of(tree, name) if "." in name else tree.get(name)
+
+
+def _united(trees: Sequence[Tree]) -> Tree:
+    """All that several trees mean, none of which means the whole."""
+    if len(trees) == 1:
+        return trees[0]
+    union = Tree()
+    for name in dict.fromkeys(name for tree in trees for name in tree):
+        parts = [tree[name] for tree in trees if name in tree]
+        union[name] = _united(parts) if all(parts) else Tree()
+    return union
 
 
 def by_sides(value: Any, tree: Tree, then: Callable[[Any, Tree], Any]) -> Any:
@@ -171,7 +191,7 @@ def only(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     """The fields of a document that a tree names."""
     kept = {}
     for name, value in document.items():
-        part = tree.get(name)
+        part = named(tree, name)
         if part is None:
             continue
         if not part:
@@ -182,18 +202,40 @@ def only(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
 
 
 def _only_in(value: Any, tree: Tree) -> Any:
-    """As MongoDB projects: into the documents of arrays as well, and of other values nothing is kept."""
+    """As MongoDB projects, into the documents of arrays as well: of other values nothing is kept.
+
+    Unlike there a name of digits is also a place in an array; an item of which all is meant is kept.
+    """
     if isinstance(value, Mapping):
         return only(value, tree)
     if isinstance(value, list):
-        return [_only_in(item, tree) for item in value if isinstance(item, Mapping | list)]
+        parts = [_part_of_item(tree, place) for place in range(len(value))] if _has_places(tree) else None
+        if parts is None:
+            return [_only_in(item, tree) for item in value if isinstance(item, Mapping | list)]
+        return [
+            _only_in(item, part) if part else item
+            for item, part in zip(value, parts, strict=True)
+            if isinstance(item, Mapping | list) or not part
+        ]
     return None
+
+
+def _has_places(tree: Tree) -> bool:
+    return any(name.isdecimal() for name in tree)
+
+
+def _part_of_item(tree: Tree, place: int) -> Tree:
+    """What is meant of an item of an array: what is of each, and what is at its place; all if it is empty."""
+    here = tree.get(str(place))
+    if here is None:
+        return tree
+    return _united([tree, here]) if here else here
 
 
 def _without(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     kept = {}
     for name, value in document.items():
-        part = tree.get(name)
+        part = named(tree, name)
         if part is None:
             kept[name] = value
         elif part:
@@ -201,9 +243,20 @@ def _without(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     return kept
 
 
+def _without_on_sides(value: Any, tree: Tree) -> Any:
+    """The same with less on its old and its new side; if fields may be called so, nobody can tell."""
+    if isinstance(value, Mapping) and value.keys() <= _SIDES:
+        return {side: _without_in(one, tree) for side, one in value.items()}
+    return value
+
+
 def _without_in(value: Any, tree: Tree) -> Any:
+    """A value without what is meant; an item that is left out is null, and the others keep their places."""
     if isinstance(value, Mapping):
         return _without(value, tree)
+    if isinstance(value, list) and _has_places(tree):
+        parts = [_part_of_item(tree, place) for place in range(len(value))]
+        return [_without_in(item, part) if part else None for item, part in zip(value, parts, strict=True)]
     if isinstance(value, list):
         return [_without_in(item, tree) for item in value]
     return value

@@ -216,7 +216,10 @@ class _Aside:
 
 
 def reached(value: Any, names: Sequence[str], way: Way) -> Any:
-    """A value with something done to what is at a path in it, within arrays too; itself if nothing is new."""
+    """A value with something done to what is at a path in it, within arrays too; itself if nothing is new.
+
+    In an array a name leads into each item, and one of digits to the item at that place as well.
+    """
     if not names:
         return way(value)
     if isinstance(value, Mapping):
@@ -225,9 +228,17 @@ def reached(value: Any, names: Sequence[str], way: Way) -> Any:
         inner = reached(value[names[0]], names[1:], way)
         return value if inner is value[names[0]] else {**value, names[0]: inner}
     if isinstance(value, list):
-        items = [reached(item, names, way) for item in value]
+        items = [_in_item(place, item, names, way) for place, item in enumerate(value)]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     return value
+
+
+def _in_item(place: int, item: Any, names: Sequence[str], way: Way) -> Any:
+    if names[0] != str(place):
+        return reached(item, names, way)
+    if isinstance(item, Mapping):  # it may have a field that is called so
+        item = reached(item, names, way)
+    return reached(item, names[1:], way)
 
 
 def in_changed(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from eventbus.canonical import canonical_json
-from eventbus.encoding.projection import Tree, by_sides, part_of, tree_of
+from eventbus.encoding.projection import Tree, by_sides, named, part_of, tree_of
 from eventbus.sdk import Event, Options, StageContext, View
 from eventbus.stages.changes import has_sides
 from eventbus.stages.each import EachEvent
@@ -136,7 +136,7 @@ class _Hidden:
         return value
 
     def _named(self, name: str, value: Any, tree: Tree) -> Any:
-        part = part_of(tree, name) if "." in name else tree.get(name)  # names may have dots in them
+        part = named(tree, name)
         return value if part is None else self._in(value, part)
 
     def _item(self, index: int, item: Any, tree: Tree) -> Any:

@@ -45,6 +45,12 @@ def test_all_fields_but_those_that_are_named() -> None:
     }
 
 
+def test_a_place_in_an_array_is_left_out() -> None:
+    """A path may name it, and the others stay where they are."""
+    left = _document(json="plain", without=["items.1", "items.2.0.sku", "items.3"])
+    assert left["items"] == [{"sku": "x", "price": 1}, None, [{"price": 2}]]
+
+
 @pytest.mark.parametrize(
     ("options", "changed", "removed", "truncated"),
     [

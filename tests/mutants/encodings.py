@@ -82,6 +82,14 @@ ENCODING_MUTANTS: tuple[Mutant, ...] = (
         "tests/encoding/test_projection.py::test_all_fields_but_those_that_are_named",
     ),
     Mutant(
+        "a place in an array is not looked at",
+        LEFT_OUT,
+        PROJECTION,
+        "    if isinstance(value, list) and _has_places(tree):\n",
+        "    if False:\n",
+        "tests/encoding/test_projection.py::test_a_place_in_an_array_is_left_out",
+    ),
+    Mutant(
         "an update without its document is left out",
         NO_LOSS,
         DOCUMENT,

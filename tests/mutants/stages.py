@@ -78,7 +78,7 @@ STAGE_MUTANTS: tuple[Mutant, ...] = (
         "indexes of arrays hide a field from the mask",
         HIDDEN,
         PROJECTION,
-        "        if name.isdecimal() and name not in at and at is not tree:\n",
+        "        if depth and name.isdecimal():\n",
         "        if False:\n",
         f"{MASKS}::test_a_field_is_hidden_wherever_an_update_touched_it",
     ),

@@ -180,6 +180,19 @@ def test_it_is_done_wherever_the_field_is() -> None:
     }
 
 
+def test_a_place_in_an_array_is_a_field_of_its_own() -> None:
+    """The other items stay as they are, as do those that an update set; a field may be called so, too."""
+    items = [{"n": "1"}, {"n": "1", "0": {"n": "1"}}, [{"n": "1"}], "1"]
+    event = change(document={"items": items, "n": ["1", "1"]}, changed={"items.0.n": "1", "items.1.n": "1"})
+    assert become(event, {"convert": {"items.0.n": "int", "n.1": "int"}}) == {
+        "document": {
+            "items": [{"n": 1}, {"n": "1", "0": {"n": 1}}, [{"n": 1}], "1"],
+            "n": ["1", 1],
+        },
+        "changed": {"items.0.n": 1, "items.1.n": "1"},
+    }
+
+
 def test_an_array_as_a_whole() -> None:
     """Is what `array` and `object` are about: an item that an update set is none."""
     event = change(document={"a": "x", "b": [1]}, changed={"b.0": 1})
