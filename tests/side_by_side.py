@@ -1,7 +1,4 @@
-"""Runs commands at the same time and shows the output of each when it ends; fails if any failed.
-
-With ``--watch`` the output of the first is shown as it comes.
-"""
+"""Runs commands at the same time and shows the output of each when it ends; fails if any failed."""
 
 from __future__ import annotations
 
@@ -17,25 +14,16 @@ def run(command: str) -> tuple[str, int, str]:
     return command, done.returncode, done.stdout + done.stderr
 
 
-def watched(command: str) -> int:
-    """One command to its end, before everybody's eyes."""
-    return subprocess.run(shlex.split(command), check=False).returncode
-
-
-def main(arguments: list[str]) -> int:
+def main(commands: list[str]) -> int:
     """All commands to their end."""
-    watch = arguments[:1] == ["--watch"]
-    first, *rest = arguments[watch:]
-    with ThreadPoolExecutor(len(arguments)) as pool:
-        others = [pool.submit(run, command) for command in (rest if watch else [first, *rest])]
-        failed = watched(first) if watch else 0
-        results = [other.result() for other in others]
+    with ThreadPoolExecutor(len(commands)) as pool:
+        results = list(pool.map(run, commands))
     for command, status, output in results:
         if status:
             sys.stdout.write(f"$ {command}\n{output}\n")
         else:
             sys.stdout.write("\n".join(output.strip().splitlines()[-1:]) + "\n")
-    return int(bool(failed) or any(status for _, status, _ in results))
+    return int(any(status for _, status, _ in results))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tests.e2e.oracle import judge
 from tests.e2e.receivers import WebhookReceiver
 from tests.e2e.scene import Scene
 
-pytestmark = [pytest.mark.services, pytest.mark.alone, pytest.mark.proof]
+pytestmark = [pytest.mark.services, pytest.mark.heavy, pytest.mark.proof]
 
 FULL = os.environ.get("EVENTBUS_PROOF") == "full"
 KILLS = 5 if FULL else 1

@@ -24,7 +24,7 @@ from tests.e2e.daemon import DEADLINE_SECS, DaemonProcess
 from tests.e2e.oracle import Arrival, Expected, client_of, history, judge, start_watching
 from tests.e2e.receivers import from_kafka, from_redis
 
-pytestmark = [pytest.mark.services, pytest.mark.alone, pytest.mark.proof]
+pytestmark = [pytest.mark.services, pytest.mark.heavy, pytest.mark.proof]
 
 FULL = os.environ.get("EVENTBUS_PROOF") == "full"
 CHANGES = 50_000 if FULL else 4_000

@@ -19,7 +19,7 @@ from tests.e2e.command import Operator
 from tests.e2e.daemon import DaemonProcess
 from tests.sources.test_mongodb_faults import roll_over
 
-pytestmark = [pytest.mark.services, pytest.mark.alone]
+pytestmark = [pytest.mark.services, pytest.mark.heavy]
 
 GO_ON = ("oldest", "now", "snapshot")
 PAUSED = ("stop", *GO_ON, "quiet")

@@ -17,7 +17,7 @@ from tests.e2e.oracle import judge
 from tests.e2e.scene import SINKS, Scene
 from tests.e2e.state_history import StateHistory
 
-pytestmark = [pytest.mark.services, pytest.mark.alone, pytest.mark.proof]
+pytestmark = [pytest.mark.services, pytest.mark.heavy, pytest.mark.proof]
 
 WINDOW = 64
 KILLS = 5

@@ -18,7 +18,7 @@ from tests.e2e.daemon import DaemonProcess
 from tests.e2e.scene import Scene
 from tests.e2e.versions import Received, Writes, fill
 
-pytestmark = [pytest.mark.services, pytest.mark.alone, pytest.mark.proof, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.services, pytest.mark.heavy, pytest.mark.proof, pytest.mark.timeout(1800)]
 
 FULL = os.environ.get("EVENTBUS_PROOF") == "full"
 DOCUMENTS = 300_000 if FULL else 20_000
