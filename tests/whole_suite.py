@@ -23,12 +23,13 @@ END_TO_END = "tests/e2e"
 FOLDERS = {
     "sinks": ("tests/sinks",),
     "end-to-end-1": (),
-    "sources": ("tests/sources",),
+    "rest": (),
     "end-to-end-2": (),
+    "sources": ("tests/sources",),
     "commands": ("tests/api", "tests/cli"),
     "runtime": ("tests/runtime",),
+    "state": ("tests/state", "tests/stages"),
     "packages": ("plugins",),
-    "rest": (),
 }
 """What is in each part, in the order in which they begin; the tests of one part share their servers."""
 STEPS = ((tuple(FOLDERS), 4), (("heavy-1", "heavy-2"), 2), (("alone",), 1))

@@ -8,10 +8,17 @@ import pytest
 
 from eventbus.cli import progress
 from eventbus.devservices import MongoService
+from eventbus.sources.mongodb import client
 from tests.cli.command_line import CommandLine
 
 NOBODY = "mongodb://127.0.0.1:1/?replicaSet=rs0"
 """An address that no command of these tests may need."""
+
+
+@pytest.fixture
+def _nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that looks for `NOBODY` all the same finds out soon."""
+    monkeypatch.setattr(client, "_TIMEOUT_MS", 1000)
 
 
 @pytest.fixture
@@ -22,6 +29,7 @@ def mongodb_state(mongo: MongoService, fresh_database: str) -> str:
 
 @pytest.fixture(params=[pytest.param("mongodb", marks=pytest.mark.services), "sqlite"])
 def command(
+    _nobody_answers: None,
     request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -36,7 +44,9 @@ def command(
 
 
 @pytest.fixture
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> CommandLine:
+def alone(
+    _nobody_answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> CommandLine:
     """Commands on SQLite, for what no store makes a difference to."""
     state = f"{{type: sqlite, path: {tmp_path}/state.db}}"
     return CommandLine(tmp_path, state, NOBODY, monkeypatch, capfd)

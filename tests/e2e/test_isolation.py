@@ -30,9 +30,11 @@ HEALTHY_FOR = Phase("healthy", secs=20.0 if FULL else 5.0)
 UNTIL_THEN = Phase("still healthy", secs=1.0)
 """What is committed just before the fault may be late by it, and is not to count for the healthy."""
 BACK = Phase("catching up")
-MERGED = Phase("merged", secs=10.0 if FULL else 3.0)
-SLOW = Phase("slow", Behaviour(after_secs=2.0), 20.0 if FULL else 6.0)
-UNAVAILABLE = Phase("unavailable", Behaviour(status=503), 60.0 if FULL else 8.0)
+MERGED = Phase("merged", secs=10.0 if FULL else 2.0)
+SLOW = Phase("slow", Behaviour(after_secs=2.0), 20.0 if FULL else 5.0)
+FAILING_SECS = 60.0 if FULL else 5.0
+"""Ten times the bound on the others: who waited for the receiver would be seen."""
+UNAVAILABLE = Phase("unavailable", Behaviour(status=503), FAILING_SECS)
 FAULTS = {
     "hangs": Behaviour(hangs=True),
     "resets": Behaviour(resets=True),
@@ -55,7 +57,7 @@ def test_slow_then_unavailable_then_back(scene: Scene) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_other_faults(scene: Scene, fault: str) -> None:
     """A receiver that never answers, one that resets connections, one that gets ten a second done."""
-    failing = Phase(fault, FAULTS[fault], 60.0 if FULL else 8.0)
+    failing = Phase(fault, FAULTS[fault], FAILING_SECS)
     _check(_run(scene, [HEALTHY_FOR, UNTIL_THEN, failing, BACK, MERGED]))
 
 

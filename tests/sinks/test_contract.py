@@ -205,13 +205,19 @@ class TestRedisChannel(SinkContract):
 class KafkaHarness:
     """One topic."""
 
-    def __init__(self, service: KafkaService, topic: str) -> None:
+    def __init__(self, service: KafkaService, topic: str, **positions: str) -> None:
         self._service = service
         self._topic = topic
+        self._positions = positions
 
     def make_sink(self) -> Sink:
         servers = self._service.bootstrap_servers
-        options = {"bootstrap_servers": servers, "topic": self._topic, "request_timeout": "2s"}
+        options = {
+            "bootstrap_servers": servers,
+            "topic": self._topic,
+            "request_timeout": "2s",
+            "positions": self._positions,
+        }
         return KafkaSink("orders_topic", KafkaOptions.model_validate(options))
 
     async def received(self) -> Sequence[Received]:
@@ -245,8 +251,10 @@ class TestKafkaWhoseBrokerRefuses(SinkRejectionContract, TransactionRejectionCon
 
     @pytest.fixture
     async def harness(self, own_kafka: KafkaService) -> KafkaHarness:
-        servers = own_kafka.bootstrap_servers
-        return KafkaHarness(own_kafka, await create_topic(servers, partitions=1, max_message_bytes="20000"))
+        topic = await create_topic(own_kafka.bootstrap_servers, partitions=1, max_message_bytes="20000")
+        return KafkaHarness(
+            own_kafka, topic, transaction_timeout="10s"
+        )  # its readers wait for the rest of it
 
     def poison(self, changes: Changes) -> Event:
         return changes.change("poison", text="x" * 30_000)
