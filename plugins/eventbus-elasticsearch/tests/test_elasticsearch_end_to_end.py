@@ -14,6 +14,7 @@ from pymongo import MongoClient
 from eventbus.devservices import MongoService, OpenSearchService
 from tests.e2e.command import Operator
 from tests.e2e.daemon import DaemonProcess
+from tests.e2e.recipes import cooked
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 
@@ -93,6 +94,35 @@ def test_the_index_is_what_the_collection_is(
         client.drop_database(f"{fresh_database}_state")
     assert "the field number of type integer" in str(letter)
     assert "no number" not in daemon.log()
+
+
+def test_the_recipe_does_what_it_says(
+    mongo: MongoService, opensearch: OpenSearchService, tmp_path: Path
+) -> None:
+    """What was there, what came and what went, by the page's own configuration."""
+    index = f"{opensearch.url}/shop-products"
+    _ask("PUT", index)
+    with MongoClient[dict[str, Any]](mongo.uri) as client:
+        products = client["shop"]["products"]
+        products.insert_one({"_id": 1, "name": "mug", "price": 9, "status": "active", "cost": 4})
+        try:
+            with cooked("search-index", mongo, tmp_path, {"SEARCH_URL": opensearch.url}) as daemon:
+                daemon.wait_for(lambda: len(_indexed(index)) == 1, "what is there already")
+                products.insert_one({"_id": 2, "name": "pen", "price": 2, "status": "draft"})
+                products.update_one({"_id": 1}, {"$set": {"status": "draft"}})
+                products.insert_one({"_id": 3, "name": "cap", "price": 5, "status": "active"})
+                products.delete_one({"_id": 2})
+                daemon.wait_for(
+                    lambda: (
+                        {key: (one["name"], one["searchable"]) for key, one in _indexed(index).items()}
+                        == {"1": ("mug", False), "3": ("cap", True)}
+                    ),
+                    "the index as the collection is",
+                )
+            assert "cost" not in str(_indexed(index))
+        finally:
+            for name in ("shop", "eventbus"):
+                client.drop_database(name)
 
 
 def _now(client: MongoClient[dict[str, Any]]) -> str:
