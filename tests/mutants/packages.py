@@ -20,6 +20,10 @@ _API: Final = f"../{_API_PACKAGE}/src/eventbus_source_http"
 _API_TESTS: Final = f"{_API_PACKAGE}/tests/test_http_source.py"
 _API_HOSTILE: Final = f"{_API_PACKAGE}/tests/test_http_hostile.py"
 
+_NATS_PACKAGE: Final = "plugins/eventbus-nats"
+_NATS: Final = f"../{_NATS_PACKAGE}/src/eventbus_nats"
+_NATS_TESTS: Final = f"{_NATS_PACKAGE}/tests/test_nats_sink.py"
+
 PACKAGE_MUTANTS: Final = (
     Mutant(
         "an index takes no second change of a transaction",
@@ -108,5 +112,77 @@ PACKAGE_MUTANTS: Final = (
         "        if is_elsewhere:\n",
         "        if False:\n",
         f"{_API_HOSTILE}::test_a_next_page_that_is_none_of_this_server_is_not_asked_for",
+    ),
+    Mutant(
+        "a message needs no id",
+        "what comes again is in the stream once",
+        f"{_NATS}/sink.py",
+        "            (_ID, message_id.encode()),\n",
+        "",
+        f"{_NATS_TESTS}::test_what_comes_again_is_in_the_stream_once",
+    ),
+    Mutant(
+        "ids are words of a subject",
+        "no two events have one id",
+        f"{_NATS}/sink.py",
+        "KeyTemplate(options.message_id, _as_text)",
+        "KeyTemplate(options.message_id, _as_word)",
+        f"{_NATS_TESTS}::test_no_two_ids_become_one",
+    ),
+    Mutant(
+        "what is not acknowledged is delivered",
+        "delivered means by the target's own word",
+        f"{_NATS}/sink.py",
+        "[missing if outcome is None else outcome for outcome in outcomes]",
+        "[DELIVERED if outcome is None else outcome for outcome in outcomes]",
+        f"{_NATS_TESTS}::test_wrong_credentials_and_missing_rights_are_told_apart",
+    ),
+    Mutant(
+        "any stream may take a message",
+        "a message goes where users said",
+        f"{_NATS}/sink.py",
+        "                stream=self._stream,\n",
+        "",
+        f"{_NATS_TESTS}::test_a_stream_that_must_take_them_is_the_only_one",
+    ),
+    Mutant(
+        "a message that is too large waits for a larger stream",
+        "a message that is refused for good is a dead letter",
+        f"{_NATS}/outcomes.py",
+        "    10054: Failure.TOO_LARGE,  # the stream's max_msg_size\n",
+        "",
+        f"{_NATS_TESTS}::test_what_is_larger_than_the_stream_takes_is_refused",
+    ),
+    Mutant(
+        "a full stream is the message's fault",
+        "an outage spends no event's retries",
+        f"{_NATS}/outcomes.py",
+        "Fault.UNAVAILABLE if (error.code or 0) >= 500 else Fault.FAILED",
+        "Fault.FAILED",
+        f"{_NATS_TESTS}::test_what_is_larger_than_the_stream_takes_is_refused",
+    ),
+    Mutant(
+        "a value may be several words of a subject",
+        "a value changes no subject's meaning",
+        f"{_NATS}/sink.py",
+        """"_" if sign in ".*>" or""",
+        """"_" if sign in "*>" or""",
+        f"{_NATS_TESTS}::test_values_are_single_words_of_a_subject",
+    ),
+    Mutant(
+        "a stream that was there is there",
+        "a sink goes on when its target can work again",
+        f"{_NATS}/sink.py",
+        "connection.is_unsure or NO_STREAM in outcomes",
+        "connection.is_unsure",
+        f"{_NATS_TESTS}::test_a_stream_that_is_deleted_is_made_again",
+    ),
+    Mutant(
+        "a cluster without room for an index refuses its documents",
+        "an outage spends no event's retries",
+        OUTCOMES,
+        '    "validation_exception": (\n        Fault.UNAVAILABLE,\n',
+        '    "validation": (\n        Fault.UNAVAILABLE,\n',
+        f"{_TESTS}_choices.py::test_whose_fault_a_failure_is",
     ),
 )

@@ -161,6 +161,7 @@ def test_what_is_there_already_is_delivered() -> None:
         (403, "security_exception", Fault.UNAUTHORISED),
         (404, "index_not_found_exception", Fault.FAILED),
         (400, "index_closed_exception", Fault.FAILED),
+        (400, "validation_exception", Fault.UNAVAILABLE),
         (500, "ingest_processor_exception", Fault.FAILED),
     ],
 )
@@ -214,6 +215,9 @@ def test_what_a_whole_answer_means() -> None:
         outcome = outcome_of_request(status, None)
         assert isinstance(outcome, Retry)
         assert outcome.fault is fault, status
+    blocked = outcome_of_request(403, None, {"type": "cluster_block_exception"})
+    assert isinstance(blocked, Retry)
+    assert blocked.fault is Fault.UNAVAILABLE
     assert isinstance(outcome_of_request(413, None), Rejected)
     assert isinstance(outcome_of_request(400, None), Rejected)
 

@@ -210,6 +210,51 @@ async def test_what_the_server_refuses_is_told_without_values(opensearch: OpenSe
     assert "there is no such ingest pipeline" in waits.reason
 
 
+@pytest.mark.parametrize("setting", ["cluster.max_shards_per_node", "cluster.blocks.read_only"])
+async def test_a_cluster_that_takes_nothing_now_refuses_no_document(
+    opensearch: OpenSearchService, setting: str
+) -> None:
+    """It has all the shards that it may have, or takes no writes: that passes, and costs nobody's budget."""
+    harness = IndexHarness(opensearch)
+    value = 1 if setting.endswith("node") else True
+    await harness.ask("PUT", "/_cluster/settings", {"persistent": {setting: value}})
+    try:
+        async with _opened(harness) as sink:
+            if value == 1:
+                await harness.ask("PUT", f"/{harness.index}-1")
+            (waits,) = await _sent(sink, Changes().change("a"))
+            await harness.ask("PUT", "/_cluster/settings", {"persistent": {setting: None}})
+            assert list(await _sent(sink, Changes().change("a"))) == [DELIVERED]
+    finally:
+        await harness.ask("PUT", "/_cluster/settings", {"persistent": {setting: None}})
+    assert isinstance(waits, Retry), waits
+    assert waits.fault is Fault.UNAVAILABLE
+
+
+async def test_a_name_that_takes_no_writes_like_ours_refuses_no_document(
+    opensearch: OpenSearchService,
+) -> None:
+    """An alias without an index to write to, and a data stream: somebody mends it, and all is delivered."""
+    harness = IndexHarness(opensearch)
+    for name in ("a", "b"):
+        aliased: dict[str, Any] = {"aliases": {harness.index: {}}}
+        await harness.ask("PUT", f"/{harness.index}-{name}", aliased)
+    async with _opened(harness) as sink:
+        (waits,) = await _sent(sink, Changes().change("a"))
+        assert isinstance(waits, Retry), waits
+        assert "is_write_index" in waits.reason
+        add = {"add": {"index": f"{harness.index}-a", "alias": harness.index, "is_write_index": True}}
+        await harness.ask("POST", "/_aliases", {"actions": [add]})
+        assert list(await _sent(sink, Changes().change("a"))) == [DELIVERED]
+    stream = IndexHarness(opensearch)
+    pattern = {"index_patterns": [stream.index], "data_stream": {}}
+    await stream.ask("PUT", f"/_index_template/{stream.index}", pattern)
+    async with _opened(stream) as sink:
+        (waits,) = await _sent(sink, Changes().change("a"))
+    assert isinstance(waits, Retry), waits
+    assert "operation: create" in waits.reason
+
+
 async def test_a_node_that_is_away_is_followed_by_the_next(opensearch: OpenSearchService) -> None:
     """And a look at the cluster tells who answers, how it is, and how long the index knows deletes."""
     harness = IndexHarness(opensearch)

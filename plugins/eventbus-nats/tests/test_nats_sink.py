@@ -12,6 +12,7 @@ import anyio
 import nats
 import pytest
 from nats.js.api import DiscardPolicy, StreamConfig
+from nats.js.errors import APIError
 from pydantic import ValidationError
 
 from eventbus.devservices import NatsService
@@ -25,6 +26,7 @@ from eventbus.testing import (
     SinkRejectionContract,
 )
 from eventbus_nats import NatsOptions, NatsSink
+from eventbus_nats.outcomes import outcome_of
 
 pytestmark = [pytest.mark.services, pytest.mark.anyio]
 
@@ -141,6 +143,66 @@ async def test_values_are_single_words_of_a_subject(service: NatsService) -> Non
     assert isinstance(made, Message)
     assert made.target == f"{harness.stream}.a_b___c"
     assert isinstance(sink.encode(changes.change("a", document_key=None), PlainEncoder()), Rejected)
+
+
+async def test_no_two_ids_become_one(service: NatsService) -> None:
+    """Else the stream would drop the second as known: values differ in the header as they do in the event."""
+    harness = NatsHarness(service, message_id="{document_key._id}")
+    keys = ["a.b", "a_b", "a b", "a%20b", "a*b", "a>b", "a\nb", "a\u2028b", "ä"]
+    async with _opened(harness) as sink:
+        changes = Changes()
+        outcomes = await _sent(sink, *[changes.change(key) for key in keys])
+    assert list(outcomes) == [DELIVERED] * len(keys)
+    ids = [str(message.headers["Nats-Msg-Id"]) for message in await harness.messages()]
+    assert len(ids) == len(keys)
+    assert {"a.b", "a_b", "a%20b", "a%2520b"} <= set(ids)
+
+
+async def test_a_stream_that_is_deleted_is_made_again(service: NatsService) -> None:
+    """With the connection that there is; one that we may not make is named."""
+    harness = NatsHarness(service)
+    async with _opened(harness) as sink:
+        client = await nats.connect(service.url)
+        await client.jetstream().delete_stream(harness.stream)
+        (waits,) = await _sent(sink, Changes().change("a"))
+        assert isinstance(waits, Retry)
+        assert list(await _sent(sink, Changes().change("a"))) == [DELIVERED]
+    harness.options["stream"] = {"name": harness.stream}
+    async with _opened(harness) as sink:
+        await client.jetstream().delete_stream(harness.stream)
+        await client.close()
+        waits = [(await _sent(sink, Changes().change("a")))[0] for _ in range(2)][-1]
+    assert isinstance(waits, Retry)
+    assert waits.fault is Fault.UNAVAILABLE
+    assert f"there is no stream {harness.stream}: make it" in waits.reason
+
+
+@pytest.mark.parametrize("answer", [b"welcome", b"{}", b"5", b'{"error": "no"}', b'{"error": {}}'])
+async def test_who_answers_in_the_place_of_a_stream_takes_nothing(
+    service: NatsService, answer: bytes
+) -> None:
+    """Any program may listen to a subject and answer: that is no acknowledgement, and no mistake of ours."""
+    harness = NatsHarness(service, stream=None)
+    client = await nats.connect(service.url)
+
+    async def reply(message: Any) -> None:
+        await message.respond(answer)
+
+    await client.subscribe(f"{harness.stream}.*", cb=reply)
+    await client.flush()
+    async with _opened(harness) as sink:
+        (outcome,) = await _sent(sink, Changes().change("a"))
+    await client.close()
+    assert isinstance(outcome, Retry)
+    assert outcome.fault is Fault.FAILED
+    assert "no stream" in outcome.reason
+
+
+def test_an_id_that_is_being_agreed_on_is_asked_for_again() -> None:
+    """In a cluster: the message of the first try may be there in a moment, and costs no event's budget."""
+    outcome = outcome_of(APIError(code=409, err_code=10158, description="duplicate message id is in process"))
+    assert isinstance(outcome, Retry)
+    assert outcome.fault is Fault.UNAVAILABLE
 
 
 async def test_a_stream_that_must_take_them_is_the_only_one(service: NatsService) -> None:

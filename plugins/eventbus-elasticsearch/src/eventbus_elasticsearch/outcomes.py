@@ -47,13 +47,31 @@ _BY_KIND: Final[Mapping[str, tuple[Fault, Failure, str]]] = {
         "there is no such index, and none may be made: make it, or mend `index`",
     ),
     "index_closed_exception": (Fault.FAILED, Failure.SERVER, "the index is closed: open it"),
+    "validation_exception": (
+        Fault.UNAVAILABLE,
+        Failure.SERVER,
+        "the index cannot be made now: has the cluster as many shards as it takes?",
+    ),
 }
 """By kind of error, before its status: what no try changes until somebody has mended the cluster."""
-_NO_PIPELINE: Final = (
-    Fault.FAILED,
-    Failure.SERVER,
-    "there is no such ingest pipeline: make it, or mend `pipeline`",
-)
+_BY_REASON: Final[Mapping[str, tuple[Fault, Failure, str]]] = {
+    "pipeline with id": (
+        Fault.FAILED,
+        Failure.SERVER,
+        "there is no such ingest pipeline: make it, or mend `pipeline`",
+    ),
+    "no write index is defined for alias": (
+        Fault.FAILED,
+        Failure.SERVER,
+        "the alias has no index to write to: give it one with is_write_index",
+    ),
+    "only write ops with an op_type of create are allowed in data streams": (
+        Fault.FAILED,
+        Failure.SERVER,
+        "it is a data stream: write `operation: create`",
+    ),
+}
+"""By how a reason begins, of the kind that says so little: the same for every document."""
 
 
 def outcome_of_document(name: str, result: Mapping[str, Any], *, is_versioned: bool) -> Outcome:
@@ -76,14 +94,19 @@ def outcome_of_document(name: str, result: Mapping[str, Any], *, is_versioned: b
     return _failed(status, kind, reason)
 
 
-def outcome_of_request(status: int, after_secs: float | None) -> Retry | Rejected:
+def outcome_of_request(status: int, after_secs: float | None, error: object = None) -> Retry | Rejected:
     """What it means for a request's only document, or for all of them, that the server took none.
 
     Args:
         status: That of the answer.
         after_secs: How long we are asked to wait, if we are.
+        error: What the server says of it, if it says something.
     """
     said = f"the server answered {status}"
+    by_kind = _BY_KIND.get(_parts(error)[0])
+    if by_kind is not None:
+        fault, failure, why = by_kind
+        return Retry(fault, f"{said}: {why}", after_secs, failure)
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Rejected(f"{said}: larger than `http.max_content_length`", Failure.TOO_LARGE)
     if status == HTTPStatus.BAD_REQUEST:
@@ -95,9 +118,10 @@ def outcome_of_request(status: int, after_secs: float | None) -> Retry | Rejecte
 
 def _failed(status: int, kind: str, reason: str) -> Outcome:
     said = f"{kind or 'no reason'} ({status})"
+    of_all = [meaning for begin, meaning in _BY_REASON.items() if reason.startswith(begin)]
     meaning = _BY_KIND.get(kind) or _BY_STATUS.get(status) or _it_failed(status)
-    if kind == "illegal_argument_exception" and reason.startswith("pipeline with id"):
-        meaning = _NO_PIPELINE
+    if kind == "illegal_argument_exception" and of_all:
+        meaning = of_all[0]
     if meaning is not None:
         fault, failure, why = meaning
         return Retry(fault, f"{said}: {why}", kind=failure)

@@ -33,7 +33,7 @@ from eventbus_elasticsearch.probing import greeted, looked_at
 
 __all__ = ["ElasticsearchSink"]
 
-_TOLD: Final = "items.*.status,items.*.error.type,items.*.error.reason"
+_TOLD: Final = "items.*.status,items.*.error.type,items.*.error.reason,error.type"
 _DIVIDED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 """Answers that refuse a request because of some of its documents, or of their number."""
 
@@ -130,7 +130,8 @@ class ElasticsearchSink:
             await self._tell(messages[:half], outcomes, first)
             await self._tell(messages[half:], outcomes, first + half)
         else:
-            outcomes[first:end] = [outcome_of_request(answer.status, answer.after_secs)] * len(messages)
+            outcome = outcome_of_request(answer.status, answer.after_secs, answer.json().get("error"))
+            outcomes[first:end] = [outcome] * len(messages)
 
     def _judged(self, messages: Sequence[Message], answer: Answer) -> list[Outcome]:
         items = answer.json().get("items")

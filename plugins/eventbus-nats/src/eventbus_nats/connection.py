@@ -41,6 +41,8 @@ class Connection:
         self.lost = anyio.Event()
         self.trouble = ""
         """The last thing that the server complained of, or that failed on the way to it."""
+        self.is_unsure = False
+        """Whether the stream may be gone that was there: it is looked for again before the next message."""
         self._client = Client()
         self._settings = settings
 
@@ -94,6 +96,8 @@ class Connector:
                 await self.close()
             if self._connection is None:
                 self._connection = await self._made()
+            elif self._connection.is_unsure:
+                await self._look_again(self._connection)
             return self._connection
 
     async def close(self) -> None:
@@ -102,13 +106,25 @@ class Connector:
         if connection is not None:
             await connection.close()
 
+    async def _look_again(self, connection: Connection) -> None:
+        """Find the stream that may be gone, or make it."""
+        try:
+            with anyio.fail_after(self._options.timeout):
+                await self._look_up(connection)
+        except ERRORS as error:
+            raise Unreachable(reason_of(error)) from error
+        connection.is_unsure = False
+
+    async def _look_up(self, connection: Connection) -> None:
+        if self._options.stream is not None:
+            await _look_up(connection.stream(self._options.timeout), self._options.stream)
+
     async def _made(self) -> Connection:
         connection = Connection(_settings(self._options))
         try:
             with anyio.fail_after(self._options.timeout):
                 await connection.connect()
-                if self._options.stream is not None:
-                    await _look_up(connection.stream(self._options.timeout), self._options.stream)
+                await self._look_up(connection)
         except ERRORS as error:
             await connection.close()
             raise Unreachable(connection.trouble or reason_of(error)) from error
@@ -182,7 +198,7 @@ def _tls(options: NatsOptions) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=files.ca_file if files is not None else None)
         if files is not None and files.certificate_file is not None:
-            context.load_cert_chain(files.certificate_file, files.key_file)
+            context.load_cert_chain(files.certificate_file, files.key_file, lambda: "")  # asks nobody
     except OSError as error:
         raise ConfigurationError(f"tls: {error}") from None
     return context

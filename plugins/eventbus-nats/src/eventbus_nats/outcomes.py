@@ -11,11 +11,15 @@ from nats.js.errors import APIError, NoStreamResponseError
 from eventbus.sdk import Failure, Fault, Outcome, Rejected, Retry
 from eventbus_nats.connection import reason_of
 
-__all__ = ["LOST", "outcome_of", "unacknowledged"]
+__all__ = ["LOST", "NO_STREAM", "STRANGE", "outcome_of", "unacknowledged"]
 
 LOST: Final = Retry(
     Fault.UNAVAILABLE, "the connection was lost before the acknowledgement", kind=Failure.NETWORK
 )
+NO_STREAM: Final = Retry(
+    Fault.UNAVAILABLE, "no stream takes this subject, or JetStream is away: make a stream, or mend `subject`"
+)
+STRANGE: Final = Retry(Fault.FAILED, "what answered is no stream: who else listens to this subject?")
 
 _REFUSED: Final[Mapping[int, Failure]] = {
     10054: Failure.TOO_LARGE,  # the stream's max_msg_size
@@ -23,6 +27,8 @@ _REFUSED: Final[Mapping[int, Failure]] = {
     10097: Failure.TOO_LARGE,  # headers
 }
 """By error code of JetStream: what no other try will change."""
+_IN_PROCESS: Final = 10158
+"""A cluster has not yet agreed on the message of this id that came before: it will."""
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -31,8 +37,7 @@ def outcome_of(error: Exception) -> Outcome:
         case APIError():
             return _by_code(error)
         case NoStreamResponseError() | NoRespondersError():
-            reason = "no stream takes this subject, or JetStream is away: make a stream, or mend `subject`"
-            return Retry(Fault.UNAVAILABLE, reason)
+            return NO_STREAM
         case MaxPayloadError():
             return Rejected(reason_of(error), Failure.TOO_LARGE)
         case BadSubjectError():
@@ -42,6 +47,8 @@ def outcome_of(error: Exception) -> Outcome:
 
 def _by_code(error: APIError) -> Outcome:
     said = f"JetStream: {error.description or type(error).__name__} ({error.err_code})"
+    if error.err_code == _IN_PROCESS:
+        return Retry(Fault.UNAVAILABLE, said)
     refused = _REFUSED.get(error.err_code or 0)
     if refused is not None:
         return Rejected(said, refused)

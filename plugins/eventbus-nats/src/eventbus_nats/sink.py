@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar, Final
+from urllib.parse import quote
 
 import anyio
 from nats.js.client import JetStreamContext
@@ -28,12 +29,13 @@ from eventbus.sdk import (
 )
 from eventbus_nats.connection import ERRORS, Connection, Connector
 from eventbus_nats.options import NatsOptions
-from eventbus_nats.outcomes import LOST, outcome_of, unacknowledged
+from eventbus_nats.outcomes import LOST, NO_STREAM, STRANGE, outcome_of, unacknowledged
 
 __all__ = ["NatsSink"]
 
 _USUAL_LARGEST: Final = 1 << 20
 _ID: Final = "Nats-Msg-Id"
+_UNSAFE: Final = " %"
 _LINES: Final = len("NATS/1.0\r\n\r\n")
 _EXPECTED_STREAM: Final = len("Nats-Expected-Stream: \r\n")
 
@@ -54,7 +56,7 @@ class NatsSink:
         self._timeout_secs = options.timeout
         self._stream = options.stream.name if options.stream is not None else None
         self._subject = KeyTemplate(options.subject, _as_word)
-        self._id = KeyTemplate(options.message_id, _as_word)
+        self._id = KeyTemplate(options.message_id, _as_text)
         self._connector = Connector(options)
         self._turns = anyio.Semaphore(options.max_pending)
         self._largest = _USUAL_LARGEST
@@ -121,6 +123,7 @@ class NatsSink:
                 await connection.lost.wait()
                 tasks.cancel_scope.cancel()
         missing = LOST if connection.lost.is_set() else unacknowledged(connection.trouble)
+        connection.is_unsure = connection.is_unsure or NO_STREAM in outcomes
         if all(outcome is None for outcome in outcomes):  # no word of anything: it may be half open
             connection.lost.set()
         return [missing if outcome is None else outcome for outcome in outcomes]
@@ -140,12 +143,19 @@ class NatsSink:
             return None
         except ERRORS as error:
             return outcome_of(error)
+        except (ValueError, TypeError, LookupError):  # what the client raises when the answer is no stream's
+            return STRANGE
         return DELIVERED
 
 
 def _as_word(value: str) -> str:
     """A value as one word of a subject: what would divide it, or stand for others, becomes an underscore."""
     return "".join("_" if sign in ".*>" or sign.isspace() or ord(sign) < 32 else sign for sign in value)
+
+
+def _as_text(value: str) -> str:
+    """A value as a part of an id: as it is, but for what headers cannot hold, so that no two become one."""
+    return "".join(quote(sign) if sign in _UNSAFE or not sign.isprintable() else sign for sign in value)
 
 
 def _size(headers: Sequence[tuple[str, bytes]]) -> int:
