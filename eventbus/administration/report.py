@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from eventbus.administration.judging import Band, Health, band_of, health_of, trend_of
@@ -143,6 +143,7 @@ def _row(
         "route": route,
         "health": health.value,
         "why": why or None,
+        "counted_since": _moment(counted.since) if counted.since else None,
         "counted_secs": None if secs is None else round(secs),
         "delivered": None if throughput is None else round(counted.delivered),
         "filtered": None if throughput is None else round(counted.filtered),
@@ -187,6 +188,10 @@ def _to_do(row: Mapping[str, Any], sink: str, *, is_whole: bool) -> Iterator[str
 def _is_whole(controls: Mapping[str, Control], subscription: str, route: str) -> bool:
     paused = controls.get(subscription, Control()).paused
     return route not in paused and ALL_ROUTES in paused
+
+
+def _moment(secs: float) -> str:
+    return datetime.fromtimestamp(secs, UTC).isoformat(timespec="seconds")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -117,8 +117,10 @@ class RouteReport(Answer):
     """healthy, degraded, warning, critical or unknown."""
     why: str | None
     """Why."""
+    counted_since: str | None
+    """Since when this daemon has counted what comes up to mean_call_secs: none of it is of the window."""
     counted_secs: int | None
-    """For how long this daemon has counted what comes up to mean_call_secs."""
+    """How long that is."""
     delivered: int | None
     """Events that the sink has."""
     filtered: int | None

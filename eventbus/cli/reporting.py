@@ -23,8 +23,9 @@ from eventbus.state.access import Access
 __all__ = ["Form", "print_report"]
 
 _ROUTES: Final = (
-    *("subscription", "route", "health", "why", "delivered", "filtered", "parked", "settled_per_sec"),
+    *("subscription", "route", "health", "why", "counted_since", "delivered", "filtered", "parked"),
     *(
+        "settled_per_sec",
         "mean_call_secs",
         "failed_attempts",
         "dead_letters",
@@ -34,6 +35,10 @@ _ROUTES: Final = (
         "operations",
         "paused",
     ),
+)
+_COUNTED: Final = (
+    "From health to failed_attempts all is counted by the daemon that answers, since counted_since: "
+    "not over the window."
 )
 _ERRORS: Final = ("subscription", "route", "kind", "dead_letters", "latest")
 _HOURS: Final = ("subscription", "route", "from", "dead_letters")
@@ -106,6 +111,8 @@ async def _counted(daemon: DaemonAt | None) -> Mapping[tuple[str, str], Throughp
 
 def _print_tables(rows: Sequence[Mapping[str, Any]], window: str) -> None:
     print_table(_ROUTES, rows, "no routes")
+    if any(row["counted_since"] for row in rows):
+        typer.echo(_COUNTED)
     print_table(_ERRORS, list(_parts(rows, "kinds")), f"no dead letters in the last {window}")
     if hours := list(_parts(rows, "hours")):
         print_table(_HOURS, hours, "")
@@ -115,6 +122,8 @@ def _print_tables(rows: Sequence[Mapping[str, Any]], window: str) -> None:
 
 def _print_markdown(rows: Sequence[Mapping[str, Any]], window: str) -> None:
     typer.echo(f"# The last {window}\n")
+    if any(row["counted_since"] for row in rows):
+        typer.echo(f"{_COUNTED}\n")
     _print_rows(_ROUTES, rows)
     typer.echo("\n## Dead letters\n")
     _print_rows(_ERRORS, list(_parts(rows, "kinds")))

@@ -192,7 +192,12 @@ def test_it_is_printed_for_people_pages_and_programs(command: CommandLine) -> No
         *(1, 90, 7, 0.5),
     )
     assert table.code == 0, table.err
-    assert "│ orders │ hook │ critical │ 6.0% of its events became dead letters │ 90 │ 4 │ 6 │" in table.text
+    assert (
+        "│ orders │ hook │ critical │ 6.0% of its events became dead letters │ <time> │ 90 │ 4 │ 6 │"
+        in table.text
+    )
+    assert "since counted_since: not over the window." in table.out
+    assert hook["counted_since"] == "2023-11-14T22:13:20+00:00"
     to_type = f"eventbus dlq list -c {command.config_path} --subscription orders --route hook"
     assert f"{to_type}\n" in table.out
     assert "\n| orders | hook | rejected | 1 | <time> |\n" in page.text
