@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Final
 
+from eventbus.config.content import content_of
 from eventbus.config.nodes import MappingNode, Node, Path, ScalarNode, SequenceNode, Substitution
 from eventbus.config.problems import Problems
 from eventbus.config.reading import yaml_scalar
@@ -114,7 +115,7 @@ class _Expansion:
     def _file(self, written: str) -> str:
         name = self.expand(written)[0]
         try:
-            text = (self._folder / name).read_bytes().decode()
+            text = content_of(self._folder / name).decode()
         except UnicodeDecodeError:
             raise _BadReference(f"file {written} is not UTF-8 text") from None
         except (OSError, ValueError) as error:

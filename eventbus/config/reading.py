@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from eventbus.config.content import content_of
 from eventbus.config.nodes import MappingNode, Node, Path, Place, Scalar, ScalarNode, SequenceNode
 from eventbus.config.problems import Problems
 
@@ -73,7 +74,7 @@ def read_file(
     """
     start = Place(str(file), 1, 1)
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = content_of(file, also_from_the_shell=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         problems.add(start, (), f"not UTF-8 text (byte {error.start})")
         return None
