@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 OID = ObjectId("64b7f0c2a1b2c3d4e5f60718")
+_REGISTRY = Registry.from_entry_points()
 _SECTIONS = ("document", "before", "changed")
 
 
@@ -76,7 +77,7 @@ def config(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "c.yaml"
         file.write_text(json.dumps(written))
-        return load([file], Registry.from_entry_points(), {})
+        return load([file], _REGISTRY, {})
 
 
 def problem(
