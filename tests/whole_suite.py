@@ -25,10 +25,10 @@ FOLDERS = {
     "end-to-end-1": (),
     "rest": (),
     "end-to-end-2": (),
+    "state": ("tests/stages", "tests/state"),
     "sources": ("tests/sources",),
-    "commands": ("tests/api", "tests/cli"),
     "runtime": ("tests/runtime",),
-    "state": ("tests/state", "tests/stages"),
+    "commands": ("tests/api", "tests/cli"),
     "packages": ("plugins",),
 }
 """What is in each part, in the order in which they begin; the tests of one part share their servers."""
