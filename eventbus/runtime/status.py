@@ -32,7 +32,7 @@ class SubscriptionStatus:
         snapshots: How far a route's snapshot has come, by name of the route.
         headroom: How far each route is ahead of what the source forgets, by its name.
         watermarks: The second of cluster time up to which everything is settled, by name of the route.
-        tolerated: What is amiss with routes that are not critical.
+        tolerated: What is amiss with routes that are not critical, and with dead-letter sinks.
     """
 
     name: str
@@ -86,6 +86,7 @@ def status_of(
     for name, problem in _of_routes(spec, life):
         is_critical = spec.routes[name.partition("@")[0]].is_critical
         (problems if is_critical else tolerated).append(f"route {name}: {problem}")
+    tolerated += _of_dead_letter_sinks(spec, life)
     routes = life.routes
     return SubscriptionStatus(
         spec.name,
@@ -120,6 +121,16 @@ def _of_routes(spec: SubscriptionSpec, life: Subscription) -> Iterator[tuple[str
                 yield name, made_from.sink.waiting_for
     for name, route in life.routes.items():
         yield from ((name, problem) for problem in _of_route(route))
+
+
+def _of_dead_letter_sinks(spec: SubscriptionSpec, life: Subscription) -> Iterator[str]:
+    """Those that are not there yet. Nothing waits for them: their copies are made later."""
+    if life.state == "standby":
+        return
+    for name, route in spec.routes.items():
+        reason = route.copies_to.sink.waiting_for if route.copies_to is not None else None
+        if reason is not None:
+            yield f"route {name}: its dead-letter sink: {reason}"
 
 
 def _of_route(route: Route) -> Iterator[str]:

@@ -12,6 +12,7 @@ from eventbus.errors import Unreachable
 from eventbus.model import DeadLetter, Event
 from eventbus.runtime import forwarding
 from eventbus.runtime.shared_sink import SharedSink
+from eventbus.runtime.status import status_of
 from eventbus.sdk import SinkTraits
 from eventbus.telemetry.metrics import REGISTRY
 from tests.runtime.clock import run_virtual
@@ -105,7 +106,11 @@ def test_a_dead_letter_sink_that_is_not_there_yet_counts_as_failing() -> None:
         await anyio.sleep(30.0)
         there_were = _failures() - before
         assert there_were >= 5
+        status = status_of(life.subscription.spec, life.subscription, None, {})
+        away = "route only: its dead-letter sink: the target cannot be connected to"
+        assert (status.is_ready, status.problems, status.tolerated) == (True, [], [away])
         await anyio.sleep(60.0)
+        assert not status_of(life.subscription.spec, life.subscription, None, {}).tolerated
         failed = _failures()
         await load(world, until=95.0, per_sec=20, keys="xab")
         await world.until(lambda: _letters(world) and _all_forwarded(world))
