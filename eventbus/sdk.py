@@ -67,6 +67,7 @@ __all__ = [
     "EncodingError",
     "Event",
     "EventbusError",
+    "ExhaustibleReader",
     "ExplainedSource",
     "Expression",
     "ExpressionError",
@@ -359,6 +360,19 @@ class Reader(Protocol):
 
     async def close(self) -> None:
         """Stop soon: a poll that is waiting returns, a cursor at the server is given up. Idempotent."""
+
+
+@runtime_checkable
+class ExhaustibleReader(Reader, Protocol):
+    """A reader whose position stays at the last change while nothing comes, and which says so instead.
+
+    Whoever reads a stretch of the past waits for its end; a position that moves only with changes need never
+    reach it.
+    """
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the last `next` began with all that the source had, and found nothing behind its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Final
 
 from eventbus.errors import ConfigurationError, PositionLost
 from eventbus.model import Batch, ClusterTime, Position
+from eventbus.runtime.replay import is_exhausted
 from eventbus.sdk import Source
 from eventbus.sources.mongodb.reader import MongoReader
 
@@ -102,7 +103,7 @@ class StretchReader:
         if batch is None:
             raise PositionLost("the reader was closed before the end of the stretch")
         self._quiet = self._quiet + 1 if not batch.slots and self._is_near(batch.end) else 0
-        if batch.end.token >= self._until.token:
+        if batch.end.token >= self._until.token or is_exhausted(self._reader, batch):
             self._is_over = True
             batch = Batch(batch.slots[: batch.after(self._until.token)], self._until)
         self._is_over = self._is_over or self._quiet >= _QUIET_POLLS

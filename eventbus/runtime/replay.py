@@ -13,10 +13,10 @@ from eventbus.core.backoff import until_reachable
 from eventbus.errors import Unreachable
 from eventbus.model import Batch, Event, Position
 from eventbus.runtime.feeding import Supply
-from eventbus.sdk import Reader
+from eventbus.sdk import ExhaustibleReader, Reader
 from eventbus.state.store import LetterQuery, LetterStore
 
-__all__ = ["BoundedReader", "LetterReader", "bounded"]
+__all__ = ["BoundedReader", "LetterReader", "bounded", "is_exhausted"]
 
 _PAGE_EVENTS = 250
 _PAGE_BYTES = 8 << 20
@@ -45,7 +45,7 @@ class BoundedReader:
         if self._is_over:
             return None
         batch = await self._reader.next()
-        if batch is None or batch.end.token < self._until.token:
+        if batch is None or not (batch.end.token >= self._until.token or is_exhausted(self._reader, batch)):
             return batch
         self._is_over = True
         return Batch(batch.slots[: batch.after(self._until.token)], self._until)
@@ -53,6 +53,11 @@ class BoundedReader:
     async def close(self) -> None:
         """See `eventbus.sdk.Reader`."""
         await self._reader.close()
+
+
+def is_exhausted(reader: Reader, batch: Batch) -> bool:
+    """Whether a source has nothing behind a batch that is empty; those whose position moves on do not say."""
+    return not batch.slots and isinstance(reader, ExhaustibleReader) and reader.is_exhausted
 
 
 def bounded(supply: Supply, until: Position) -> Supply:

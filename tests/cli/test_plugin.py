@@ -156,7 +156,7 @@ def test_a_package_asks_for_versions_with_this_interface(made: Path) -> None:
     "name",
     [
         *("Spool", "9lives", "a-b", "a__b", "a_", "", "a" * 41, "../a", "a\n", "é"),
-        *("eventbus_spool", "eventbus", "kafka"),
+        *("eventbus_spool", "eventbus", "kafka", "test", "test_spool"),
     ],
 )
 def test_a_name_that_can_be_no_type_is_refused(name: str, alone: CommandLine, tmp_path: Path) -> None:

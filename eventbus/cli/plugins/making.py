@@ -107,6 +107,8 @@ def _wrong_name(name: str, kind: str) -> str | None:
         )
     if name.startswith("eventbus"):
         return f"{name!r}: the package's name will begin with eventbus anyway; write the type alone{instead}"
+    if name.startswith("test"):
+        return f"{name!r}: pytest would take its class for tests: take a name that begins otherwise"
     registry = Registry.from_entry_points()
     known = {"sink": registry.sinks, "source": registry.sources, "stage": registry.stages}
     if name in known[kind]:

@@ -202,6 +202,7 @@ async def test_a_time_is_read_when_it_is_settled(api: FakeApi) -> None:
     reader = source.reader(await source.oldest())
     assert (batch := await reader.next()) is not None
     assert not batch.slots
+    assert not reader.is_exhausted
     api.put({"id": "late", "at": api.items[0]["at"]})
     api.clock += 2
     assert (batch := await reader.next()) is not None
@@ -211,12 +212,13 @@ async def test_a_time_is_read_when_it_is_settled(api: FakeApi) -> None:
 
 @pytest.mark.anyio
 async def test_what_is_not_new_is_asked_for_with_its_etag(api: FakeApi) -> None:
-    """And given all the same when it changes."""
+    """And given all the same when it changes. That there is no more is told, for a replay to end with it."""
     api.add(2)
     source = api.source()
     reader = source.reader(await source.oldest())
-    for _ in range(3):
+    for is_exhausted in (False, True, True):
         assert await reader.next() is not None
+        assert reader.is_exhausted is is_exhausted
     assert [status for *_, status in api.asked] == [200, 200, 304]
     api.add(1)
     assert (batch := await reader.next()) is not None

@@ -60,6 +60,7 @@ class HttpReader:
         self._failures = 0
         self._known: tuple[str, str] | None = None
         self._trouble: str | None = None
+        self._is_exhausted = False
         self._closed = anyio.Event()
         self._scope: anyio.CancelScope | None = None
         self._turn = anyio.Lock()
@@ -68,6 +69,11 @@ class HttpReader:
     def trouble(self) -> str | None:
         """See `eventbus.sdk.Reader`."""
         return self._trouble
+
+    @property
+    def is_exhausted(self) -> bool:
+        """See `eventbus.sdk.ExhaustibleReader`."""
+        return self._is_exhausted
 
     async def next(self) -> Batch | None:
         """See `eventbus.sdk.Reader`. What can pass is waited for, and an empty batch says that it lives."""
@@ -109,6 +115,7 @@ class HttpReader:
         await anyio.sleep(self._wait_secs)
 
     async def _look(self) -> Sequence[Slot]:
+        self._is_exhausted = False
         try:
             slots = await self._fresh()
         except Refusal as refusal:
@@ -139,6 +146,7 @@ class HttpReader:
         etag = self._known[1] if self._known is not None and self._known[0] == first else None
         read = await self._read(url, etag)
         if not read.first.is_new:
+            self._is_exhausted = True
             return []
         items, present = read.items, read.first.present
         if read.last.next is not None or self._may_be_cut(read):  # the last value may go on there
@@ -154,8 +162,9 @@ class HttpReader:
             await self._see_that_none_moved(url, read)
         if moves and last is not None:
             self._end = Position(before(last), cluster_time=cluster_time(last, self._options.order))
-        is_all = not fresh and last is None and len(settled) == len(items) and read.pages == 1
-        self._known = (first, read.first.etag) if is_all and read.first.etag is not None else None
+        self._is_exhausted = not fresh and last is None and len(settled) == len(items)
+        is_known = self._is_exhausted and read.pages == 1
+        self._known = (first, read.first.etag) if is_known and read.first.etag is not None else None
         return fresh
 
     async def _read(self, url: URL, etag: str | None) -> _Read:
