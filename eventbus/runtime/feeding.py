@@ -174,12 +174,14 @@ class Feeding:
         """A safety net for the arrangement, and another try for what was lost."""
         while True:
             await next_round(_ROUND_SECS)
-            now = anyio.current_time()
             for route in self._arrangement.routes:
-                if route.lost is not None and now - self._lost_at[route.name] >= _LOST_SECS:
+                if route.lost is not None and self._has_rested(route):
                     route.lost = None
             self._arrangement.arrange()
             self._notice_found()
+
+    def _has_rested(self, lost: Route) -> bool:
+        return anyio.current_time() - self._lost_at[lost.name] >= _LOST_SECS
 
     def _notice_found(self) -> None:
         """A route that has come further since it was lost, or since the life before, is lost no more."""

@@ -14,6 +14,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from eventbus.core.backoff import until_reachable
+from eventbus.core.signal import Signal
 from eventbus.errors import ConfigurationError, EventbusError, LeaseLost, Unreachable
 from eventbus.model import Position, PositionKind
 from eventbus.runtime.feeding import Feeding, Supply
@@ -103,6 +104,7 @@ class Operations:
         self._over: set[str] = set()
         """Ids of those that ended here and that the store, when last asked, did not yet know to be over."""
         self._tasks: TaskGroup | None = None
+        self._begun = Signal()
         self._is_ending = False
         self._log = log.bind(subscription=spec.name)
 
@@ -133,16 +135,18 @@ class Operations:
                 self._begin(operation)
 
     def _begin(self, operation: Operation) -> None:
-        under_way = _UnderWay(operation, anyio.CancelScope())
-        self._under_way[operation.id] = under_way
+        under_way = self._noted(operation)
         assert self._tasks is not None
         self._tasks.start_soon(self._carry_out, under_way)
 
     async def carry_out(self, operation: Operation) -> None:
         """Carry one out, whoever should, and return when it is over."""
-        under_way = _UnderWay(operation, anyio.CancelScope())
-        self._under_way[operation.id] = under_way
-        await self._carry_out(under_way)
+        await self._carry_out(self._noted(operation))
+
+    def _noted(self, operation: Operation) -> _UnderWay:
+        under_way = self._under_way[operation.id] = _UnderWay(operation, anyio.CancelScope())
+        self._begun.notify()
+        return under_way
 
     async def _carry_out(self, under_way: _UnderWay) -> None:
         operation = under_way.operation
@@ -285,6 +289,8 @@ class Operations:
     async def _report(self) -> None:
         """Keep the records up to date."""
         while True:
+            while not self._under_way:
+                await self._begun.wait()
             await anyio.sleep(_REPORT_SECS)
             for under_way in list(self._under_way.values()):
                 record = under_way.record(OperationStatus.RUNNING, waits_for(under_way.route))

@@ -86,7 +86,7 @@ class Saver:
             while True:
                 progress.expected(self.round_secs)
                 self.ticked_at = anyio.current_time()
-                await self._save([kept for kept in self._kept if self._is_due(kept)])
+                await self._save([kept for kept in self._kept if self._is_due(kept, self.ticked_at)])
                 await anyio.sleep(self.round_secs)
 
     @asynccontextmanager
@@ -155,8 +155,8 @@ class Saver:
             except Unreachable as error:
                 log.warning("lease_not_released", subscription=kept.lease.subscription, reason=str(error))
 
-    def _is_due(self, kept: _Kept) -> bool:
-        renewal_due = anyio.current_time() - kept.renewed_at >= self._lease_secs / 3
+    def _is_due(self, kept: _Kept, now: float) -> bool:
+        renewal_due = now - kept.renewed_at >= self._lease_secs / 3
         return kept.lost is None and (renewal_due or kept.settled_now() != kept.settled)
 
     async def _save(self, due: list[_Kept]) -> bool:

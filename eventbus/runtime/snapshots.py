@@ -18,6 +18,7 @@ import anyio
 import structlog
 
 from eventbus.core.rounds import next_round
+from eventbus.core.signal import Signal
 from eventbus.errors import ConfigurationError, Unreachable
 from eventbus.runtime.feeding import Feeding
 from eventbus.runtime.operations import waits_for
@@ -81,6 +82,7 @@ class Snapshots:
         self._feeding = feeding
         self._records: dict[str, Operation] = {}
         self._paces: dict[str, _Pace] = {}
+        self._woken = Signal()
         self._log = log.bind(subscription=spec.name)
 
     def obey(self, wanted: Sequence[Operation]) -> None:
@@ -92,6 +94,8 @@ class Snapshots:
                 bound.info("operation_started", kind=operation.kind.value)
         self._records = {one.id: self._records.get(one.id, one) for one in snapshots}
         self._paces = {one.id: self._paces.get(one.id, _Pace()) for one in snapshots}
+        if self._is_needed():
+            self._woken.notify()
 
     async def run(self) -> None:
         """See them through until cancelled; what is not done then goes on in a later life."""
@@ -104,7 +108,12 @@ class Snapshots:
                 if not record.status.is_over:
                     with self._patience():
                         await self._further(record)
+            while not self._is_needed():  # `obey` looks as often as anything can become so
+                await self._woken.wait()
             await next_round(_ROUND_SECS)
+
+    def _is_needed(self) -> bool:
+        return bool(self._records or self._carried())
 
     def _carried(self) -> Mapping[str, Sequence[Route]]:
         """The live routes by the snapshot that they carry."""

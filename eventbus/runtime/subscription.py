@@ -237,8 +237,10 @@ class Subscription:
             operations.obey(control.operations)
             snapshots.obey(control.operations)
 
-        holding = Holding(self.spec.name, self._store, self.routes)
-        beside = _beside(holding.run, snapshots.run)
+        works = [snapshots.run]
+        if any(route.policy.holds_keys for route in self.spec.routes.values()):
+            works.append(Holding(self.spec.name, self._store, self.routes).run)
+        beside = _beside(*works)
         async with self._feeding.running(), operations.running(), beside:
             await self._sinks_tried()
             self._feeding.add(*self.routes.values())

@@ -100,6 +100,20 @@ async def test_polls_are_short_under_load_and_longer_when_idle(mongo: MongoServi
         await reading.reader.close()
 
 
+async def test_an_idle_stream_is_asked_every_ten_seconds_at_last(mongo: MongoService, watch: Watch) -> None:
+    """However often nothing came: sooner would cost, and later a position would get old."""
+    async with told(mongo) as (client, commands):
+        reading = await watch.reader(client=client)
+        reading.reader.wait_at_most_ms = 1  # the test has no time for idle polls
+        for _ in range(8):
+            assert not (await reading.batch()).slots
+        reading.reader.wait_at_most_ms = None
+        await watch.database.orders.insert_one({"_id": 1})
+        await reading.events(1)
+        assert commands.of("getMore", "maxTimeMS") == [*8 * [1], 10_000]
+        await reading.reader.close()
+
+
 async def test_a_full_reply(watch: Watch) -> None:
     """More changes than fit into one reply come in as many as they need."""
     reading = await watch.reader()

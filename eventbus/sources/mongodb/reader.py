@@ -29,7 +29,7 @@ from eventbus.telemetry import metrics, progress
 __all__ = ["MongoReader"]
 
 _SHORTEST_WAIT_MS: Final = 500
-_LONGEST_WAIT_MS: Final = 5000
+_LONGEST_WAIT_MS: Final = 10_000
 _FIRST_RETRY_SECS: Final = 0.1
 _LONGEST_RETRY_SECS: Final = 10.0
 _SILENT_SECS: Final = 60.0
