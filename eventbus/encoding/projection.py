@@ -191,7 +191,9 @@ def only(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     """The fields of a document that a tree names."""
     kept = {}
     for name, value in document.items():
-        part = named(tree, name)
+        part = tree.get(name)
+        if part is None and "." in name:
+            part = named(tree, name)
         if part is None:
             continue
         if not part:
@@ -235,7 +237,9 @@ def _part_of_item(tree: Tree, place: int) -> Tree:
 def _without(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     kept = {}
     for name, value in document.items():
-        part = named(tree, name)
+        part = tree.get(name)
+        if part is None and "." in name:
+            part = named(tree, name)
         if part is None:
             kept[name] = value
         elif part:
