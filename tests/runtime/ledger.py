@@ -300,7 +300,11 @@ class RouteLedger:
         """Invariant (iii), seen from outside: what lies between the watermark and what was admitted."""
         first = self._history.after(route.watermark().token)
         last = self._history.after(route.admitted.token)
-        within = [event for event in self._history.events[first:last] if self._takes_room(stay, event)]
+        within = self._history.events[first:last]
+        size = sum(event.size for event in within)
+        if len(within) <= self.policy.window_events and size <= self.policy.window_size:
+            return  # whatever of it takes no room
+        within = [event for event in within if self._takes_room(stay, event)]
         size = sum(event.size for event in within)
         if len(within) > self.policy.window_events:
             self._violated(f"{self.name}: {len(within)} events are open")
