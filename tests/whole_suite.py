@@ -71,6 +71,7 @@ def beside_each_other(commands: Mapping[str, str], at_once: int) -> bool:
         Whether all passed.
     """
     passed = True
+    print(f"{', '.join(commands)}: {at_once} at a time", flush=True)
     with ThreadPoolExecutor(at_once) as pool:
         running = {pool.submit(run, command): name for name, command in commands.items()}
         for ended in as_completed(running):
