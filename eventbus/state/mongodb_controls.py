@@ -40,11 +40,10 @@ class MongoControlStore(MongoConnection):
     async def controls(self, subscriptions: Collection[str]) -> Mapping[str, Control]:
         """See `eventbus.state.store.ControlStore.controls`."""
         names = list(subscriptions)
-        rows = self._database["subscriptions"].find({"_id": {"$in": names}}, {"paused": 1})
-        live = {"status": {"$in": LIVE}, "subscription": {"$in": names}}
         with bounded():
-            pauses = {row["_id"]: row.get("paused") or {} async for row in rows}
-            asked = [_operation(row) async for row in self._operations.find(live, sort=_OLDEST_FIRST)]
+            rows = await (await self._database["subscriptions"].aggregate(_wanted(names))).to_list()
+        pauses = {row["_id"]: row["paused"] for row in rows if "paused" in row}
+        asked = [_operation(row["operation"]) for row in rows if "operation" in row]
         return {
             name: Control(pauses.get(name, {}), tuple(one for one in asked if one.subscription == name))
             for name in names
@@ -112,6 +111,18 @@ class MongoControlStore(MongoConnection):
     @property
     def _operations(self) -> AsyncCollection[MongoDocument]:
         return self._database["operations"]
+
+
+def _wanted(subscriptions: list[str]) -> list[MongoDocument]:
+    """Pauses of subscriptions, and their operations: one question for both, since it is asked each second."""
+    live = {"status": {"$in": LIVE}, "subscription": {"$in": subscriptions}}
+    operations = [{"$match": live}, {"$project": {"_id": 0, "operation": "$$ROOT"}}]
+    return [
+        {"$match": {"_id": {"$in": subscriptions}, "paused": {"$nin": [None, {}]}}},
+        {"$project": {"paused": 1}},
+        {"$unionWith": {"coll": "operations", "pipeline": operations}},
+        {"$sort": {f"operation.{name}": direction for name, direction in _OLDEST_FIRST}},
+    ]
 
 
 def _operation(row: MongoDocument) -> Operation:

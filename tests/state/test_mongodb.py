@@ -400,3 +400,21 @@ async def test_of_many_that_park_the_same_event_at_once_nobody_fails(
                 for rival in (store, other) * 3:
                     group.start_soon(rival.park, [letter(number)])
     assert len(await found(store)) == 20
+
+
+async def test_what_operators_want_is_one_question(mongo: MongoService, fresh_database: str) -> None:
+    """It is asked every second, of all subscriptions of a daemon, of which hardly any has an answer."""
+    store = MongoStore(mongo.uri, database=fresh_database, instance="a")
+    await store.open()
+    await store.set_paused("s", "hook", "too fast")
+    await store.add_operation(OPERATION)
+    async with AsyncMongoClient[dict[str, Any]](mongo.uri) as client:
+        database = client[fresh_database]
+        await database.command("profile", 2)
+        controls = await store.controls({"s", "neither"})
+        await database.command("profile", 0)
+        seen = await database["system.profile"].find({"command.profile": {"$exists": False}}).to_list()
+    await store.close()
+    assert controls["s"].paused == {"hook": "too fast"}
+    assert [one.id for one in controls["s"].operations] == ["op"]
+    assert [entry["command"].get("aggregate") for entry in seen] == ["subscriptions"]
