@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pymongo import AsyncMongoClient
 
+from eventbus.sources.mongodb.cancellations import look_seldom
 from eventbus.sources.mongodb.member import Member
 from eventbus.telemetry.mongodb import ConnectionEvents
 
@@ -33,6 +34,7 @@ def stream_client(
         ValueError: The same.
         OSError: A file that they name cannot be read.
     """
+    look_seldom()
     preference: dict[str, Any] = {} if read_preference is None else {"readPreference": read_preference}
     return AsyncMongoClient(
         uri,
