@@ -19,28 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.mutants.calls import CALL_MUTANTS
-from tests.mutants.deployment import DEPLOYMENT_MUTANTS
-from tests.mutants.documents import DOCUMENT_MUTANTS
-from tests.mutants.encodings import ENCODING_MUTANTS
-from tests.mutants.exactly_once import ONCE_MUTANTS
-from tests.mutants.fields import FIELD_MUTANTS
-from tests.mutants.gaps import GAP_MUTANTS
-from tests.mutants.health import HEALTH_MUTANTS
-from tests.mutants.kafka import KAFKA_MUTANTS
-from tests.mutants.narrowing import NARROWING_MUTANTS
-from tests.mutants.notices import NOTICE_MUTANTS
-from tests.mutants.operating import OPERATING_MUTANTS
-from tests.mutants.packages import PACKAGE_MUTANTS
-from tests.mutants.pages import PAGE_MUTANTS
-from tests.mutants.reloads import RELOAD_MUTANTS
-from tests.mutants.routes import ROUTE_MUTANTS
-from tests.mutants.rules import RULE_MUTANTS
-from tests.mutants.sinks import SINK_MUTANTS
-from tests.mutants.snapshots import SNAPSHOT_MUTANTS
-from tests.mutants.stages import STAGE_MUTANTS
-from tests.mutants.table import MUTANTS, Mutant
-from tests.mutants.webhooks import WEBHOOK_MUTANTS
+from tests.mutants.every import EVERY
+from tests.mutants.table import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECS = 300.0
@@ -53,30 +33,7 @@ ENDLESS = -1
 def main(wanted: str) -> int:
     """Try every mutant whose name contains `wanted`."""
     begun = time.monotonic()
-    every = (
-        *(*MUTANTS, *ROUTE_MUTANTS, *DOCUMENT_MUTANTS, *ENCODING_MUTANTS),
-        *(
-            *FIELD_MUTANTS,
-            *CALL_MUTANTS,
-            *DEPLOYMENT_MUTANTS,
-            *NOTICE_MUTANTS,
-            *RELOAD_MUTANTS,
-            *GAP_MUTANTS,
-            *HEALTH_MUTANTS,
-            *KAFKA_MUTANTS,
-            *NARROWING_MUTANTS,
-            *ONCE_MUTANTS,
-            *OPERATING_MUTANTS,
-            *PACKAGE_MUTANTS,
-            *PAGE_MUTANTS,
-            *RULE_MUTANTS,
-            *SINK_MUTANTS,
-            *SNAPSHOT_MUTANTS,
-            *STAGE_MUTANTS,
-            *WEBHOOK_MUTANTS,
-        ),
-    )
-    chosen = [mutant for mutant in every if wanted in mutant.name]
+    chosen = [mutant for mutant in EVERY if wanted in mutant.name]
     if not chosen:
         print(f"no mutant's name contains {wanted!r}")
         return 1

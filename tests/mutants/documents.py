@@ -99,8 +99,8 @@ DOCUMENT_MUTANTS: tuple[Mutant, ...] = (
         "a heartbeat is a change like any other",
         "what is the daemon's own is never delivered",
         STREAM,
-        "            *_without(own_collection, options),\n",
-        "",
+        "_without(own_collection, options),\n",
+        "(),\n",
         "tests/sources/test_mongodb_options.py",
     ),
     Mutant(

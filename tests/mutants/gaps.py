@@ -123,8 +123,8 @@ GAP_MUTANTS = (
         "what was read before a stop is thrown away",
         "what was read is handed out",
         FLOW,
-        "                    self._lost = lost\n                    return\n",
-        "                    raise lost\n",
+        "                        self._lost = lost\n                        return\n",
+        "                        raise lost\n",
         SCENES,
     ),
     Mutant(

@@ -61,8 +61,8 @@ PACKAGE_MUTANTS: Final = (
         "a document that is too large takes its request with it",
         "a refused message takes no other with it",
         SINK,
-        "        if answer.status in _DIVIDED and len(messages) > 1:\n",
-        "        if False:\n",
+        "        elif answer.status in _DIVIDED and len(messages) > 1:\n",
+        "        elif False:\n",
         f"{_TESTS}_answers.py::test_a_request_that_is_too_large_is_divided",
     ),
     Mutant(

@@ -99,9 +99,9 @@ RULE_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what a remembering pipeline made is forgotten",
         "what is encoded is what the pipeline made",
-        "runtime/delivery.py",
-        "            return slot.made\n",
-        "            return slot.event\n",
+        "runtime/messages.py",
+        "        return slot.made\n",
+        "        return slot.event\n",
         f"{REMEMBERING}::test_what_the_target_gets_is_what_the_pipeline_made",
     ),
     Mutant(

@@ -155,9 +155,9 @@ SNAPSHOT_MUTANTS = (
     Mutant(
         "a position without a snapshot keeps that of the last one",
         "a snapshot that is forgotten is forgotten",
-        LEASES,
-        '_OPTIONAL: Final = ("extra", "snapshot")',
-        '_OPTIONAL: Final = ("extra",)',
+        "state/position_documents.py",
+        'OPTIONAL: Final = ("extra", "snapshot", ',
+        'OPTIONAL: Final = ("extra", ',
         "tests/state/test_positions.py",
     ),
     Mutant(

@@ -414,9 +414,9 @@ MUTANTS = (
         "all who wait for a probe go at once",
         "one probe at a time",
         ATTEMPTS,
-        "                return await self._send_in_turn(messages, since, self._may_probe)\n"
+        "                return await self._send_in_turn(call, messages, entries, since, self._may_probe)\n"
         "        return None",
-        "                pass\n        return await self._send(messages, since)",
+        "                pass\n        return await self._send(call, messages, entries, since)",
         PROBES,
     ),
     Mutant(
@@ -424,9 +424,9 @@ MUTANTS = (
         "one bad event cannot keep a circuit open",
         ATTEMPTS,
         "            if not self._circuit.is_closed() and self._may_probe():\n"
-        "                return await self._send_in_turn(messages, since, self._may_probe)\n",
+        "                return await self._send_in_turn(call, messages, entries, since, self._may_probe)\n",
         "            while not self._circuit.is_closed():\n"
-        "                outcomes = await self._send(messages, since)\n"
+        "                outcomes = await self._send(call, messages, entries, since)\n"
         "                if self._circuit.is_closed():\n"
         "                    return outcomes\n"
         "                await anyio.sleep_until(self._circuit.open_until)\n",
@@ -445,16 +445,16 @@ MUTANTS = (
         "nobody is told that a circuit opened",
         DRAIN,
         ATTEMPTS,
-        "fault=worst.fault.value, kind=worst.kind.value\n            )\n            self._changed.notify()\n",
-        "fault=worst.fault.value, kind=worst.kind.value\n            )\n",
+        "fault=worst.fault.value, kind=worst.kind.value)\n            self._changed.notify()\n",
+        "fault=worst.fault.value, kind=worst.kind.value)\n",
         DRAINS + "::test_a_drain_ends_when_a_sink_goes_down_meanwhile",
     ),
     Mutant(
         "a circuit never closes again",
         LIVENESS,
         CIRCUIT,
-        "        self._open_until = self._failing_since = None\n",
-        "        self._failing_since = None\n",
+        "        self._open_until = self._failing_since = self.open_since = None\n",
+        "        self._failing_since = self.open_since = None\n",
         "tests/core/test_circuit.py",
     ),
     Mutant(
@@ -585,8 +585,8 @@ MUTANTS = (
         "a lease counts from when it was answered",
         LEASE,
         SUBSCRIPTION,
-        "renewed_at=leased_at)",
-        "renewed_at=anyio.current_time())",
+        "renewed_at=leased_at,",
+        "renewed_at=anyio.current_time(),",
         STATE + "::test_a_lease_counts_from_when_it_was_asked_for",
     ),
     Mutant(
@@ -778,8 +778,8 @@ MUTANTS = (
         "an event is tried for as long as it has tries",
         "an event that is too old is parked",
         TRIALS,
-        "return is_old or trial.attempts",
-        "return trial.attempts",
+        "return is_old or self.attempts",
+        "return self.attempts",
         KEYS + "::test_an_event_may_grow_too_old_to_be_tried_again",
     ),
     Mutant(
