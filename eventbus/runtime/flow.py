@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 import anyio
@@ -200,17 +201,18 @@ class Flow:
         patience_secs = self._arrangement.detach_hopeless(self, behind)
         if patience_secs is None:
             return
-        somebody_waits = patience_secs < float("inf")
+        if patience_secs == inf:
+            await self.woken.wait()
+            return
         begun, work_begun = anyio.current_time(), self._arrangement.work_secs()
         others = [route for route in self.routes if route not in behind]
         are_idle = not any(route.open_events for route in others)
         with anyio.move_on_after(patience_secs):
             await self.woken.wait()
-        if somebody_waits:
-            now, work_ended = anyio.current_time(), self._arrangement.work_secs()
-            worked_secs = work_ended - work_begun if others else 0.0  # else somebody waits for its reader
-            for route in behind:
-                route.debt.add(now - begun, now, worked_secs=worked_secs, alone=are_idle)
+        now, work_ended = anyio.current_time(), self._arrangement.work_secs()
+        worked_secs = work_ended - work_begun if others else 0.0  # else somebody waits for its reader
+        for route in behind:
+            route.debt.add(now - begun, now, worked_secs=worked_secs, alone=are_idle)
 
 
 def _trouble_of(stages: Sequence[Stage]) -> str | None:
