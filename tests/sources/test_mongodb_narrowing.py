@@ -171,7 +171,10 @@ async def test_stages_of_the_user_come_last(watch: Watch) -> None:
     ids=str,
 )
 async def test_the_server_projects_like_the_stage(either_watch: Watch, fields: list[str]) -> None:
-    """Random updates come with what the stage `project` would have left of them, and with nothing else."""
+    """Random updates come with what the stage `project` would have left of them, and with nothing else.
+
+    But for a field whose name has a dot in it: that only the stage finds.
+    """
     database = either_watch.database
     await database.create_collection("orders", changeStreamPreAndPostImages={"enabled": True})
     options: Document = {"collections": ["orders"], "full_document": "required", "before": "required"}
@@ -189,7 +192,8 @@ async def test_the_server_projects_like_the_stage(either_watch: Watch, fields: l
     pairs = zip(await whole.events(count), await projected.events(count), strict=True)
     sizes = [0, 0]
     for before, after in pairs:
-        assert parts(projection(before)) == parts(after)
+        token, *documents, changed, removed, told = parts(projection(before))
+        assert (token, *map(without_dots, documents), changed, removed, told) == parts(after)
         sizes[0] += before.size
         sizes[1] += after.size
     assert sizes[1] < sizes[0] * 0.8
@@ -245,6 +249,11 @@ async def test_names_are_remembered_within_bounds() -> None:
     for number in range(3000):
         assert classified[bson.encode({"n": number})] == {"n": number}
     assert len(classified) <= 1000
+
+
+def without_dots(document_: Document | None) -> Document | None:
+    """Without fields whose names have a dot in them."""
+    return document_ and {name: value for name, value in document_.items() if "." not in name}
 
 
 def parts(event: Event) -> tuple[Any, ...]:

@@ -196,13 +196,13 @@ def test_a_collector_whose_certificate_nobody_knows_is_said_so(
             pass
 
     with _collector(answer, reads_first=False) as endpoint:
-        (reason,) = _reasons(monkeypatch, endpoint.replace("http:", "https:"))
+        (reason,) = _reasons(monkeypatch, endpoint.replace("http:", "https:"), within_secs=20.0)
     assert reason.startswith("TLS: ")
 
 
-def _reasons(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> list[str]:
+def _reasons(monkeypatch: pytest.MonkeyPatch, endpoint: str, *, within_secs: float = 0.5) -> list[str]:
     """Why spans were lost, as the log has it, of two attempts."""
-    monkeypatch.setattr(otlp, "_EXPORT_SECS", 0.5)
+    monkeypatch.setattr(otlp, "_EXPORT_SECS", within_secs)
     monkeypatch.setattr(otlp, "_CLOSE_SECS", FOR_GOOD)
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
     with capture_logs() as logs:
