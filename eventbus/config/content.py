@@ -46,7 +46,6 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _check(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(
-        status.st_mode
-    ):  # the system says what a folder is
+    """That of a folder passes: the system says what it is."""
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise OSError(0, _NOT_REGULAR)

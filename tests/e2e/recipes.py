@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pymongo import MongoClient
 from eventbus.devservices import MongoService
 from tests.docs.pages import ROOT, blocks
 from tests.e2e.daemon import DaemonProcess
+from tests.e2e.serving import serving
 
 __all__ = ["FOLDER", "Client", "Requests", "cooked", "receiving"]
 
@@ -79,12 +79,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def receiving() -> Iterator[Requests]:
     """A receiver in a thread of its own."""
-    server = Requests()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(Requests()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

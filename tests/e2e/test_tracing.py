@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from pymongo import MongoClient
 
 from eventbus.devservices import MongoService
 from tests.e2e.daemon import DaemonProcess
+from tests.e2e.serving import serving
 
 pytestmark = pytest.mark.services
 
@@ -74,15 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def _both() -> Iterator[Both]:
-    server = Both()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Both()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _config(mongo: MongoService, database: str, directory: Path, both: Both) -> dict[str, Any]:

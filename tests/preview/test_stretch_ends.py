@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -48,21 +49,17 @@ def _told(batch: Batch | None) -> tuple[int, str] | None:
     return (len(batch), batch.end.token) if batch is not None else None
 
 
-async def test_a_replay_ends() -> None:
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: BoundedReader(FewChanges(), UNTIL),
+        lambda: StretchReader(cast(Source, FewChangesSource()), Stretch(Position("1"), UNTIL)),
+    ],
+    ids=["a replay", "a plan and a simulation"],
+)
+async def test_it_ends(made: Callable[[], BoundedReader | StretchReader]) -> None:
     """At its own end, which is stored; no earlier than the source says so."""
-    reader = BoundedReader(FewChanges(), UNTIL)
-    batches = [await reader.next() for _ in range(4)]
-    assert [_told(batch) for batch in batches] == [
-        (1, "2"),
-        (0, "2"),
-        (0, "5"),
-        None,
-    ]
-
-
-async def test_a_plan_and_a_simulation_end() -> None:
-    """Likewise."""
-    reader = StretchReader(cast(Source, FewChangesSource()), Stretch(Position("1"), UNTIL))
+    reader = made()
     batches = [await reader.next() for _ in range(4)]
     assert [_told(batch) for batch in batches] == [
         (1, "2"),

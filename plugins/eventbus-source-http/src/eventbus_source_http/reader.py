@@ -94,9 +94,7 @@ class HttpReader:
         self._closed.set()
         if self._scope is not None:
             self._scope.cancel()
-        async with (
-            self._turn
-        ):  # a connection that is closed under whoever reads from it raises whatever it likes
+        async with self._turn:  # a connection that is closed under its reader raises whatever it likes
             await self._api.close()
 
     async def run_to_the_end(self) -> Position:
