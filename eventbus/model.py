@@ -7,10 +7,12 @@ deliver them. Nothing in this module knows a database, a sink or a configuration
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -242,16 +244,17 @@ class Event:
         """32 hexadecimal digits that are the same for the same change, whoever reads it and however often."""
         if self._id is None:
             text = f"{self.token}:{self.fragment}" if self.fragment else self.token
-            self._id = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+            digest = _EMPTY_DIGEST.copy()  # quicker than to make one
+            digest.update(text.encode())
+            self._id = digest.hexdigest()
         return self._id
 
     @property
     def key(self) -> bytes:
         """Canonical JSON of what ordering is promised for; by default of namespace and document key."""
         if self._key is None:
-            namespace = f"{self.database}.{self.collection}".encode()
             self._key = b'{"ns":%b,"document_key":%b}' % (
-                canonical_json(namespace.decode()),
+                _namespace(self.database, self.collection),
                 canonical_json(self.document_key),
             )
         return self._key
@@ -314,6 +317,13 @@ class Event:
         return f"<Event {self.operation} {self.database}.{self.collection} {self.token[-12:]}>"
 
 
+@lru_cache(maxsize=1024)
+def _namespace(database: str, collection: str) -> bytes:
+    """Canonical JSON of a namespace: few of them have many events."""
+    return canonical_json(f"{database}.{collection}")
+
+
+_EMPTY_DIGEST: Final = hashlib.blake2b(digest_size=16)
 _OWN: Final = "eventbus."
 _KEPT: Final = tuple(name for name in Event.__slots__ if name != "_encoded")
 _HIDDEN: Final = {"id": "_id", "key": "_key"}
@@ -364,17 +374,31 @@ class Batch:
         read_at: When it was there, in seconds of the loop's clock; whoever polls it says so.
     """
 
-    __slots__ = ("end", "read_at", "slots", "tokens")
+    __slots__ = ("barriers", "end", "events", "read_at", "sizes", "slots", "tokens")
 
     def __init__(self, slots: Sequence[Slot], end: Position, read_at: float = 0.0) -> None:
         self.slots = slots
         self.end = end
         self.read_at = read_at
-        self.tokens = [slot.event.token for slot in slots]
+        self.events = events = [slot.event for slot in slots]
+        self.tokens = [event.token for event in events]
+        self.sizes = list(accumulate([event.size for event in events], initial=0))
+        """Bytes of the events before each slot, and last of all of them."""
+        self.barriers = [
+            place
+            for place, event in enumerate(events)
+            if event.document_key is None and not isinstance(slots[place], Filtered)
+        ]
+        """Places of the slots that nothing may pass."""
 
     def after(self, token: str) -> int:
         """Index of the first slot beyond `token`."""
         return bisect_right(self.tokens, token)
+
+    def barrier_after(self, place: int) -> int:
+        """The place of the first barrier at `place` or behind it; if there is none, that behind the batch."""
+        at = bisect_left(self.barriers, place)
+        return self.barriers[at] if at < len(self.barriers) else len(self.slots)
 
     def __len__(self) -> int:
         return len(self.slots)

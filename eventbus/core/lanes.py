@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple, TypeVar
+from itertools import islice
+from typing import TypeVar
 
 import anyio
 
 from eventbus.core.signal import Signal
-from eventbus.core.window import Ticket
-from eventbus.model import Event, Taken
+from eventbus.core.window import Entry
 
-__all__ = ["Entry", "Lane", "front", "next_wave"]
+__all__ = ["Lane", "front", "next_wave"]
 
 T = TypeVar("T")
-
-
-class Entry(NamedTuple):
-    """One event on a lane: its ticket and its place in the ticket's slice."""
-
-    ticket: Ticket
-    place: int
-
-    @property
-    def slot(self) -> Taken:
-        """The event, with what stages have made of it or why they parked it."""
-        return self.ticket.slots[self.place]
-
-    @property
-    def event(self) -> Event:
-        """The event."""
-        return self.slot.event
 
 
 class Lane:
@@ -95,14 +78,13 @@ class Lane:
 
 def front(queue: deque[Entry], max_events: int, max_size: int) -> list[Entry]:
     """Take what there is off the front, up to a number of events and of bytes; a larger one comes alone."""
-    batch: list[Entry] = []
-    size = 0
-    while queue and len(batch) < max_events:
-        size += queue[0].event.size
-        if size > max_size and batch:
+    count = size = 0
+    for entry in islice(queue, max_events):
+        size += entry.event.size
+        if size > max_size and count:
             break
-        batch.append(queue.popleft())
-    return batch
+        count += 1
+    return [queue.popleft() for _ in range(count)]
 
 
 def next_wave(items: Sequence[T], key: Callable[[T], Hashable]) -> tuple[list[T], list[T]]:

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from eventbus.core.lanes import Entry, Lane, front
+from eventbus.core.lanes import Lane, front
+from eventbus.core.window import Entry
 from eventbus.model import Event
 
 __all__ = ["PriorityLane"]

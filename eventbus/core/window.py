@@ -6,12 +6,36 @@ number of duplicates after a crash are exact to the event at the price of slices
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count, repeat
+from typing import Final, NamedTuple
 
-from eventbus.model import Position, Slot, Taken
+from eventbus.model import Event, Position, Taken
 
-__all__ = ["Ticket", "Window"]
+__all__ = ["Entry", "Ticket", "Window"]
+
+
+class Entry(NamedTuple):
+    """One event that is open on a route.
+
+    Args:
+        ticket: The ticket that covers it.
+        place: Its place in the ticket's slice.
+        slot: The event, with what stages have made of it or why they parked it.
+        event: The event.
+    """
+
+    ticket: Ticket
+    place: int
+    slot: Taken
+    event: Event
+
+
+_entry: Final[Callable[[tuple[Ticket, int, Taken, Event]], Entry]] = partial(tuple.__new__, Entry)
+"""The class's own ``__new__`` is a function in Python; this is none."""
 
 
 class Ticket:
@@ -20,23 +44,28 @@ class Ticket:
     Args:
         slots: What is to be settled, in source order; filtered slots of the slice are not among them.
         end: Everything up to here is covered once the slice is settled. Heartbeats raise it.
-        size: Bytes of the events.
         read_at: When the batch that has them was read, in seconds of the loop's clock.
     """
 
-    __slots__ = ("end", "open", "read_at", "settled", "size", "slots")
+    __slots__ = ("end", "events", "open", "read_at", "settled", "size", "slots")
 
-    def __init__(self, slots: Sequence[Taken], end: Position, size: int, read_at: float = 0.0) -> None:
+    def __init__(self, slots: Sequence[Taken], end: Position, read_at: float = 0.0) -> None:
         self.slots = slots
+        self.events = [slot.event for slot in slots]
         self.end = end
-        self.size = size
+        self.size = sum([event.size for event in self.events])
+        """Bytes of the events."""
         self.read_at = read_at
         self.settled = bytearray(len(slots))
         self.open = len(slots)
 
     def position_before(self, index: int) -> Position | None:
         """The position just before an event of the slice; None if that lies before the slice."""
-        return self.slots[index - 1].event.position if index else None
+        return self.events[index - 1].position if index else None
+
+    def entries(self) -> list[Entry]:
+        """Its events, each as an entry of its own, in source order."""
+        return list(map(_entry, zip(repeat(self), count(), self.slots, self.events)))
 
 
 class Window:
@@ -80,22 +109,24 @@ class Window:
         """Whether at least half of it is free, by events and by bytes."""
         return 2 * self.events <= self._max_events and 2 * self.size <= self._max_size
 
-    def fitting(self, slots: Sequence[Slot], first: int, last: int) -> int:
-        """How many slots from `first`, before `last`, one ticket may cover now; 0 if there is no room."""
+    def fitting(self, sizes: Sequence[int], first: int, last: int) -> int:
+        """How many slots from `first`, before `last`, one ticket may cover now; 0 if there is no room.
+
+        Args:
+            sizes: The bytes before each slot (see `Batch.sizes`).
+            first: Place of the first slot.
+            last: Place behind the last one.
+        """
         if self.is_full:
             return 0
-        room = min(self._max_events - self.events, self.grain, last - first)
+        last = min(last, first + self._max_events - self.events, first + self.grain)
         left = self._max_size - self.size
-        for count in range(room):
-            left -= slots[first + count].event.size
-            if left <= 0:
-                fits_too = left == 0 or (count == 0 and not self._tickets)
-                return count + 1 if fits_too else count
-        return room
+        count = bisect_right(sizes, sizes[first] + left, first, last + 1) - 1 - first
+        return count or (0 if self._tickets else 1)
 
     def open(self, slots: Sequence[Taken], end: Position, read_at: float = 0.0) -> Ticket:
         """Open a ticket for a slice that was found to fit, of a batch that was read at that time."""
-        ticket = Ticket(slots, end, sum(slot.event.size for slot in slots), read_at)
+        ticket = Ticket(slots, end, read_at)
         self._tickets.append(ticket)
         self.events += len(slots)
         self._admitted += len(slots)
@@ -112,18 +143,20 @@ class Window:
         else:
             self._end = end
 
-    def settle(self, ticket: Ticket, index: int) -> bool:
-        """Mark one event as delivered, parked or filtered.
+    def settle(self, entries: Sequence[Entry]) -> bool:
+        """Mark events as delivered, parked or filtered.
 
         Returns:
             Whether room came back.
         """
-        if ticket.settled[index]:
-            raise AssertionError(f"settled twice: {ticket.slots[index]!r}")
-        ticket.settled[index] = 1
-        ticket.open -= 1
-        self.settled_events += 1
-        return not ticket.open and self._pop()
+        for entry in entries:
+            ticket, place = entry[0], entry[1]
+            if ticket.settled[place]:
+                raise AssertionError(f"settled twice: {entry.slot!r}")
+            ticket.settled[place] = 1
+            ticket.open -= 1
+        self.settled_events += len(entries)
+        return self._pop()
 
     def watermark(self) -> Position:
         """The end of the longest settled prefix."""

@@ -130,18 +130,17 @@ class CloudEventsEncoder:
         return b',"traceparent":"%b"' % found.encode() if found is not None else b""
 
     def _data(self, event: Event, kind: _Kind) -> tuple[bytes, ...]:
-        write = self._write
+        write, before, changed = self._write, event.before, event.changed
         return (
             kind.data,
             section_written(write, "document_key", event.document_key),
             b',"document":',
             section_written(write, "document", event.document),
-            b',"before":',
-            section_written(write, "before", event.before),
-            b',"changed":',
-            section_written(write, "changed", event.changed),
-            b',"removed":',
-            b"null" if event.changed is None and not event.removed else orjson.dumps(list(event.removed)),
+            b',"before":null' if before is None else b',"before":' + section_written(write, "before", before),
+            b',"changed":null,"removed":'
+            if changed is None
+            else b',"changed":%b,"removed":' % section_written(write, "changed", changed),
+            b"null" if changed is None and not event.removed else orjson.dumps(list(event.removed)),
             b"}" if event.details is None and not event.attributes else self._rest(event),
         )
 
@@ -182,9 +181,10 @@ class CloudEventsEncoder:
         if self._second[0] != second:
             text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             self._second = (second, b',"time":"' + text.encode())
-        return b'%b.%03dZ"' % (self._second[1], milliseconds)
+        return self._second[1] + _MILLISECONDS[milliseconds]
 
 
+_MILLISECONDS: Final = tuple(b'.%03dZ"' % milliseconds for milliseconds in range(1000))
 _LAST_MS: Final = 253_402_300_799_999
 
 

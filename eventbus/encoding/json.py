@@ -51,11 +51,12 @@ def relaxed_json(section: Section) -> bytes:
         return b"null"
     if not isinstance(section, bytes):
         return _with_finite_numbers(section, _written(section))
-    if len(section) == _ID_DOCUMENT_SIZE and section[4:9] == _OBJECT_ID_FIELD:
-        return b'{"_id":{"$oid":"%b"}}' % section[9:21].hex().encode()
-    number = integer_id(section)
-    if number is not None:
-        return b'{"_id":%d}' % number
+    if len(section) <= _ID_DOCUMENT_SIZE:
+        if section.startswith(_OBJECT_ID_FIELD, 4) and len(section) == _ID_DOCUMENT_SIZE:
+            return b'{"_id":{"$oid":"%b"}}' % section[9:21].hex().encode()
+        number = integer_id(section)
+        if number is not None:
+            return b'{"_id":%d}' % number
     document = decoded(section)
     text = _written(document)
     return _with_finite_numbers(document, text) if may_hold_nan(section) else text
@@ -67,7 +68,7 @@ _OBJECT_ID_FIELD: Final = b"\x07_id\0"
 
 def may_hold_nan(raw: bytes) -> bool:
     """Whether some bytes look like the end of a double that is NaN or infinite; ordinary text never does."""
-    return (b"\x7f" in raw or b"\xff" in raw) and _NOT_FINITE.search(raw) is not None
+    return (0x7F in raw or 0xFF in raw) and _NOT_FINITE.search(raw) is not None
 
 
 _NOT_FINITE: Final = re.compile(rb"[\xf0-\xff][\x7f\xff]")

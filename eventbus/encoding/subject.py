@@ -29,7 +29,7 @@ def subject_attribute(document_key: Section) -> bytes:
 
 def _is_object_id(document_key: bytes) -> bool:
     """Whether the raw document is nothing but an ``_id`` of the usual type."""
-    return len(document_key) == 22 and document_key[4:9] == b"\x07_id\0"
+    return len(document_key) == 22 and document_key.startswith(b"\x07_id\0", 4)
 
 
 def _readable(document_key: Section) -> str:

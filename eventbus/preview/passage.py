@@ -18,7 +18,7 @@ from eventbus.config import Config
 from eventbus.encoding.avro import RegisteredSchema
 from eventbus.errors import Unreachable
 from eventbus.model import Event, Failure, Filtered, Message, Rejected, Slot, Taken
-from eventbus.runtime.messages import message_of
+from eventbus.runtime.messages import MessageMaker
 from eventbus.runtime.subscription import RouteSpec
 from eventbus.sdk import Carries, Collections, Sink, Source, carried_by
 from eventbus.sinks.registering import RegisteringSink
@@ -150,7 +150,8 @@ class _Route:
 
     def __init__(self, spec: RouteSpec, log: structlog.stdlib.BoundLogger) -> None:
         self._spec = spec
-        self._log = log
+        maker = MessageMaker(spec.sink.sink, spec.encoder, spec.policy.transform, log)
+        self._message_of = maker.message_of
         self._prepare = spec.policy.prepare() if spec.policy.prepare is not None else None
 
     def fate(self, slot: Slot) -> Fate:
@@ -164,7 +165,7 @@ class _Route:
         taken: Sequence[Taken] = [slot] if self._prepare is None else self._prepare([slot])
         if not taken:
             return _BY_ROUTE
-        made = message_of(taken[0], self._spec.sink.sink, self._spec.encoder, policy.transform, self._log)
+        made = self._message_of(taken[0])
         match made:
             case Message():
                 return Fate(Outcome.DELIVERED, message=made)

@@ -13,9 +13,9 @@ import structlog
 
 from eventbus.core.circuit import Circuit
 from eventbus.core.gate import Gate
-from eventbus.core.lanes import Entry
 from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
+from eventbus.core.window import Entry
 from eventbus.model import DELIVERED, Delivered, Fault, Message, Outcome, Retry
 from eventbus.telemetry import tracing
 from eventbus.telemetry.metrics import RouteMetrics

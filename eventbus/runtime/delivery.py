@@ -20,14 +20,13 @@ from eventbus.core.backoff import Backoff
 from eventbus.core.circuit import Circuit
 from eventbus.core.gate import Gate
 from eventbus.core.holds import Hold
-from eventbus.core.lanes import Entry
 from eventbus.core.limit import Limit
 from eventbus.core.signal import Signal
-from eventbus.core.window import Window
-from eventbus.model import Delivered, Event, Filtered, Message, Outcome, Rejected, Taken
+from eventbus.core.window import Entry, Window
+from eventbus.model import Delivered, Event, Filtered, Message, Outcome, Rejected
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.letters import Letters
-from eventbus.runtime.messages import message_of
+from eventbus.runtime.messages import MessageMaker
 from eventbus.runtime.policy import RoutePolicy
 from eventbus.runtime.settling import Settling
 from eventbus.runtime.shared_sink import SharedSink
@@ -83,11 +82,11 @@ class Delivery(ABC):
 
     def __init__(self, parts: DeliveryParts) -> None:
         self._sink = parts.sink
-        self._encoder = parts.encoder
         self._retry = parts.policy.retry
-        self._transform = parts.policy.transform
         self._rng = parts.rng
         self._log = log.bind(subscription=parts.subscription, route=parts.route)
+        maker = MessageMaker(parts.sink.sink, parts.encoder, parts.policy.transform, self._log)
+        self._message_of = maker.message_of
         self._limit = _limit(parts.policy, parts.sink)
         notices = RouteNotices(parts.subscription, parts.route, parts.sink.name)
         self._attempts = Attempts(
@@ -154,7 +153,7 @@ class Delivery(ABC):
 
     async def announce(self, event: Event) -> str | None:
         """Try once to send something that is no change and has no ticket; why the sink does not have it."""
-        message = self._encode_slot(event)
+        message = self._message_of(event)
         if isinstance(message, Filtered):
             return None
         if isinstance(message, Rejected):
@@ -167,12 +166,6 @@ class Delivery(ABC):
     ) -> Sequence[Outcome]:
         """One attempt for each message (see `Attempts.attempt`)."""
         return await self._attempts.attempt(partial(self._sink.send, messages), messages, entries, since)
-
-    def _encode_one(self, entry: Entry) -> Message | Rejected | Filtered:
-        return self._encode_slot(entry.slot)
-
-    def _encode_slot(self, slot: Taken) -> Message | Rejected | Filtered:
-        return message_of(slot, self._sink.sink, self._encoder, self._transform, self._log)
 
     def _backoff(self) -> Backoff:
         return Backoff(self._retry.initial_delay_secs, self._retry.max_delay_secs, self._rng)

@@ -12,9 +12,10 @@ from typing import assert_never
 import anyio
 from anyio.abc import TaskGroup
 
-from eventbus.core.lanes import Entry, Lane, next_wave
+from eventbus.core.lanes import Lane, next_wave
 from eventbus.core.limit import Limit
 from eventbus.core.priority import PriorityLane
+from eventbus.core.window import Entry
 from eventbus.model import DELIVERED, Delivered, Fault, Filtered, Message, Outcome, Rejected, Retry
 from eventbus.runtime.delivery import Delivery, DeliveryParts
 from eventbus.runtime.policy import Ordering, RoutePolicy
@@ -42,7 +43,7 @@ class LaneDelivery(Delivery):
             self._send,
             self._attempts,
             self._settling,
-            self._encode_one,
+            self._message_of,
             self._backoff,
         )
 
@@ -87,7 +88,7 @@ class LaneDelivery(Delivery):
         while entries:
             since = self._attempts.answers
             outcomes = await self._send(messages, entries, since)
-            if all(outcome is DELIVERED for outcome in outcomes):
+            if outcomes.count(DELIVERED) == len(outcomes):
                 self._settling.delivered(entries)
                 break
             entries, messages = self._sort_out(entries, messages, outcomes, since)
@@ -107,7 +108,7 @@ class LaneDelivery(Delivery):
             if later and _has_key(later, entry):
                 later.append(entry)
                 continue
-            message = self._encode_one(entry)
+            message = self._message_of(entry.slot)
             if isinstance(message, Message):
                 encoded.append(entry)
                 messages.append(message)

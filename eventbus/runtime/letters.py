@@ -25,6 +25,10 @@ class Letters(Protocol):
             Unreachable: They may not be durable. They are handed over again until they are.
         """
 
+    @property
+    def awaits_any(self) -> bool:
+        """Whether there may be an event that `awaits` is true of."""
+
     def awaits(self, event: Event) -> bool:
         """Whether the store must hear that this event was delivered before it counts as settled.
 
@@ -48,6 +52,11 @@ class OnlyParked:
     async def park(self, letters: Sequence[DeadLetter]) -> None:
         """See `Letters`."""
         await self._park(letters)
+
+    @property
+    def awaits_any(self) -> bool:
+        """See `Letters`."""
+        return False
 
     def awaits(self, event: Event) -> bool:  # noqa: ARG002 - see `Letters`
         """See `Letters`."""
@@ -83,9 +92,14 @@ class LiveLetters:
         await self._park(letters)
         self._dead.update(letter.event.key_hash for letter in letters if _has_key(letter))
 
+    @property
+    def awaits_any(self) -> bool:
+        """See `Letters`."""
+        return bool(self._dead)
+
     def awaits(self, event: Event) -> bool:
         """See `Letters`."""
-        return bool(self._dead) and event.key_hash in self._dead
+        return event.key_hash in self._dead
 
     async def delivered(self, events: Sequence[Event]) -> None:
         """See `Letters`."""
@@ -115,6 +129,11 @@ class LettersOfReplay:
         """See `Letters`."""
         there = [replace(letter, route=self._route) for letter in letters]
         await self._store.park_again(there, operation=self._operation)
+
+    @property
+    def awaits_any(self) -> bool:
+        """See `Letters`."""
+        return True
 
     def awaits(self, event: Event) -> bool:  # noqa: ARG002 - every one of them
         """See `Letters`."""

@@ -19,7 +19,6 @@ from eventbus.core.circuit import Circuit, CircuitState
 from eventbus.core.debt import Debt
 from eventbus.core.gate import Gate
 from eventbus.core.holds import Hold
-from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
 from eventbus.core.window import Ticket, Window
 from eventbus.model import Batch, Event, Filtered, Parked, Position, Slot, Snapshot, Taken
@@ -143,7 +142,7 @@ class Route:
         """
         place = batch.after(self.admitted.token)
         while place < len(batch):
-            count = self._admissible(batch.slots, place)
+            count = self._admissible(batch, place)
             if not count:
                 return False
             self._admit(batch.slots[place : place + count], batch.read_at)
@@ -380,37 +379,36 @@ class Route:
     def _can_progress(self) -> bool:
         return self._circuit.is_closed() and self.sink.waiting_for is None and self.paused is None
 
-    def _admissible(self, slots: Sequence[Slot], place: int) -> int:
+    def _admissible(self, batch: Batch, place: int) -> int:
         """How many slots from `place` may enter now. A barrier enters an empty window, alone."""
         if self._barrier is not None and self._barrier.open:
             return 0
-        if _is_barrier(slots[place]):
+        barrier = batch.barrier_after(place)
+        if barrier == place:
             return 1 if self._window.is_empty else 0
-        last = place + 1
-        limit = min(len(slots), place + self._window.grain)
-        while last < limit and not _is_barrier(slots[last]):
-            last += 1
-        return self._window.fitting(slots, place, last)
+        return self._window.fitting(batch.sizes, place, barrier)
 
     def _admit(self, slots: Sequence[Slot], read_at: float) -> None:
         end = slots[-1].event.position
         if (when := self._when) is not None:
             slots = [when(slot) if isinstance(slot, Event) else slot for slot in slots]
-        wanted = [slot for slot in slots if not isinstance(slot, Filtered) and not self._is_parked(slot)]
+        wanted = [slot for slot in slots if not isinstance(slot, Filtered)]
+        if self._parked:
+            wanted = [slot for slot in wanted if not self._is_parked(slot)]
         alive: Sequence[Taken] = wanted if self._prepare is None else self._prepare(wanted)
         if len(alive) < len(slots):
             self._metrics.filtered(len(slots) - len(alive))
         if alive:
             ticket = self._window.open(alive, end, read_at)
-            self._barrier = ticket if _is_barrier(alive[0]) else None
-            self._delivery.put([Entry(ticket, place) for place in range(len(alive))])
+            self._barrier = ticket if ticket.events[0].is_barrier else None
+            self._delivery.put(ticket.entries())
         else:
             self._window.advance(end)
         self.admitted = end
 
     def _is_parked(self, slot: Event | Parked) -> bool:
         """Whether an earlier life of this route parked the event after the position it had stored."""
-        if not self._parked or slot.event.id not in self._parked:
+        if slot.event.id not in self._parked:
             return False
         self._parked.discard(slot.event.id)
         return True
@@ -418,7 +416,3 @@ class Route:
 
 def _id_of(snapshot: Snapshot | None) -> str | None:
     return snapshot.id if snapshot is not None else None
-
-
-def _is_barrier(slot: Slot | Taken) -> bool:
-    return slot.event.is_barrier and not isinstance(slot, Filtered)

@@ -14,9 +14,8 @@ import structlog
 
 from eventbus.core.backoff import Backoff
 from eventbus.core.holds import Hold, Holds
-from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
-from eventbus.core.window import Window
+from eventbus.core.window import Entry, Window
 from eventbus.errors import Unreachable
 from eventbus.model import DeadLetter, Event, FailedAttempt, Failure, Rejected, Retry
 from eventbus.runtime.letters import Letters
@@ -88,16 +87,20 @@ class Settling:
         self._are_over([entry])
 
     def _are_over(self, entries: Sequence[Entry]) -> None:
-        awaits, settle, room_came_back = self._letters.awaits, self._window.settle, False
+        if self._letters.awaits_any:
+            entries = self._without_awaited(entries)
+        self._settle(entries)
+
+    def _without_awaited(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Those that are over now; the store must hear of the others first."""
+        others: list[Entry] = []
         for entry in entries:
-            ticket, place = entry
-            if awaits(ticket.slots[place].event):
+            if self._letters.awaits(entry.event):
                 self._awaited.append(entry)
                 self._delivered.notify()
-            elif settle(ticket, place):
-                room_came_back = True
-        if room_came_back:
-            self._changed.notify()
+            else:
+                others.append(entry)
+        return others
 
     async def run(self) -> None:
         """Tell the store of the deliveries that it waits for, until cancelled."""
@@ -110,8 +113,7 @@ class Settling:
     async def _confirm(self, entries: Sequence[Entry]) -> None:
         events = [entry.event for entry in entries]
         await self._until_durable(lambda: self._letters.delivered(events), events[0].id)
-        for entry in entries:
-            self._settle(entry)
+        self._settle(entries)
 
     async def park(
         self,
@@ -178,9 +180,9 @@ class Settling:
             await self._until_durable(lambda: self._letters.park(letters), first.id)
         if self._policy.holds_keys:
             self.holds.end(first.key)
-        for entry, letter in zip(entries, letters, strict=True):
+        for letter in letters:
             self._metrics.parked(letter.kind)
-            self._settle(entry)
+        self._settle(entries)
         self._notices.parked()
 
     async def _until_durable(self, write: Callable[[], Awaitable[None]], event_id: str) -> None:
@@ -196,6 +198,6 @@ class Settling:
                 waiting = True
             await anyio.sleep(backoff.next())
 
-    def _settle(self, entry: Entry) -> None:
-        if self._window.settle(entry.ticket, entry.place):
+    def _settle(self, entries: Sequence[Entry]) -> None:
+        if self._window.settle(entries):
             self._changed.notify()

@@ -16,8 +16,9 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from eventbus.core.lanes import Entry, Lane
+from eventbus.core.lanes import Lane
 from eventbus.core.signal import Signal
+from eventbus.core.window import Entry
 from eventbus.encoding.positions import encode_position
 from eventbus.errors import LeaseLost
 from eventbus.model import (
@@ -132,7 +133,7 @@ class SliceDelivery(Delivery):
             if behind := self._settling.held_behind(entry.event):
                 await self._settling.park_held([entry], behind)
                 continue
-            message = self._encode_one(entry)
+            message = self._message_of(entry.slot)
             if isinstance(message, Message):
                 trials.append(Trial(entry, message, self._attempts.answers))
             elif isinstance(message, Filtered):

@@ -17,9 +17,19 @@ from anyio.abc import TaskGroup
 
 from eventbus.core.backoff import Backoff
 from eventbus.core.holds import Hold
-from eventbus.core.lanes import Entry
 from eventbus.core.signal import Signal
-from eventbus.model import Delivered, FailedAttempt, Fault, Filtered, Message, Outcome, Rejected, Retry
+from eventbus.core.window import Entry
+from eventbus.model import (
+    Delivered,
+    FailedAttempt,
+    Fault,
+    Filtered,
+    Message,
+    Outcome,
+    Rejected,
+    Retry,
+    Taken,
+)
 from eventbus.runtime.attempts import Attempts
 from eventbus.runtime.policy import Ordering, RetryPolicy
 from eventbus.runtime.settling import Settling
@@ -97,7 +107,7 @@ class Trials:
         send: Makes the tries.
         attempts: Knows how the sink is.
         settling: Takes what found its end.
-        encode: Makes messages for events that queued up.
+        message_of: Makes messages for events that queued up.
         backoff: Makes the waits between tries.
     """
 
@@ -108,7 +118,7 @@ class Trials:
         send: Callable[[Sequence[Message], Sequence[Entry], int], Awaitable[Sequence[Outcome]]],
         attempts: Attempts,
         settling: Settling,
-        encode: Callable[[Entry], Message | Rejected | Filtered],
+        message_of: Callable[[Taken], Message | Rejected | Filtered],
         backoff: Callable[[], Backoff],
     ) -> None:
         self._policy = policy
@@ -116,7 +126,7 @@ class Trials:
         self._send = send
         self._attempts = attempts
         self._settling = settling
-        self._encode = encode
+        self._message_of = message_of
         self._backoff = backoff
         self._queues: dict[bytes, _Queue] = {}
         self._answers_before: dict[bytes, int] = {}
@@ -205,7 +215,7 @@ class Trials:
         self._ended.notify()
 
     async def _from_queue(self, entry: Entry) -> None:
-        message = self._encode(entry)
+        message = self._message_of(entry.slot)
         if isinstance(message, Message):
             await self._try_until_settled(Trial(entry, message, self._attempts.answers), None)
         elif isinstance(message, Filtered):

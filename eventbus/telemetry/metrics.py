@@ -282,7 +282,7 @@ def events_read(subscription: str, batch: Batch) -> None:
     """A poll returned changes."""
     if batch.slots:
         _events_read.labels(subscription).inc(len(batch))
-        _bytes_read.labels(subscription).inc(sum(slot.event.size for slot in batch.slots))
+        _bytes_read.labels(subscription).inc(batch.sizes[-1])
 
 
 def reader_reopened(subscription: str, reaction: str) -> None:

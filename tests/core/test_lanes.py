@@ -8,8 +8,8 @@ import anyio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventbus.core.lanes import Entry, Lane, next_wave
-from eventbus.core.window import Ticket
+from eventbus.core.lanes import Lane, next_wave
+from eventbus.core.window import Entry, Ticket
 from eventbus.model import Event, Position
 from tests.runtime.clock import run_virtual
 
@@ -20,8 +20,7 @@ def entries(*sizes: int) -> list[Entry]:
         Event(token=str(place), operation="insert", database="d", collection="c", document_key={}, size=size)
         for place, size in enumerate(sizes)
     ]
-    ticket = Ticket(events, Position("9"), sum(sizes))
-    return [Entry(ticket, place) for place in range(len(events))]
+    return Ticket(events, Position("9")).entries()
 
 
 def test_a_batch_is_what_is_there_up_to_the_bounds() -> None:
@@ -97,7 +96,7 @@ def test_a_barrier_waits_for_nobody() -> None:
 
     async def body() -> list[tuple[float, int]]:
         barrier = Event(token="1", operation="drop", database="d", collection="c")
-        return await batches(Lane(5.0), [(1.0, [Entry(Ticket([barrier], Position("1"), 0), 0)])], 20.0)
+        return await batches(Lane(5.0), [(1.0, Ticket([barrier], Position("1")).entries())], 20.0)
 
     assert run_virtual(body) == [(1.0, 1)]
 

@@ -6,9 +6,8 @@ import anyio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventbus.core.lanes import Entry
 from eventbus.core.priority import PriorityLane
-from eventbus.core.window import Ticket
+from eventbus.core.window import Entry, Ticket
 from eventbus.model import Event, Position
 from tests.runtime.clock import run_virtual
 
@@ -27,8 +26,7 @@ def entries(text: str) -> list[Entry]:
         )
         for place, letter in enumerate(text)
     ]
-    ticket = Ticket(events, Position("9"), len(text))
-    return [Entry(ticket, place) for place in range(len(events))]
+    return Ticket(events, Position("9")).entries()
 
 
 def is_urgent(event: Event) -> bool:

@@ -101,7 +101,7 @@ ENCODING_MUTANTS: tuple[Mutant, ...] = (
         "what has no form is a dead letter",
         NO_LOSS,
         MESSAGES,
-        "    except NoForm:\n        return Filtered(slot.event)\n",
+        "        except NoForm:\n            return Filtered(slot.event)\n",
         "",
         "tests/runtime/test_failing_keys.py"
         "::test_what_the_encoding_has_no_form_for_is_left_out_like_what_a_stage_filtered",

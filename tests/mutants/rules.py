@@ -100,8 +100,8 @@ RULE_MUTANTS: tuple[Mutant, ...] = (
         "what a remembering pipeline made is forgotten",
         "what is encoded is what the pipeline made",
         "runtime/messages.py",
-        "        return slot.made\n",
-        "        return slot.event\n",
+        "made = slot.made if isinstance(slot, Prepared) else slot",
+        "made = slot.event if isinstance(slot, Prepared) else slot",
         f"{REMEMBERING}::test_what_the_target_gets_is_what_the_pipeline_made",
     ),
     Mutant(

@@ -102,8 +102,8 @@ STAGE_MUTANTS: tuple[Mutant, ...] = (
         "a route's pipeline changes nothing",
         "a route encodes what its pipeline makes of an event",
         MESSAGES,
-        "return transform(slot) if transform is not None else slot",
-        "return slot",
+        "made = slot if self._transform is None else self._transform(slot)",
+        "made = slot",
         ROUTES,
     ),
     Mutant(

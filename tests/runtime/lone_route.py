@@ -36,6 +36,11 @@ class Book:
         await self._reach()
         self.parked += letters
 
+    @property
+    def awaits_any(self) -> bool:
+        """See `Letters`."""
+        return True
+
     def awaits(self, event: Event) -> bool:
         """See `Letters`."""
         return event in self._awaited

@@ -11,19 +11,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import anyio
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from eventbus.sdk import Fault, Message, Retry, Unreachable
+from eventbus.sdk import Fault, Retry, Unreachable
 from eventbus.sinks.kafka.options import KafkaOptions
 from eventbus.sinks.kafka.outcomes import outcome_of
 from eventbus.sinks.kafka.producer import Producer, retrieved
 
-__all__ = ["Connection", "Stalled", "Unauthorised", "filled", "open_connection", "patience_left"]
+__all__ = ["Connection", "Stalled", "Unauthorised", "open_connection", "patience_left"]
 
 _LONGEST_TOPIC_SEARCH_SECS: Final = 5.0
 _LONGEST_CLOSE_SECS: Final = 1.0
@@ -196,17 +196,3 @@ class Connection:
 def patience_left(now: float, sent_at: float, acknowledged_at: float, patience_secs: float) -> float:
     """Seconds until a partition is given up: silence counts, not the time that a batch waits for its turn."""
     return max(sent_at, acknowledged_at) + patience_secs - now
-
-
-def filled(batch: Any, messages: Sequence[Message]) -> int:
-    """Put messages into an empty batch while they fit; the first always does.
-
-    Returns:
-        How many were put in.
-    """
-    for count, message in enumerate(messages):
-        headers = list(message.headers)  # the client takes no other sequence
-        kept = batch.append(timestamp=None, key=message.key, value=message.body or None, headers=headers)
-        if kept is None:
-            return count
-    return len(messages)

@@ -42,7 +42,9 @@ class Plan:
         """The messages to send now, in one batch as far as they fit; none when all is done."""
         self._run = ()
         while self._runs and not self._run:
-            self._run = [index for index in self._runs.pop() if self._key(index) not in self._held]
+            self._run = self._runs.pop()
+            if self._held:
+                self._run = [index for index in self._run if self._key(index) not in self._held]
         return [self._messages[index] for index in self._run]
 
     def answered(self, count: int, answer: Outcome | KafkaError) -> None:

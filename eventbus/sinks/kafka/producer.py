@@ -14,13 +14,16 @@ for 0.12 to 0.14; tests/sinks/test_kafka_outage.py shows on a real broker that i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 import anyio
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.sender import Sender
 
-__all__ = ["Producer", "retrieved"]
+from eventbus.sdk import Message
+
+__all__ = ["Producer", "filled", "retrieved"]
 
 
 class _Sender(Sender):  # type: ignore[misc] # the client has no types
@@ -103,6 +106,25 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc] # as above
             await self.client.close()
         if self._txn_manager._transaction_waiter is not None:
             retrieved(self._txn_manager._transaction_waiter)
+
+
+def filled(batch: Any, messages: Sequence[Message]) -> int:
+    """Put messages into an empty batch of the client while they fit; the first always does.
+
+    The client's own ``append`` takes nearly twice the time for each.
+
+    Returns:
+        How many were put in.
+    """
+    append, count = batch._builder.append, 0
+    for message in messages:
+        headers = list(message.headers)  # the client takes no other sequence
+        if append(count, None, message.key, message.body or None, headers) is None:
+            batch.close()
+            break
+        count += 1
+    batch._relative_offset = count
+    return count
 
 
 def retrieved(future: asyncio.Future[Any]) -> None:

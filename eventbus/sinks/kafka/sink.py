@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Final
 
 import anyio
@@ -35,11 +35,12 @@ from eventbus.sdk import (
     SinkTraits,
     Unreachable,
 )
-from eventbus.sinks.kafka.connection import Connection, Stalled, Unauthorised, filled, open_connection
+from eventbus.sinks.kafka.connection import Connection, Stalled, Unauthorised, open_connection
 from eventbus.sinks.kafka.options import DOCUMENT_KEY, LONGEST_TOPIC, NO_KEY, KafkaOptions, topic_template
 from eventbus.sinks.kafka.outcomes import outcome_of
 from eventbus.sinks.kafka.partitioner import partition_of
 from eventbus.sinks.kafka.plan import Plan
+from eventbus.sinks.kafka.producer import filled
 from eventbus.sinks.kafka.security import client_arguments
 from eventbus.sinks.kafka.topics import create_topic
 from eventbus.sinks.kafka.transactions import KafkaTransactions
@@ -47,6 +48,7 @@ from eventbus.sinks.reaching import probed
 
 __all__ = ["KafkaSink"]
 
+_NOT_TRIED: Final = Retry(Fault.UNAVAILABLE, "Kafka: not tried")
 _ID_HEADER: Final = "event-id"
 """Not ``ce_id``: readers of CloudEvents take any header with that prefix for the binary mode."""
 
@@ -69,7 +71,8 @@ class KafkaSink:
         self.name = name
         self._options = options
         self._topic = topic_template(options.topic)
-        self._only_topic = self._topic.literals if self._topic.is_constant else ""
+        only = self._topic.literals if self._topic.is_constant else ""
+        self._only_topic = only if _is_allowed(only) else ""
         self._key = KeyTemplate(options.key) if options.key not in {DOCUMENT_KEY, NO_KEY} else None
         self._headers = {name: KeyTemplate(value) for name, value in options.headers.items()}
         self._arguments: Mapping[str, Any] = {}
@@ -107,13 +110,11 @@ class KafkaSink:
     def encode(self, event: Event, encoder: Encoder) -> Encoded:
         """See `eventbus.sdk.Sink`."""
         topic = self._only_topic or self._topic.render(event)
-        if len(topic) > LONGEST_TOPIC or topic in {"", ".", ".."}:
+        if not self._only_topic and not _is_allowed(topic):
             return Rejected(f"Kafka allows no topic with the name {topic[:LONGEST_TOPIC]!r}")
-        headers = [
-            ("content-type", encoder.content_type.encode()),
-            (_ID_HEADER, event.id.encode()),
-            *encoder.headers(event),
-        ]
+        headers = [_content_type(encoder.content_type), (_ID_HEADER, event.id.encode())]
+        if further := encoder.headers(event):
+            headers += further
         if self._headers:
             headers += self._own_headers(event)
         body, key = encoder.encode(event), self._key_of(event)
@@ -135,49 +136,62 @@ class KafkaSink:
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """See `eventbus.sdk.Sink`."""
+        outcomes: list[Outcome] = [_NOT_TRIED] * len(messages)
+        if self._only_topic:
+            await self._send_to_topic(self._only_topic, range(len(messages)), messages, outcomes)
+            return outcomes
         topics: defaultdict[str, list[int]] = defaultdict(list)
-        for index, message in enumerate(messages):
-            topics[message.target].append(index)
-        outcomes: dict[int, Outcome] = {}
+        for place, message in enumerate(messages):
+            topics[message.target].append(place)
         await _all(
             [
-                partial(self._send_to_topic, topic, {index: messages[index] for index in indexes}, outcomes)
-                for topic, indexes in topics.items()
+                partial(self._send_to_topic, topic, places, messages, outcomes)
+                for topic, places in topics.items()
             ]
         )
-        return [outcomes[index] for index in range(len(messages))]
+        return outcomes
 
     def transactions(self, route: str) -> KafkaTransactions:
         """See `eventbus.sdk.TransactionalSink`."""
         return KafkaTransactions(route, self._options, self._client, self._partitions)
 
     async def _send_to_topic(
-        self, topic: str, messages: dict[int, Message], outcomes: dict[int, Outcome]
+        self, topic: str, places: Sequence[int], messages: Sequence[Message], outcomes: list[Outcome]
     ) -> None:
+        """Send those at some places of a call's messages, and put down there what became of them."""
         count = await self._partitions(topic)
         if not isinstance(count, int):
-            outcomes.update(dict.fromkeys(messages, count))
+            for place in places:
+                outcomes[place] = count
+            return
+        if count == 1:
+            await self._send_to_partition(topic, 0, places, messages, outcomes)
             return
         partitions: defaultdict[int, list[int]] = defaultdict(list)
-        for index, message in messages.items():
+        for place in places:
+            message = messages[place]
             key = message.event.key if message.key is None else message.key
-            partitions[partition_of(key, count)].append(index)
+            partitions[partition_of(key, count)].append(place)
         await _all(
             [
-                partial(
-                    self._send_to_partition, topic, partition, {i: messages[i] for i in indexes}, outcomes
-                )
-                for partition, indexes in partitions.items()
+                partial(self._send_to_partition, topic, partition, share, messages, outcomes)
+                for partition, share in partitions.items()
             ]
         )
 
     async def _send_to_partition(
-        self, topic: str, partition: int, messages: dict[int, Message], outcomes: dict[int, Outcome]
+        self,
+        topic: str,
+        partition: int,
+        places: Sequence[int],
+        messages: Sequence[Message],
+        outcomes: list[Outcome],
     ) -> None:
-        plan = Plan(list(messages.values()))
+        plan = Plan([messages[place] for place in places])
         while run := plan.next():
             plan.answered(*await self._attempt(topic, partition, run))
-        outcomes.update(zip(messages, plan.outcomes, strict=True))
+        for place, outcome in zip(places, plan.outcomes, strict=True):
+            outcomes[place] = outcome
 
     async def _attempt(
         self, topic: str, partition: int, messages: Sequence[Message]
@@ -263,6 +277,16 @@ class KafkaSink:
             except ConfigurationError as error:
                 raise ConfigurationError(f"sinks.{self.name}.tls: {error}") from None
         return self._arguments
+
+
+@lru_cache(maxsize=64)
+def _content_type(name: str) -> tuple[str, bytes]:
+    """The header; one for all messages of a kind."""
+    return ("content-type", name.encode())
+
+
+def _is_allowed(topic: str) -> bool:
+    return len(topic) <= LONGEST_TOPIC and topic not in {"", ".", ".."}
 
 
 def _not_reached(error: Unreachable) -> Retry:

@@ -29,12 +29,11 @@ from eventbus.sdk import (
     Retry,
     Unreachable,
 )
-from eventbus.sinks.kafka.connection import filled
 from eventbus.sinks.kafka.options import KafkaOptions
 from eventbus.sinks.kafka.outcomes import concerns_single_messages, outcome_of
 from eventbus.sinks.kafka.partitioner import partition_of
 from eventbus.sinks.kafka.positions import Held, ensure_topic, read_back
-from eventbus.sinks.kafka.producer import Producer, retrieved
+from eventbus.sinks.kafka.producer import Producer, filled, retrieved
 
 __all__ = ["KafkaTransactions"]
 

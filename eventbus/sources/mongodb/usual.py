@@ -69,63 +69,59 @@ _cluster_time: Final[Callable[[tuple[int, int]], ClusterTime]] = partial(tuple._
 """The class's own ``__new__`` is a function in Python; this is none."""
 
 
-def usual_event(buffer: bytes, start: int, namespaces: Namespaces, classified: Classified) -> Event | None:
-    """The event of the change that begins at `start`; None if its layout is not the usual one."""
-    try:
-        return _usual_event(buffer, start, namespaces, classified)
-    except error:  # an unpacking beyond the end of the buffer
-        return None
-
-
-def _usual_event(  # noqa: PLR0911 - one pass; each call costs
+def usual_event(  # noqa: PLR0911 - one pass; each call costs
     buffer: bytes, start: int, namespaces: Namespaces, classified: Classified
 ) -> Event | None:
-    size, id_name, id_size, data_name, data_size = _head(buffer, start)
-    at = start + 9 + id_size
-    operation = _OPERATIONS.get(buffer[at : at + _OPERATION_HEAD])
-    if operation is None or id_name != _ID or data_name != _DATA:
+    """The event of the change that begins at `start`; None if its layout is not the usual one."""
+    try:
+        size, id_name, id_size, data_name, data_size = _head(buffer, start)
+        at = start + 9 + id_size
+        operation = _OPERATIONS.get(buffer[at : at + _OPERATION_HEAD])
+        if operation is None or id_name != _ID or data_name != _DATA:
+            return None
+        extra, further = None, id_size - data_size - _ID_BESIDE_DATA
+        if further and (extra := _type_bits(buffer, start + 24 + data_size, further)) is None:
+            return None
+        at += operation[1]
+        cluster, increment, seconds, wall, time_ms, name, length = _times_and_document(buffer, at)
+        if cluster != _CLUSTER_TIME or wall != _WALL_TIME:
+            return None
+        document = None
+        if name == _DOCUMENT:
+            value, at = at + 53, at + 53 + length
+            document = buffer[value:at]
+        else:
+            at += 53 if name == _NO_DOCUMENT else 39
+        name, length = _namespace(buffer, at)
+        if name != _NS:
+            return None
+        value, at = at + 4, at + 4 + length
+        database, collection = namespaces[buffer[value:at]]
+        name, length = _key(buffer, at)
+        if name != _KEY:
+            return None
+        value, at = at + 13, at + 13 + length
+        rest = _rest(buffer, at) if buffer[at] else _NOTHING
+        if rest is None:
+            return None
+        return Event(
+            token=buffer[start + 24 : start + 23 + data_size].decode(),
+            operation=operation[0],
+            database=database,
+            collection=collection,
+            cluster_time=_cluster_time((seconds, increment)),
+            time_ms=time_ms,
+            document_key=buffer[value:at],
+            document=document,
+            before=rest[2],
+            changed=rest[0],
+            removed=rest[1],
+            size=size,
+            extra=extra,
+            attributes=classified[rest[3]] if rest[3] is not None else None,
+        )
+    except error:  # an unpacking beyond the end of the buffer
         return None
-    extra, further = None, id_size - data_size - _ID_BESIDE_DATA
-    if further and (extra := _type_bits(buffer, start + 24 + data_size, further)) is None:
-        return None
-    at += operation[1]
-    cluster_time, increment, seconds, wall_time, milliseconds, name, length = _times_and_document(buffer, at)
-    if cluster_time != _CLUSTER_TIME or wall_time != _WALL_TIME:
-        return None
-    document = None
-    if name == _DOCUMENT:
-        value, at = at + 53, at + 53 + length
-        document = buffer[value:at]
-    else:
-        at += 53 if name == _NO_DOCUMENT else 39
-    name, length = _namespace(buffer, at)
-    if name != _NS:
-        return None
-    value, at = at + 4, at + 4 + length
-    database, collection = namespaces[buffer[value:at]]
-    name, length = _key(buffer, at)
-    if name != _KEY:
-        return None
-    value, at = at + 13, at + 13 + length
-    rest = _rest(buffer, at) if buffer[at] else _NOTHING
-    if rest is None:
-        return None
-    return Event(
-        token=buffer[start + 24 : start + 23 + data_size].decode(),
-        operation=operation[0],
-        database=database,
-        collection=collection,
-        cluster_time=_cluster_time((seconds, increment)),
-        time_ms=milliseconds,
-        document_key=buffer[value:at],
-        document=document,
-        before=rest[2],
-        changed=rest[0],
-        removed=rest[1],
-        size=size,
-        extra=extra,
-        attributes=classified[rest[3]] if rest[3] is not None else None,
-    )
 
 
 _Rest: TypeAlias = tuple[bytes | None, tuple[str, ...], bytes | None, bytes | None]
