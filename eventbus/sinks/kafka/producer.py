@@ -118,7 +118,9 @@ def filled(batch: Any, messages: Sequence[Message]) -> int:
     """
     append, count = batch._builder.append, 0
     for message in messages:
-        headers = list(message.headers)  # the client takes no other sequence
+        headers = message.headers
+        if type(headers) is not list:  # the client takes no other sequence
+            headers = list(headers)
         if append(count, None, message.key, message.body or None, headers) is None:
             batch.close()
             break
