@@ -61,7 +61,7 @@ class KafkaSink:
     traits = SinkTraits(
         lanes=2,
         max_batch=1000,
-        max_batch_bytes=1 << 20,
+        max_batch_bytes=1 << 19,  # what one batch holds by default
         keeps_order=True,
         max_slice=5000,
         max_slice_bytes=8 << 20,
