@@ -63,7 +63,7 @@ mutants: $(READY) ## break the code on purpose, once for each promise, and see a
 bench: $(READY) ## throughput, latency and cost, beside bare loops and Debezium: 15 minutes, on an idle machine
 	@$(BIN)/python -m benchmarks.throughput --within 14.5
 
-bench-full: $(READY) ## the same with a million changes and every case: an hour and a half
+bench-full: $(READY) ## the same with a million changes and every case: three quarters of an hour
 	@$(BIN)/python -m benchmarks.throughput --full
 
 demo: $(READY) ## the shop, live: real servers, a workload, every change counted (DEMO_SECONDS=20 to end by itself)
