@@ -18,14 +18,15 @@ _TELLING: Final = """
 import atexit, json, sys
 
 def tell():
-    loaded = sorted(name for name, module in sys.modules.items() if module is not None)
+    there = [name for name, module in sys.modules.items() if module is not None]
+    loaded = sorted(name for name in there if type(sys.modules[name]).__name__ != "_Late")
     print(json.dumps({"event": "loaded", "modules": loaded}), flush=True)
 
 atexit.register(tell)
 from eventbus.cli import main
 main()
 """
-"""Runs the command line, and says at its end what was loaded."""
+"""Runs the command line, and says at its end what was loaded, but for what only stands for a package."""
 
 LIBRARIES: Final = frozenset(
     {
