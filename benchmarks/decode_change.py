@@ -17,6 +17,7 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
+from pymongo.database import Database
 
 from eventbus.devservices import MongoService
 from eventbus.sources.mongodb.change import event_of
@@ -50,13 +51,21 @@ def collect(uri: str, count: int, options: dict[str, Any], stages: list[dict[str
         for order in orders[: count // 10]:
             database.orders.replace_one({"_id": order["_id"]}, {"status": "gone"})
         database.orders.delete_many({})
-        replies, read = [], 0
-        while read < 3 * count + count // 10:
-            more = {"getMore": cursor["id"], "collection": "orders", "batchSize": 1000, "maxTimeMS": 1000}
-            replies.append(bytes(database.command(more, codec_options=RAW).raw))
-            read += len(bson.decode(replies[-1])["cursor"]["nextBatch"])
+        replies = replies_of(database, "orders", cursor["id"], 3 * count + count // 10)
         client.drop_database("benchmark")
         return replies
+
+
+def replies_of(
+    database: Database[dict[str, Any]], collection: str, cursor_id: int, count: int
+) -> list[bytes]:
+    """The raw replies of an open change stream, until they hold so many changes."""
+    replies, read = [], 0
+    while read < count:
+        more = {"getMore": cursor_id, "collection": collection, "batchSize": 1000, "maxTimeMS": 1000}
+        replies.append(bytes(database.command(more, codec_options=RAW).raw))
+        read += len(bson.decode(replies[-1])["cursor"]["nextBatch"])
+    return replies
 
 
 def with_decoder(replies: Sequence[bytes]) -> int:

@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import argparse
 import gc
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import anyio
-import bson
 import structlog
 from aiokafka.producer.message_accumulator import BatchBuilder
 from bson import Timestamp
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
+from benchmarks.decode_change import microseconds, replies_of, with_decoder
 from benchmarks.route_engine import nowhere
 from benchmarks.throughput.workload import COLLECTION, DATABASE, make_backlog
 from eventbus.config.encoding import EncodingPolicy
@@ -40,9 +37,6 @@ from eventbus.sinks.kafka.options import KafkaOptions
 from eventbus.sinks.kafka.sink import KafkaSink
 from eventbus.sources.mongodb.changes import ChangeDecoder
 from eventbus.sources.mongodb.reply import Reply
-
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-_BATCH = 1000
 
 
 class BuildingConnection:
@@ -79,12 +73,7 @@ def collected(uri: str, events: int) -> list[bytes]:
         stream = {"$changeStream": {"startAtOperationTime": start}}
         asked = {"aggregate": COLLECTION, "pipeline": [stream], "cursor": {"batchSize": 0}}
         cursor = database.command(asked)["cursor"]
-        replies, read = [], 0
-        while read < events:
-            more = {"getMore": cursor["id"], "collection": COLLECTION, "batchSize": _BATCH, "maxTimeMS": 1000}
-            replies.append(bytes(database.command(more, codec_options=_RAW).raw))
-            read += len(bson.decode(replies[-1])["cursor"]["nextBatch"])
-        return replies
+        return replies_of(database, COLLECTION, cursor["id"], events)
 
 
 async def way(replies: Sequence[bytes]) -> int:
@@ -120,22 +109,6 @@ async def way(replies: Sequence[bytes]) -> int:
     return count
 
 
-def microseconds(run: Callable[[], int], rounds: int) -> float:
-    """The best of some rounds."""
-    best = float("inf")
-    for _ in range(rounds):
-        begun = time.process_time()
-        count = run()
-        best = min(best, (time.process_time() - begun) / count)
-    return best * 1e6
-
-
-def read_only(replies: Sequence[bytes]) -> int:
-    """Events of the replies, and nothing else."""
-    decoder = ChangeDecoder()
-    return sum(len(decoder.events(Reply.of(raw))) for raw in replies)
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--events", type=int, default=20_000)
@@ -145,11 +118,10 @@ def main() -> None:
         replies = collected(mongo.uri, options.events)
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)  # as the daemon has it
-    print(f"read only          {microseconds(lambda: read_only(replies), options.rounds):6.2f} µs an event")
+    print(f"read only          {microseconds(with_decoder, replies, options.rounds):6.2f} µs an event")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
-    print(
-        f"the whole way      {microseconds(lambda: anyio.run(way, replies), options.rounds):6.2f} µs an event"
-    )
+    spent = microseconds(lambda given: anyio.run(way, given), replies, options.rounds)
+    print(f"the whole way      {spent:6.2f} µs an event")
 
 
 if __name__ == "__main__":

@@ -374,13 +374,13 @@ class Batch:
         read_at: When it was there, in seconds of the loop's clock; whoever polls it says so.
     """
 
-    __slots__ = ("barriers", "end", "events", "read_at", "sizes", "slots", "tokens")
+    __slots__ = ("barriers", "end", "read_at", "sizes", "slots", "tokens")
 
     def __init__(self, slots: Sequence[Slot], end: Position, read_at: float = 0.0) -> None:
         self.slots = slots
         self.end = end
         self.read_at = read_at
-        self.events = events = [slot.event for slot in slots]
+        events = [slot.event for slot in slots]
         self.tokens = [event.token for event in events]
         self.sizes = list(accumulate([event.size for event in events], initial=0))
         """Bytes of the events before each slot, and last of all of them."""
