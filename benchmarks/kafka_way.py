@@ -48,7 +48,7 @@ class BuildingConnection:
         return 1
 
     def batch(self) -> BatchBuilder:
-        return BatchBuilder(1 << 20, 0)
+        return BatchBuilder(1 << 19, 0)
 
     async def send(self, _topic: str, _partition: int, batch: Any) -> None:
         batch._build()  # noqa: SLF001 - what the client does first

@@ -47,9 +47,9 @@ class MessageMaker:
                 made = slot if self._transform is None else self._transform(slot)
             else:
                 made = slot.made if isinstance(slot, Prepared) else slot
-            if isinstance(made, Event):
-                return self._sink.encode(made, self._encoder)
-            return Rejected(made.reason, Failure.STAGE) if isinstance(made, Parked) else made
+            if isinstance(made, Parked):
+                return Rejected(made.reason, Failure.STAGE)
+            return made if isinstance(made, Filtered) else self._sink.encode(made, self._encoder)
         except NoForm:
             return Filtered(slot.event)
         except EncodingError as error:
